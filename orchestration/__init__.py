@@ -1,0 +1,1 @@
+"""Patterns of several agents, durable, with every hop through the gateway."""
