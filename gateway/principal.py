@@ -1,0 +1,22 @@
+"""Principals: who has been authenticated, and on whose behalf it acts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An agent that proved who it is, with the rights its credential carries.
+
+    A value of this type exists only where a credential was verified.
+    """
+
+    agent: str  # who acts now
+    user: str | None  # on whose behalf; None: the agent acts for itself
+    user_groups: frozenset[str]
+    chain: tuple[str, ...]  # the agents it acts for, newest first, without itself
+    session: str
+    scopes: tuple[str, ...]  # tool patterns, see `gateway.identity.scopes`
+    hops: int  # how many more agents this credential may reach
+    token_id: str
+    issued: int  # seconds since 1970
+    expires: int  # seconds since 1970
