@@ -1,0 +1,100 @@
+"""Decisions: what is asked of the rules, and what they answer.
+
+`Facts` is everything a rule may read about one attempted action, gathered by the gateway before
+anything is decided. `Decision` is the answer, a value like any other: refusing is what the rules
+exist for, so a denial is no exception. Both are made once per call, on the hot path.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from audit.canonical import Json
+
+Effect = Literal["allow", "ask", "deny"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One attempted action and everything that is known about it.
+
+    agent          the acting agent, as its token names it
+    tool           `server.tool`
+    args           the arguments, read strictly; what is forwarded is this very object
+    user           on whose behalf, or None
+    user_groups    groups of that user, as the identity provider states them
+    chain          the agents that handed the work on, newest first, without `agent`
+    scopes         tool patterns the token is limited to; ("*",) is no limit, () is nothing
+    labels         what the session has been in contact with
+    provenance     where each argument's value comes from: "user", "trusted", "untrusted", "none"
+    purpose        the user's own words, or None
+    purpose_tools  the tools that purpose needs; None when no purpose limits them
+    session        id of the session
+    totals         running sums of the session, by name
+    now            microseconds since the epoch
+    """
+
+    agent: str
+    tool: str
+    args: Mapping[str, Json]
+    user: str | None = None
+    user_groups: frozenset[str] = frozenset()
+    chain: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ("*",)
+    labels: frozenset[str] = frozenset()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    purpose: str | None = None
+    purpose_tools: tuple[str, ...] | None = None
+    session: str = ""
+    totals: Mapping[str, int] = field(default_factory=dict)
+    now: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """What an `ask` demands of people before the action may happen.
+
+    approval           name of the terms in the policy
+    from_group         the group whose members may decide
+    quorum             how many of them must agree, at least 1
+    expires_s          seconds after which silence is a no
+    exclude_requester  the user on whose behalf is asked may not decide
+    passkey            each decision is signed with a passkey
+    reason_required    each decision states a reason
+    self_allowed       the policy says in so many words that the asking user may decide
+    """
+
+    approval: str
+    from_group: str
+    quorum: int
+    expires_s: int
+    exclude_requester: bool = True
+    passkey: bool = False
+    reason_required: bool = False
+    self_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one `Facts`.
+
+    effect       deny beats ask beats allow; nothing matched is deny
+    rules        ids of the rules that decided; empty: none matched, so the default denied
+    obligations  what an `ask` demands, all of them; empty for allow and deny
+    limits       names of the limits that the call is counted against
+    budgets      names of the budgets that the call is charged to
+    reason       one sentence for a person
+    errors       rules whose condition could not be evaluated, with what went wrong
+    snapshot     digest of the policy that decided
+    read         fields that conditions for this agent and tool may read, as "args.amount"
+    """
+
+    effect: Effect
+    rules: tuple[str, ...]
+    obligations: tuple[Obligation, ...]
+    limits: tuple[str, ...]
+    budgets: tuple[str, ...]
+    reason: str
+    errors: tuple[str, ...] = ()
+    snapshot: str = ""
+    read: tuple[str, ...] = ()
