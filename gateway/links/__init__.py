@@ -1,0 +1,1 @@
+"""Links: how the gateway reaches the other side. A call crosses only with a `Permit`."""

@@ -1,0 +1,64 @@
+"""What a link is: the way to one upstream, open only to a call that holds a permit.
+
+`Link.call` takes a `Permit` and nothing else, so code that forwards without one does not
+type-check. Only the gate makes permits, and only from the receipt of a durable entry.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from audit.canonical import Json
+from audit.entry import Receipt
+
+LinkState = Literal["starting", "up", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The authority to forward exact bytes once.
+
+    server, tool  the upstream's name with us and the tool's own name there
+    pin           digest of the definition that was decided on (`gateway.catalogue.pins`)
+    arguments     canonical JSON of the arguments, forwarded byte for byte
+    receipt       of the audit entry that authorises the call
+    """
+
+    server: str
+    tool: str
+    pin: str
+    arguments: bytes = field(repr=False)
+    receipt: Receipt
+
+
+class Link(Protocol):
+    """The way to one upstream.
+
+    name       the server's name in the configuration
+    state      `up` once it has been greeted and its tools are listed
+    on_change  called with `name`, in the event loop, when the tools may have changed: the server
+               said so, or it was reached again after being away
+    """
+
+    name: str
+    state: LinkState
+    on_change: Callable[[str], None]
+
+    async def start(self) -> None:
+        """Begin to reach the server and keep at it in the background; returns at once."""
+
+    async def definitions(self) -> tuple[dict[str, Json], ...]:
+        """Ask for the tool definitions; equal as JSON to what the server sent.
+
+        Raises LinkError.
+        """
+
+    async def call(self, permit: Permit, *, timeout_s: float) -> dict[str, Json]:
+        """Send the call once and return the CallToolResult as it came, `isError` included.
+
+        Raises LinkError, of which only LinkDown says that nothing was sent; ToolChanged when the
+        server now defines the tool otherwise than the permit says (nothing was sent then either).
+        """
+
+    async def close(self) -> None:
+        """End the link; calls that wait for an answer fail with LinkLost."""
