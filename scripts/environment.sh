@@ -78,7 +78,7 @@ _make_anew() {
 }
 
 _pip() {
-    local python=$1 quiet=(--quiet --disable-pip-version-check --no-input)
+    local python=$1 quiet=(-qq --disable-pip-version-check --no-input)
     shift
     if "$VENV/bin/python" -c 'import pip' 2>/dev/null; then
         "$VENV/bin/python" -m pip "${quiet[@]}" "$@"
