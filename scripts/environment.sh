@@ -41,7 +41,7 @@ _same_place() {
 }
 
 _place() {
-    "$VENV/bin/python" -c 'import sys; print(sys.prefix, sys.version_info[:3])' 2>/dev/null
+    "$VENV/bin/python" -c 'import sys; print(*sys.argv[1:], sys.version_info[:3])' "$VENV" 2>/dev/null
 }
 
 _inputs() {
