@@ -29,6 +29,13 @@ def test_the_checks_run_on_the_versions_that_are_shipped() -> None:
     assert shipped.items() <= checked.items()
 
 
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
+def test_casbin_comes_from_the_distribution_that_is_maintained(lock: str) -> None:
+    names = {pin["name"] for pin in _PIN.finditer((ROOT / lock).read_text())}
+    assert "pycasbin" in names
+    assert "casbin" not in names  # the two overwrite each other, docs/decisions/0001
+
+
 def test_each_package_is_shipped_with_its_types() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == PACKAGES
