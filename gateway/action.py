@@ -48,3 +48,4 @@ class Outcome:
     receipt: Receipt | None = None  # of the entry that recorded it
     approval: str | None = None  # id of the approval that is or was asked for
     expires: int | None = None  # when that approval ends, seconds since the epoch
+    call: str | None = None  # of a forwarded call: its answer is owed until it is delivered
