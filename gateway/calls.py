@@ -1,0 +1,172 @@
+"""Calls under way: what was authorised and has no outcome yet, and what a resend may join.
+
+Clients resend when they lose patience, and a payment must not be made twice for that. An
+identical call (same actors, session, tool and arguments) that is still running, or has ended
+without its answer having been delivered, is *joined*: the second gets the first one's answer.
+A delivered answer is never given twice: the same call afterwards is a new call.
+
+After a crash the log shows calls that were authorised and have no outcome. Whether they acted
+cannot be told: they end as `unknown`, and a resend of one is answered so instead of repeated.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from audit.canonical import Json
+from gateway.action import Outcome
+from gateway.approval.request import Key
+
+HOLD_US = 120 * 1_000_000
+"""How long an undelivered answer waits for a resend, in microseconds."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call that may change something, from its authorisation until its answer is delivered."""
+
+    id: str  # of its decision entry
+    key: Key
+    answer: asyncio.Future[Outcome]
+    ended: int | None = None  # microseconds; None while it runs
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An authorised call without outcome, as the log shows it."""
+
+    id: str
+    index: int  # of its decision entry
+    leaf: str
+    session: str
+    tool: str
+    actor: Mapping[str, Json]
+    pin: str
+    ts: int  # microseconds
+
+
+class Calls:
+    """Calls by key while they can be joined, and by id until they have an outcome."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, Call] = {}
+        self._by_id: dict[str, Call] = {}
+        self._unfinished: dict[str, Unfinished] = {}
+        self._abandoned: set[str] = set()
+        self.changed: set[str] = set()
+
+    def earlier(self, key: Key, now: int) -> Call | None:
+        """The identical call whose answer is still owed; `now` in microseconds."""
+        call = self._by_key.get(key)
+        if call is None:
+            return None
+        if call.ended is not None and call.ended + HOLD_US <= now:
+            self._drop(call)
+            return None
+        return call
+
+    def begin(self, call_id: str, key: Key) -> Call:
+        """Note that a call is about to be recorded and forwarded."""
+        call = Call(call_id, key, asyncio.get_running_loop().create_future())
+        self._by_key[key] = call
+        self._by_id[call_id] = call
+        return call
+
+    def end(self, call: Call, outcome: Outcome, now: int) -> None:
+        """Hand the outcome to everyone who waits, and keep it until it is delivered."""
+        call.ended = now
+        if not call.answer.done():
+            call.answer.set_result(outcome)
+        if outcome.status in {"unavailable", "refused"}:  # nothing was done: a resend may try
+            self._drop(call)
+
+    def delivered(self, call_id: str) -> None:
+        """The answer has reached its caller: the same call again is a new one."""
+        call = self._by_id.get(call_id)
+        if call is not None and call.ended is not None:
+            self._drop(call)
+
+    def hold(self, unfinished: Unfinished, key: Key, outcome: Outcome) -> None:
+        """After a crash: answer resends of this call with `outcome` for a while."""
+        call = self.begin(unfinished.id, key)
+        call.answer.set_result(outcome)
+        call.ended = unfinished.ts
+
+    def sweep(self, now: int) -> None:
+        """Forget answers that nobody came back for."""
+        for call in list(self._by_id.values()):
+            if call.ended is not None and call.ended + HOLD_US <= now:
+                self._drop(call)
+
+    def _drop(self, call: Call) -> None:
+        self._by_id.pop(call.id, None)
+        if self._by_key.get(call.key) is call:
+            del self._by_key[call.key]
+
+    # -- the fold ---------------------------------------------------------------------------
+
+    @property
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """What was authorised and has no outcome, oldest first."""
+        return tuple(self._unfinished.values())
+
+    def abandon(self, call_id: str) -> None:
+        """The gate gave up waiting for this call's entry: should it become durable after all,
+        it is closed as not forwarded."""
+        self._abandoned.add(call_id)
+
+    def authorised(self, body: Mapping[str, Json], index: int, leaf: str) -> bool:
+        """A decision entry that authorises; True when the gate has abandoned the call."""
+        call_id = cast("str", body["id"])
+        tool = cast("Mapping[str, str]", body["tool"])
+        self._unfinished[call_id] = Unfinished(
+            id=call_id,
+            index=index,
+            leaf=leaf,
+            session=cast("str", body["session"]),
+            tool=tool["name"],
+            actor=cast("Mapping[str, Json]", body["actor"]),
+            pin=tool["pin"],
+            ts=cast("int", body["ts"]),
+        )
+        self.changed.add(call_id)
+        if call_id in self._abandoned:
+            self._abandoned.discard(call_id)
+            return True
+        return False
+
+    def settled(self, call_id: str) -> None:
+        """An outcome entry."""
+        if self._unfinished.pop(call_id, None) is not None:
+            self.changed.add(call_id)
+
+    # -- the stored view --------------------------------------------------------------------
+
+    def stored(self, key: str) -> dict[str, Json] | None:
+        """The row of one unfinished call; None when it has its outcome."""
+        call = self._unfinished.get(key)
+        if call is None:
+            return None
+        return {
+            "index": call.index,
+            "leaf": call.leaf,
+            "session": call.session,
+            "tool": call.tool,
+            "actor": dict(call.actor),
+            "pin": call.pin,
+            "ts": call.ts,
+        }
+
+    def restore(self, key: str, row: Mapping[str, Json]) -> None:
+        """Take a row back that `stored` made."""
+        self._unfinished[key] = Unfinished(
+            id=key,
+            index=cast("int", row["index"]),
+            leaf=cast("str", row["leaf"]),
+            session=cast("str", row["session"]),
+            tool=cast("str", row["tool"]),
+            actor=cast("Mapping[str, Json]", row["actor"]),
+            pin=cast("str", row["pin"]),
+            ts=cast("int", row["ts"]),
+        )

@@ -1,0 +1,84 @@
+"""The recorder: how the gateway writes entries, with what they hold of others' words sealed.
+
+Arguments, results and reasons never stand in an entry in clear. The entry carries a keyed
+commitment and a length; the ciphertext travels beside it under a key of its own subject (the
+person, else the agent), so that destroying that key erases the words and leaves the proof.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from audit.canonical import Json
+from audit.entry import Receipt, Record
+from audit.log import Log
+from audit.sealed import Vault
+
+MAX_SEALED = 64 * 1024
+"""Longest text, in bytes, that is kept sealed; of a longer one the log holds its commitment."""
+
+
+class Recorder:
+    """Writes typed entries into one log; every waiting write returns when it is durable."""
+
+    def __init__(self, log: Log, vault: Vault) -> None:
+        self._log = log
+        self._vault = vault
+
+    def now(self) -> int:
+        """Microseconds since the epoch; never less than the time of the last entry."""
+        return self._log.now()
+
+    def new_id(self) -> str:
+        """A new UUIDv7."""
+        return self._log.new_id()
+
+    async def write(self, kind: str, fields: Mapping[str, Json]) -> Receipt:
+        """Record an act of administration or approval; it has its own reserve of disk.
+
+        Raises AuditUnavailable when the entry could not be made durable.
+        """
+        record = Record(self._log.new_id(), kind, fields)
+        return await self._log.append(record, reserved=True)
+
+    async def write_sealed(
+        self, kind: str, fields: dict[str, Json], *, subject: str, name: str, words: bytes
+    ) -> Receipt:
+        """Record `fields` with `words` sealed as member `name`; see `write`."""
+        record = self.seal(
+            self._log.new_id(), kind, fields, subject=subject, name=name, words=words
+        )
+        return await self._log.append(record, reserved=True)
+
+    def seal(
+        self,
+        entry_id: str,
+        kind: str,
+        fields: dict[str, Json],
+        *,
+        subject: str,
+        name: str,
+        words: bytes,
+    ) -> Record:
+        """A record whose member `name` commits to `words`; `fields` is completed in place."""
+        if len(words) > MAX_SEALED:
+            commit = self._vault.commit(subject, entry_id, words)
+            fields[name] = {"commit": commit, "len": len(words), "kept": False}
+            return Record(entry_id, kind, fields)
+        sealed = self._vault.seal(subject, entry_id, words)
+        fields[name] = {"commit": sealed.commit, "len": sealed.length}
+        return Record(entry_id, kind, fields, sealed)
+
+    async def append(self, record: Record) -> Receipt:
+        """Write a record made by `seal`; returns when it is durable."""
+        return await self._log.append(record)
+
+    def enqueue(self, record: Record) -> "asyncio.Future[Receipt]":
+        """Write a record with the next batch; the caller does not wait."""
+        return self._log.enqueue(record)
+
+    def words(self, index: int) -> bytes | None:
+        """What entry `index` holds sealed; None when nothing is kept, or it was erased."""
+        entry = self._log.entry(index)
+        if entry.sealed is None:
+            return None
+        return self._vault.open(str(entry.body["id"]), entry.sealed)

@@ -1,0 +1,149 @@
+"""The state: what the log amounts to.
+
+Sessions, approvals, revocations, unfinished calls and the policy in force are a fold over the
+entries and nothing else: each entry is handed to the room it concerns, in the order of the log,
+right after it became durable and before anyone who waits for it goes on. What a restart finds is
+therefore what was acknowledged.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+from audit.canonical import Json
+from gateway.approval.approvals import Approvals
+from gateway.calls import Calls
+from gateway.identity.revocation import Revocations
+from gateway.session.limits import Limits
+from gateway.session.session import Sessions
+
+
+class Activations:
+    """Which policy is in force, and which tool definitions were accepted, by the log."""
+
+    def __init__(self) -> None:
+        self.snapshot: str | None = None  # digest last activated
+        self.changed: set[str] = set()
+
+    def activated(self, body: Mapping[str, Json]) -> None:
+        """Entry `policy.changed`."""
+        self.snapshot = str(body["snapshot"])
+        self.changed.add("policy")
+
+    def stored(self, key: str) -> dict[str, Json] | None:
+        """The one row of this room."""
+        return {"snapshot": self.snapshot} if key == "policy" else None
+
+    def restore(self, key: str, row: Mapping[str, Json]) -> None:
+        """Take the row back that `stored` made."""
+        if key == "policy":
+            self.snapshot = cast("str | None", row["snapshot"])
+
+
+class StoredRoom(Protocol):
+    """A room of the state that the view keeps rows of."""
+
+    changed: set[str]
+
+    def stored(self, key: str) -> dict[str, Json] | None:
+        """The row of `key`; None when there is nothing to keep any more."""
+
+    def restore(self, key: str, row: Mapping[str, Json]) -> None:
+        """Take a row back that `stored` made."""
+
+
+class State:
+    """The rooms, and which entry goes to which of them."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        approvals: Approvals,
+        calls: Calls,
+        limits: Limits,
+        revocations: Revocations,
+    ) -> None:
+        self.sessions = sessions
+        self.approvals = approvals
+        self.calls = calls
+        self.limits = limits
+        self.revocations = revocations
+        self.activations = Activations()
+        self.applied = 0  # entries folded so far
+        self.on_abandoned: Callable[[Mapping[str, Json], int, str], None] = lambda *_: None
+        self._kinds: dict[str, Callable[[Mapping[str, Json], int, str], None]] = {
+            "decision": self._decision,
+            "outcome": self._outcome,
+            "session.open": lambda body, *_: sessions.opened(body),
+            "session.end": self._session_end,
+            "token.revoke": self._token_revoke,
+            "approval.asked": lambda body, index, _: approvals.asked(body, index),
+            "approval.decided": lambda body, *_: approvals.decided(body),
+            "approval.ended": lambda body, *_: approvals.ended(body),
+            "policy.changed": lambda body, *_: self.activations.activated(body),
+        }
+
+    @property
+    def rooms(self) -> Mapping[str, StoredRoom]:
+        """The rooms whose rows the view keeps, by name."""
+        return {
+            "sessions": self.sessions,
+            "approvals": self.approvals,
+            "calls": self.calls,
+            "limits": self.limits,
+            "revocations": self.revocations,
+            "activations": self.activations,
+        }
+
+    def apply(self, index: int, leaf: str, body: Mapping[str, Json]) -> None:
+        """Fold entry `index` in. Entries come in order, each once.
+
+        leaf  its leaf hash, hex
+        body  its members, `kind`, `id` and `ts` among them
+        """
+        assert index == self.applied, f"entry {index} folded when {self.applied} was due"
+        handle = self._kinds.get(str(body["kind"]))
+        if handle is not None:
+            handle(body, index, leaf)
+        self.applied = index + 1
+
+    def _decision(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
+        if not authorises(body):
+            return
+        emits = cast("list[str]", body["emits"])
+        ts = cast("int", body["ts"])
+        self.sessions.touch(cast("str", body["session"]), emits, ts // 1_000_000)
+        claimed = body["approval"]
+        if claimed is not None:
+            self.approvals.used(cast("str", claimed), cast("str", body["id"]))
+        self.limits.charged(body)
+        if self.calls.authorised(body, index, leaf):
+            self.on_abandoned(body, index, leaf)
+
+    def _outcome(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        call_id = cast("str", body["call"])
+        status = cast("str", body["status"])
+        self.calls.settled(call_id)
+        self.approvals.settled(call_id, status)
+        labels = cast("list[str]", body["labels"])
+        if labels:
+            ts = cast("int", body["ts"])
+            self.sessions.touch(cast("str", body["session"]), labels, ts // 1_000_000)
+
+    def _session_end(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        self.sessions.closed(body)
+        session = self.sessions.get(str(body["session"]))
+        if session is not None:
+            self.revocations.end_session(session.id, until_s=session.ends)
+
+    def _token_revoke(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        self.revocations.revoke_token(str(body["jti"]), until_s=cast("int", body["until"]))
+
+
+def authorises(body: Mapping[str, Json]) -> bool:
+    """Whether a decision entry is one after which the call may be forwarded."""
+    decision = cast("Mapping[str, Json]", body["decision"])
+    if body["joined"] is not None:
+        return False
+    effect = decision["effect"]
+    return effect == "allow" or (effect == "ask" and body["approval"] is not None)

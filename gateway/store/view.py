@@ -1,0 +1,124 @@
+"""The view: the folded state in a database, with the number of entries it amounts to.
+
+It holds nothing of its own. A start takes the rows, folds the entries beyond them, and refuses to
+go on when the log is shorter than its view or does not hold the entry that the view ends with:
+then somebody put an old log back, and what was revoked or used up since would come to life again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import (
+    Column,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from audit.canonical import Json
+from gateway.errors import StateAhead
+
+_METADATA = MetaData()
+_ROWS = Table(
+    "state",
+    _METADATA,
+    Column("room", String(32), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("row", LargeBinary, nullable=False),
+)
+_APPLIED = Table(
+    "applied",
+    _METADATA,
+    Column("one", Integer, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("leaf", String(64), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row that changed; `row` is None when it is to be removed."""
+
+    room: str
+    key: str
+    row: bytes | None
+
+    @classmethod
+    def of(cls, room: str, key: str, row: Mapping[str, Json] | None) -> "Change":
+        """The change that makes the view hold `row` (None: nothing) under that key."""
+        return cls(room, key, None if row is None else orjson.dumps(row))
+
+
+class View:
+    """Rows by room and key, and how many entries they amount to.
+
+    Its methods block: they are called at start, and afterwards from a thread of their own.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _prepare_sqlite)
+        _METADATA.create_all(self._engine)
+
+    @property
+    def engine(self) -> Engine:
+        """The one database of the gateway."""
+        return self._engine
+
+    def applied(self) -> tuple[int, str]:
+        """How many entries the rows amount to, and the leaf hash of the last one (hex)."""
+        with self._engine.begin() as connection:
+            found = connection.execute(select(_APPLIED.c.size, _APPLIED.c.leaf)).first()
+        return (0, "") if found is None else (found.size, found.leaf)
+
+    def rows(self) -> Iterable[tuple[str, str, dict[str, Json]]]:
+        """Every row: room, key, members."""
+        with self._engine.begin() as connection:
+            found = connection.execute(select(_ROWS.c.room, _ROWS.c.key, _ROWS.c.row)).all()
+        return [(row.room, row.key, orjson.loads(row.row)) for row in found]
+
+    def save(self, changes: Iterable[Change], *, size: int, leaf: str) -> None:
+        """Take the changes over in one transaction that also says which entry they end with."""
+        with self._engine.begin() as connection:
+            for change in changes:
+                same = (_ROWS.c.room == change.room) & (_ROWS.c.key == change.key)
+                connection.execute(delete(_ROWS).where(same))
+                if change.row is not None:
+                    values = {"room": change.room, "key": change.key, "row": change.row}
+                    connection.execute(insert(_ROWS).values(values))
+            connection.execute(delete(_APPLIED))
+            connection.execute(insert(_APPLIED).values(one=1, size=size, leaf=leaf))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+
+def check_continues(size: int, leaf: str, *, log_size: int, leaf_in_log: str | None) -> None:
+    """Raise StateAhead unless the log goes on where the view ends.
+
+    size, leaf   what the view amounts to
+    leaf_in_log  of entry `size - 1` in the log; None when the log is shorter
+    """
+    if size > log_size:
+        raise StateAhead(f"the state knows {size} entries and the log holds {log_size}")
+    if size and leaf_in_log != leaf:
+        raise StateAhead(f"entry {size - 1} of the log is not the one that the state knows")
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,26 @@
+"""The world a call is decided in: one policy snapshot together with the catalogue it was
+compiled against. It is immutable and replaced as a whole by one assignment, so a call sees
+either the old rules and tools or the new ones, never some of each.
+"""
+
+from dataclasses import dataclass
+
+from gateway.catalogue.tools import Catalogue
+from policies.compile import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Rules and tools that belong together."""
+
+    snapshot: Snapshot
+    catalogue: Catalogue
+
+
+class Worlds:
+    """Holds the world in force; replaced by whoever may activate one."""
+
+    __slots__ = ("current",)
+
+    def __init__(self, first: World) -> None:
+        self.current = first
