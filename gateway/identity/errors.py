@@ -1,0 +1,106 @@
+"""What can go wrong with keys, tokens and clients.
+
+GatewayError
+└── IdentityError
+    ├── AuthError        auth.<reason>         a credential proves nothing here
+    ├── OAuthError       oauth.<error>         a request to the authorization server is refused
+    ├── ScopeInvalid     auth.scope            a text that is no list of tool patterns
+    ├── NameInvalid      auth.name             no name for an agent, a user, a role or an operator
+    ├── SecretWeak       auth.secret           a client secret that could be guessed
+    ├── HashInvalid      auth.hash             a stored secret hash that cannot be used
+    └── KeyFileRefused   auth.key-file         a key that others may know, or that is unreadable
+
+No message holds a token, a secret or a part of either: both may end in logs and answers.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from gateway.errors import GatewayError
+
+AuthReason = Literal["missing", "expired", "audience", "algorithm", "revoked", "invalid"]
+
+OAuthReason = Literal[
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_token_type",
+    "invalid_scope",
+    "invalid_target",
+    "slow_down",
+    "temporarily_unavailable",
+]
+"""RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 8707 section 2; the last two for waiting."""
+
+
+class IdentityError(GatewayError):
+    """The base of this room's errors."""
+
+    code = "auth"
+
+
+class AuthError(IdentityError):
+    """A credential that proves nothing here; `code` is `auth.` and the reason.
+
+    reason  missing    no credential
+            expired    was good, and its time is over
+            audience   made for another resource
+            algorithm  not signed the one way that is accepted
+            revoked    withdrawn, or of a session or an agent that was stopped
+            invalid    anything else: malformed, forged, unknown
+    """
+
+    def __init__(self, reason: AuthReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = f"auth.{reason}"
+
+
+class OAuthError(IdentityError):
+    """The authorization server refuses a request; `reason` is the `error` of its answer.
+
+    retry_after  seconds after which asking again can help; None: it cannot
+    """
+
+    def __init__(
+        self, reason: OAuthReason, message: str, *, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason, self.retry_after = reason, retry_after
+        self.code = f"oauth.{reason}"
+
+
+class ScopeInvalid(IdentityError):
+    """A text is no list of tool patterns."""
+
+    code = "auth.scope"
+
+
+class NameInvalid(IdentityError):
+    """A text cannot name an agent, a user, a role or an operator."""
+
+    code = "auth.name"
+
+
+class SecretWeak(IdentityError):
+    """A client secret is so short that it could be guessed."""
+
+    code = "auth.secret"
+
+
+class HashInvalid(IdentityError):
+    """A stored secret hash is unreadable, or weaker than what is accepted."""
+
+    code = "auth.hash"
+
+
+class KeyFileRefused(IdentityError):
+    """A key file may be known to others, or cannot be read; `path` says which."""
+
+    code = "auth.key-file"
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
