@@ -5,8 +5,11 @@ GatewayError
 │   ├── LinkDown              upstream.down             certainly not delivered
 │   ├── LinkTimeout           upstream.timeout          no answer in time; may have acted
 │   ├── LinkGarbage           upstream.garbage          no well-formed answer; may have acted
+│   │   └── LinkUnsupported   upstream.unsupported      wants input or a task; never offered to it
 │   ├── LinkLost              upstream.unknown_outcome  the connection ended before the answer
 │   └── LinkRefused           upstream.refused          the upstream itself said no
+├── NotUnderstood             upstream.garbage          bytes of an upstream that are no message
+├── RequestRefused            request.<reason>          a request that no face reads
 ├── AddressRefused            upstream.address          a link may not lead there
 ├── SandboxMissing            sandbox.missing           a local server would see what it must not
 ├── ToolUnknown               tool.unknown              no such tool for this caller
@@ -14,7 +17,12 @@ GatewayError
 ├── SchemaRefused             tool.schema               a schema that cannot be checked against
 ├── NameRefused               tool.name                 a name that another could be mistaken for
 ├── ArgumentsInvalid          args.invalid | args.unknown_field
-└── LockUnreadable            catalogue.lock            the catalogue lock is malformed
+├── LockUnreadable            catalogue.lock            the catalogue lock is malformed
+├── SessionEnded              session.ended             no session of this caller, or it is over
+├── ApprovalRefused           approval.<reason>         this answer to a request does not count
+├── ActivationRefused         policy.<reason>           this policy may not come into force
+├── StateAhead                state.ahead               the log is older than what is known of it
+└── SettingsInvalid           settings.invalid          the deployment file is refused
 
 Messages name servers, tools and paths; never a secret, a token, an argument's value or a body.
 """
@@ -60,6 +68,12 @@ class LinkGarbage(LinkError):
     code = "upstream.garbage"
 
 
+class LinkUnsupported(LinkGarbage):
+    """The server wants input, or defers to a task: capabilities that were never declared to it."""
+
+    code = "upstream.unsupported"
+
+
 class LinkLost(LinkError):
     """The connection or the process ended after the call was sent and before its answer came."""
 
@@ -78,6 +92,23 @@ class LinkRefused(LinkError):
     def __init__(self, server: str, error_code: int, error_message: str) -> None:
         super().__init__(server, f"refused with JSON-RPC error {error_code}")
         self.error_code, self.error_message = error_code, error_message
+
+
+class NotUnderstood(GatewayError):
+    """What an upstream sent is no message by the rules; its link ends with LinkGarbage."""
+
+    code = "upstream.garbage"
+
+
+class RequestRefused(GatewayError):
+    """A request is not one that a face reads: nothing of it reached the gate.
+
+    code  `request.` and the reason (`gateway.faces.problems` has the HTTP status of each)
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class AddressRefused(GatewayError):
@@ -136,3 +167,37 @@ class LockUnreadable(GatewayError):
     """The catalogue lock cannot be read as one."""
 
     code = "catalogue.lock"
+
+
+class SessionEnded(GatewayError):
+    """The caller has no such session: unknown, over, ended and another's are all the same."""
+
+    code = "session.ended"
+
+
+class ApprovalRefused(GatewayError):
+    """An answer to a request for approval does not count; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ActivationRefused(GatewayError):
+    """A policy may not come into force; the one before stays. `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class StateAhead(GatewayError):
+    """The log is shorter than, or not the one of, the state that was made from it."""
+
+    code = "state.ahead"
+
+
+class SettingsInvalid(GatewayError):
+    """The deployment file is refused; the message names every place."""
+
+    code = "settings.invalid"
