@@ -19,6 +19,8 @@ AuditError
 ├── MalformedCheckpoint   audit.checkpoint-malformed  origin, size and root are unreadable
 ├── MalformedProof        audit.proof-malformed       a tlog-proof is unreadable
 ├── MalformedPin          audit.pin-malformed         a receipt or pinned checkpoint is unreadable
+├── MalformedBundle       audit.bundle-malformed      an entry bundle ends within an entry
+├── Unreadable            audit.unreadable            a published file is not what it must be
 ├── NotIncluded           audit.not-included          an entry is not where a proof says
 ├── NotConsistent         audit.not-consistent        a tree is not the beginning of another
 └── TileConflict          audit.tile-conflict         a published file differs from the log
@@ -161,6 +163,22 @@ class MalformedPin(AuditError):
     """A line or note of a pin file is neither a receipt nor a checkpoint."""
 
     code = "audit.pin-malformed"
+
+
+class MalformedBundle(AuditError):
+    """A published bundle of entries ends within one of them."""
+
+    code = "audit.bundle-malformed"
+
+
+class Unreadable(AuditError):
+    """A path of a published log holds no regular file of an acceptable form."""
+
+    code = "audit.unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path, self.reason = path, reason
 
 
 class NotIncluded(AuditError):
