@@ -23,6 +23,7 @@ from pydantic import (
 from policies.decision import Effect
 from policies.notation import (
     ANY,
+    NAME,
     AnyOrName,
     ArgumentName,
     ArgumentPath,
@@ -134,6 +135,16 @@ class Users(Part):
     def _names_tools(self) -> Self:
         if self.default != "unrestricted":
             _no_wildcard("default", self.default, "say 'unrestricted' instead")
+        return self
+
+    @model_validator(mode="after")
+    def _lists_are_named(self) -> Self:
+        for name in self.lists:
+            if not NAME.fullmatch(name):
+                message = (
+                    f"found {name[:80]!r}, expected a name in lower-case letters, as 'interns'"
+                )
+                raise refuse("policy.name", message, field=name)
         return self
 
     @property

@@ -1,7 +1,6 @@
 """Everything the rules may raise.
 
     PolicyError
-    |-- PolicyUnreadable    a file cannot be read at all
     |-- PolicyInvalid       files are refused; carries every finding
     |-- ConditionInvalid    the text of a condition is refused; carries the place in it
     `-- ConditionFailed     a condition has no value for these facts
@@ -18,16 +17,6 @@ class PolicyError(Exception):
     """Base of every error of this package."""
 
     code = "policy.error"
-
-
-class PolicyUnreadable(PolicyError):
-    """A policy or test file cannot be read from disk."""
-
-    code = "policy.unreadable"
-
-    def __init__(self, file: str, why: str) -> None:
-        super().__init__(f"{file}: {why}")
-        self.file, self.why = file, why
 
 
 class PolicyInvalid(PolicyError):

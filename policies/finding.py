@@ -4,7 +4,9 @@ Loading, checking and linting all speak in findings, so that one run reports eve
 and each of them can be shown, counted, and looked up by its stable code.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -42,3 +44,9 @@ class Finding:
     def __str__(self) -> str:
         fix = f" ({self.hint})" if self.hint else ""
         return f"{self.at}: {self.severity}[{self.code}]: {self.message}{fix}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The hint for a name that is not among `names`: the one it was probably meant to be."""
+    close = get_close_matches(name, sorted(names), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else None

@@ -68,12 +68,14 @@ class Spelling:
 
 
 _SERVER = r"[a-z][a-z0-9-]{0,19}"
+_NAME = r"(?=.{1,64}$)[a-z][a-z0-9]*(-[a-z0-9]+)*"
+NAME = re.compile(_NAME)
 _MEMBER = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 
 Name = Annotated[
     str,
     Spelling(
-        r"(?=.{1,64}$)[a-z][a-z0-9]*(-[a-z0-9]+)*",
+        _NAME,
         "a name of at most 64 lower-case letters, digits and single hyphens, as 'pay-small'",
         "policy.name",
     ),
@@ -81,7 +83,7 @@ Name = Annotated[
 AnyOrName = Annotated[
     str,
     Spelling(
-        r"\*|(?=.{1,64}$)[a-z][a-z0-9]*(-[a-z0-9]+)*",
+        rf"\*|{_NAME}",
         "a name in lower-case letters, digits and single hyphens, or '*' for all",
         "policy.name",
     ),
@@ -134,7 +136,7 @@ ConditionText = Annotated[
 ]
 Sentence = Annotated[
     str,
-    Spelling(r"(?s)(?=\s*\S).{1,500}", "a sentence for a person, of at most 500 characters"),
+    Spelling(r"(?=\s*\S)[\s\S]{1,500}", "a sentence for a person, of at most 500 characters"),
 ]
 """Prose: one or more visible characters."""
 
@@ -292,3 +294,10 @@ def shape(**choices: type) -> Callable[[object], str | None]:
         )
 
     return tag
+
+
+def tool_matches(pattern: str, tool: str) -> bool:
+    """Whether a pattern (exact, `server.*`, `server.prefix*` or `*`) covers a tool."""
+    if pattern.endswith(ANY):
+        return tool.startswith(pattern[:-1])
+    return tool == pattern
