@@ -12,7 +12,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from policies.decision import Effect
-from policies.document import Part
 from policies.notation import (
     ArgumentName,
     Block,
@@ -31,6 +30,7 @@ from policies.notation import (
     shape,
     shown,
 )
+from policies.register import Part
 from policies.source import Source
 
 Origin = Literal["user", "trusted", "untrusted", "none"]

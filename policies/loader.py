@@ -14,12 +14,13 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from policies.document import Part, Policy, PolicyDocument
+from policies.document import Policy, PolicyDocument
 from policies.errors import PolicyInvalid
 from policies.expectations import PolicyTest, TestDocument
 from policies.finding import Finding, Position, nearest
 from policies.notation import shown
 from policies.references import check_references
+from policies.register import Part
 from policies.schema import keys_at
 from policies.source import MAX_BYTES, Source
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from policies.document import Part, Policy
+from policies.document import Policy
 from policies.expectations import PolicyTest
+from policies.register import Part
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -1,0 +1,268 @@
+"""The register: who and what the rules speak of, and the terms on which they let things pass.
+
+Principals (agents), persons (users, groups), tools, and the named terms that a rule refers to:
+approvals, limits and budgets. Everything here is stated by us, never by an upstream or an agent.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from policies.notation import (
+    ANY,
+    NAME,
+    ArgumentName,
+    ArgumentPath,
+    Block,
+    Duration,
+    Frequency,
+    GroupSource,
+    Label,
+    Name,
+    ResultPart,
+    Several,
+    Some,
+    ToolName,
+    ToolPattern,
+    UserName,
+    ValuePath,
+    refuse,
+    shape,
+)
+
+Risk = Literal["read", "write", "irreversible"]
+RISKS: tuple[Risk, ...] = ("read", "write", "irreversible")
+"""From harmless to final."""
+
+Trust = Literal["trusted", "untrusted"]
+Positive = Annotated[int, Field(ge=1, le=2**53 - 1)]
+
+UNDECLARED_LABELS = frozenset({"untrusted", "private"})
+"""What the result of a tool carries of which the policy does not say what it emits."""
+
+
+class Part(BaseModel):
+    """What all models of a policy file share: strict, closed, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: object) -> object:
+        """`when:` with nothing behind it must not read as a rule without a condition."""
+        if value is None:
+            raise refuse("policy.nothing", "found nothing, expected a value, or no such key at all")
+        return value
+
+
+class Agent(Part):
+    """A principal. One that is not listed is refused before any rule is read.
+
+    trust  `standard`: as a target of delegation it has only what the edge lends it;
+           `autonomous`: it keeps rights of its own beside that
+    """
+
+    roles: Some[Name] = ()
+    owner: Name | None = None
+    on_behalf_of: Literal["required", "optional"] = "optional"
+    max_risk: Risk = "irreversible"
+    trust: Literal["standard", "autonomous"] = "standard"
+
+
+class People(Part):
+    """Persons: a group of the identity provider, or names."""
+
+    from_: Annotated[GroupSource | None, Field(alias="from")] = None
+    members: Some[UserName] = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.from_ is None) == (not self.members):
+            raise refuse("policy.people", "expected either 'from' or 'members'")
+        return self
+
+
+class Group(People):
+    """People who may decide; never resolved by an agent."""
+
+
+class UserList(People):
+    """What may be done in the name of some persons; several lists that hold one intersect."""
+
+    tools: Some[ToolPattern]
+
+    @model_validator(mode="after")
+    def _names_tools(self) -> Self:
+        refuse_wildcard("tools", self.tools, "say 'unrestricted' as the default instead")
+        return self
+
+
+class Users(Part):
+    """What a person may have done in their name. `default` holds for whom no list names."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, UserList]
+
+    default: Annotated[
+        Annotated[Literal["unrestricted"], Tag("<text>")]
+        | Annotated[Some[ToolPattern], Tag("<list>")],
+        Discriminator(
+            shape(text=str, list=list),
+            custom_error_type="policy.wrong-type",
+            custom_error_message="expected 'unrestricted' or a list of tools",
+        ),
+    ]
+
+    @model_validator(mode="after")
+    def _names_tools(self) -> Self:
+        if self.default != "unrestricted":
+            refuse_wildcard("default", self.default, "say 'unrestricted' instead")
+        return self
+
+    @model_validator(mode="after")
+    def _lists_are_named(self) -> Self:
+        for name in self.lists:
+            if not NAME.fullmatch(name):
+                message = (
+                    f"found {name[:80]!r}, expected a name in lower-case letters, as 'interns'"
+                )
+                raise refuse("policy.name", message, field=name)
+        return self
+
+    @property
+    def lists(self) -> dict[str, UserList]:
+        """The named lists."""
+        return self.__pydantic_extra__
+
+
+class Undo(Part):
+    """The call that takes another one back, and where its arguments come from."""
+
+    tool: ToolName
+    args: dict[ArgumentName, ValuePath] = {}
+
+
+class Tool(Part):
+    """What a tool does, stated by us. Nothing stated: irreversible, untrusted and private.
+
+    emits   labels that its result puts on the session; or labels by part of the result
+    result  whether its values may be relied upon; or that, by part: parts not named are untrusted
+    target  arguments that name what is acted upon
+    sink    where arguments end up: `external` is out of the company
+    cost    what a call is charged, by unit: an argument or a fixed number
+    """
+
+    risk: Risk = "irreversible"
+    emits: (
+        Annotated[
+            Annotated[Several[Label], Tag("<list>")]
+            | Annotated[Block[ResultPart, Several[Label]], Tag("<map>")],
+            Discriminator(
+                shape(list=list, map=dict),
+                custom_error_type="policy.wrong-type",
+                custom_error_message="expected a list of labels, or labels by part of the result",
+            ),
+        ]
+        | None
+    ) = None
+    result: Annotated[
+        Annotated[Trust, Tag("<text>")] | Annotated[Block[ResultPart, Trust], Tag("<map>")],
+        Discriminator(
+            shape(text=str, map=dict),
+            custom_error_type="policy.wrong-type",
+            custom_error_message="expected 'trusted', 'untrusted', or one of them by part",
+        ),
+    ] = "untrusted"
+    target: Some[ArgumentName] = ()
+    sink: Literal["internal", "external"] | None = None
+    undo: Undo | None = None
+    cost: (
+        Block[
+            Name,
+            Annotated[
+                Annotated[ArgumentPath, Tag("<text>")] | Annotated[Positive, Tag("<number>")],
+                Discriminator(
+                    shape(text=str, number=int),
+                    custom_error_type="policy.wrong-type",
+                    custom_error_message="expected 'args.NAME' or a whole number above 0",
+                ),
+            ],
+        ]
+        | None
+    ) = None
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """What any call of this tool puts on the session, all parts of its result together."""
+        if self.emits is None:
+            return UNDECLARED_LABELS - ({"untrusted"} if self.result == "trusted" else set())
+        if isinstance(self.emits, dict):
+            return frozenset(label for labels in self.emits.values() for label in labels)
+        return frozenset(self.emits)
+
+    @property
+    def trust(self) -> Trust:
+        """Whether the result as a whole may be relied upon."""
+        return "trusted" if self.result == "trusted" else "untrusted"
+
+
+class Approval(Part):
+    """How people decide. Askers never do, unless `self: allowed` is written."""
+
+    from_: Annotated[Name, Field(alias="from")]
+    quorum: Annotated[int, Field(ge=1, le=20)]
+    expires: Duration
+    not_: Annotated[Some[Literal["requester"]], Field(alias="not")] = ("requester",)
+    self_: Annotated[Literal["allowed"] | None, Field(alias="self")] = None
+    passkey: Literal["required"] | None = None
+    reason: Literal["required"] | None = None
+
+    @model_validator(mode="after")
+    def _does_not_contradict_itself(self) -> Self:
+        if self.self_ and "not_" in self.model_fields_set:
+            raise refuse(
+                "policy.contradiction",
+                "'self: allowed' contradicts 'not: [requester]'",
+                field="self",
+            )
+        return self
+
+
+class Limit(Part):
+    """How often, counted before the call; what exceeds it is denied."""
+
+    per: Literal["agent", "user", "session", "tool"]
+    rate: Frequency
+    burst: Positive | None = None
+
+
+class Budget(Part):
+    """How much within a sliding window. A call of unknown cost is denied, or charged a sum."""
+
+    per: Literal["agent", "user", "session", "tool"]
+    amount: Positive
+    window: Duration
+    unit: Name
+    unknown_cost: Annotated[
+        Annotated[Literal["deny"], Tag("<text>")] | Annotated[Positive, Tag("<number>")],
+        Discriminator(
+            shape(text=str, number=int),
+            custom_error_type="policy.wrong-type",
+            custom_error_message="expected 'deny' or a whole number above 0",
+        ),
+    ] = "deny"
+
+
+def refuse_wildcard(field: str, names: Iterable[str], instead: str) -> None:
+    """What grants names what it grants: `instead` says how."""
+    if ANY in names:
+        raise refuse("policy.wildcard", f"'*' is refused here: {instead}", field=field)
