@@ -1,0 +1,1 @@
+"""Faces: what agents speak to the gateway. A face reads, authenticates, asks the gate, answers."""

@@ -1,0 +1,142 @@
+"""The edge: one way in for every face.
+
+The order is fixed here: place (Host, Origin, header rules), then credential, then the rest of the
+request, then its body. What fails before the face speaks is answered with a problem detail and
+recorded as a refusal; nothing that fails here, or in a face, reaches the gate.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import structlog
+
+from audit.entry import Receipt
+from gateway.action import Action, Outcome
+from gateway.catalogue.tools import Tool
+from gateway.errors import RequestRefused
+from gateway.faces.http import (
+    ClientGone,
+    EdgeRules,
+    Head,
+    Headers,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    read_head,
+    respond,
+    source,
+)
+from gateway.faces.problems import problem
+from gateway.identity.errors import AuthError
+from gateway.principal import Principal
+
+Authenticate: TypeAlias = Callable[[Headers], Principal]
+"""Who sends these headers. Raises AuthError."""
+
+METADATA = "/.well-known/oauth-protected-resource"
+"""Where RFC 9728 metadata stands; the path of the resource follows."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Gate(Protocol):
+    """What a face may ask of the gate."""
+
+    async def cross(self, principal: Principal, action: Action) -> Outcome:
+        """Decide, record and forward one action."""
+
+    def listing(self, principal: Principal, server: str | None) -> tuple[Tool, ...]:
+        """The tools that `principal` may know of; all servers' when `server` is None."""
+
+    async def refuse(
+        self, principal: Principal | None, source: str, code: str, detail: str = ""
+    ) -> Receipt | None:
+        """Record that a request was turned away before it became an action."""
+
+    def delivered(self, call: str) -> None:
+        """The answer of this call has been handed to its caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated request whose body has not been read."""
+
+    principal: Principal
+    head: Head
+    receive: Receive
+
+
+Answer: TypeAlias = Callable[[Caller], Awaitable[Reply]]
+"""The face's own part. Raises RequestRefused for what is answered with a problem detail."""
+
+
+class Edge:
+    """The rules of one listener, and who enforces them."""
+
+    def __init__(self, rules: EdgeRules, authenticate: Authenticate, gate: Gate) -> None:
+        self.rules = rules
+        self._authenticate = authenticate
+        self._gate = gate
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, *, resource: str | None, answer: Answer
+    ) -> None:
+        """Answer one HTTP request, whatever happens.
+
+        resource  path of the protected resource as we name it; None: there is nothing at this path
+        """
+        principal: Principal | None = None
+        try:
+            head = read_head(scope, self.rules)
+            _check_found(resource)
+            principal = self._authenticate(scope["headers"])
+            _check_no_query(scope)
+            reply = await answer(Caller(principal, head, receive))
+        except (RequestRefused, AuthError) as refused:
+            await self._gate.refuse(
+                principal, source=source(scope), code=refused.code, detail=str(refused)
+            )
+            reply = problem(
+                refused.code, str(refused), headers=self._demands(refused, resource or "")
+            )
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 - the outermost handler: it denies
+            _log.error("face.failed", resource=resource, error=type(error).__name__)
+            reply = problem("internal", "the gateway failed; nothing more is known")
+        await respond(send, reply)
+        if reply.call is not None:
+            self._gate.delivered(reply.call)
+
+    def _demands(
+        self, refused: RequestRefused | AuthError, resource: str
+    ) -> tuple[tuple[bytes, bytes], ...]:
+        """What the answer asks of the client: a token (RFC 6750, 9728), or another method."""
+        if isinstance(refused, AuthError):
+            error = "" if refused.reason == "missing" else ', error="invalid_token"'
+            where = f"{self.rules.public_url}{METADATA}{resource}"
+            return ((b"www-authenticate", f'Bearer resource_metadata="{where}"{error}'.encode()),)
+        if isinstance(refused, MethodRefused):
+            return ((b"allow", refused.allow.encode()),)
+        return ()
+
+
+class MethodRefused(RequestRefused):
+    """The path exists, the HTTP method does not."""
+
+    def __init__(self, allow: str) -> None:
+        super().__init__("request.method", f"only {allow}")
+        self.allow = allow
+
+
+def _check_found(resource: str | None) -> None:
+    if resource is None:
+        raise RequestRefused("request.path", "there is nothing here")
+
+
+def _check_no_query(scope: Scope) -> None:
+    # A token in a query string would end in logs and histories; nothing else has a place there.
+    if scope["query_string"]:
+        raise RequestRefused("request.malformed", "nothing is read from a query string")

@@ -1,0 +1,236 @@
+"""The HTTP edge: what of a request is looked at, in which order, and how answers are written.
+
+Raw ASGI, since this is the path of every call. A request is reduced to its `Head` before anything
+else happens: sizes, headers that may stand only once, Host and Origin. Bodies are bytes here;
+reading them is the face's. Nothing is redirected, compressed, or taken from a query string.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from gateway.errors import RequestRefused
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers: TypeAlias = "list[tuple[bytes, bytes]]"  # as ASGI gives them: names in lower case
+
+MAX_HEADERS = 32 * 1024
+"""Bytes of all header names and values together."""
+
+_ONCE = frozenset(
+    {
+        b"accept",
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"dpop",
+        b"host",
+        b"mcp-method",
+        b"mcp-name",
+        b"mcp-protocol-version",
+        b"mcp-session-id",
+        b"origin",
+        b"traceparent",
+        b"transfer-encoding",
+    }
+)
+"""Headers that somebody decides on: two of one kind would be read differently by two readers."""
+
+_PARAMETER = b"mcp-param-"
+_LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
+_JSON_TYPE = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
+_ACCEPTS_JSON = re.compile(rb"(?:^|,)\s*(?:application/json|application/\*|\*/\*)\s*(?:[;,]|$)")
+_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRules:
+    """What one listener takes.
+
+    public_url    where agents find this gateway, without a trailing slash
+    hosts         accepted Host headers in lower case, with their port: b"127.0.0.1:7300"
+    origins       accepted Origin headers, exactly as browsers send them; none by default
+    max_body      bytes
+    max_depth     nesting of a body
+    body_seconds  how long a body may take to arrive
+    """
+
+    public_url: str
+    hosts: frozenset[bytes]
+    origins: frozenset[bytes] = frozenset()
+    max_body: int = 4 * 1024 * 1024
+    max_depth: int = 64
+    body_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a face may know of a request before its body.
+
+    source      peer address, "127.0.0.1:41022"
+    headers     of those that somebody decides on: each at most once
+    parameters  `Mcp-Param-*` as sent, names in lower case
+    """
+
+    method: str
+    path: str
+    source: str
+    headers: dict[bytes, bytes]
+    parameters: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One whole answer.
+
+    call  id of the governed call that it answers, if its caller still waits for it
+    """
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    call: str | None = None
+
+
+class ClientGone(Exception):
+    """The client went away before its request was complete."""
+
+
+def read_head(scope: Scope, rules: EdgeRules) -> Head:
+    """Reduce a request to its head.
+
+    Raises RequestRefused: `request.headers` (too large), `request.malformed` (a header twice),
+    `request.host`, `request.origin`.
+    """
+    found: dict[bytes, bytes] = {}
+    parameters: list[tuple[bytes, bytes]] = []
+    size = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name in _ONCE:
+            if name in found:
+                raise RequestRefused("request.malformed", f"header {name.decode()} appears twice")
+            found[name] = value
+        elif name.startswith(_PARAMETER):
+            parameters.append((name, value))
+    if size > MAX_HEADERS:
+        raise RequestRefused("request.headers", f"headers take more than {MAX_HEADERS} bytes")
+    _check_place(found, rules)
+    return Head(scope["method"], scope["path"], source(scope), found, tuple(parameters))
+
+
+def source(scope: Scope) -> str:
+    """The peer's address, as it stands in entries."""
+    client = scope.get("client")
+    return f"{client[0]}:{client[1]}" if client else "unknown"
+
+
+def check_json_request(head: Head) -> None:
+    """Refuse a request whose body is not plain JSON, or whose sender does not take JSON back.
+
+    Raises RequestRefused: `request.media_type`, `request.accept`.
+    """
+    kind = head.headers.get(b"content-type", b"")
+    if kind != b"application/json" and not _JSON_TYPE.fullmatch(kind):
+        raise RequestRefused("request.media_type", "the body must be application/json in UTF-8")
+    if head.headers.get(b"content-encoding", b"identity") != b"identity":
+        raise RequestRefused("request.media_type", "the body must not be compressed")
+    accept = head.headers.get(b"accept")
+    if accept and not accept.startswith(b"application/json") and not _takes_json(accept):
+        raise RequestRefused("request.accept", "the answer is application/json")
+
+
+async def read_body(receive: Receive, head: Head, rules: EdgeRules) -> bytes:
+    """The whole body.
+
+    Raises RequestRefused (`request.too_large`, `request.malformed`, `request.timeout`) and
+    ClientGone.
+    """
+    length = _declared_length(head)
+    if length is not None and length > rules.max_body:
+        raise _too_large(rules)
+    try:
+        async with asyncio.timeout(rules.body_seconds):
+            body = await _collect(receive, rules)
+    except TimeoutError:
+        raise RequestRefused(
+            "request.timeout", f"no whole body within {rules.body_seconds:g} seconds"
+        ) from None
+    if length is not None and length != len(body):
+        raise RequestRefused("request.malformed", "the body is not as long as Content-Length says")
+    return body
+
+
+def trace_id(head: Head) -> str | None:
+    """The caller's W3C trace id, for finding only; None when there is none or it is malformed."""
+    value = head.headers.get(b"traceparent")
+    if value is None:
+        return None
+    match = _TRACE.fullmatch(value.decode("latin-1"))
+    return match[1] if match else None
+
+
+_ALWAYS = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+async def respond(send: Send, reply: Reply) -> None:
+    """Write one answer; a `content-type` among its headers takes the place of JSON's."""
+    length = (b"content-length", b"%d" % len(reply.body))
+    own = any(name == b"content-type" for name, _ in reply.headers)
+    always = _ALWAYS[1:] if own or not reply.body else _ALWAYS
+    headers = [length, *always, *reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _check_place(found: dict[bytes, bytes], rules: EdgeRules) -> None:
+    # Against DNS rebinding: a browser on this machine may be led here under another name.
+    if found.get(b"host", b"").lower() not in rules.hosts:
+        raise RequestRefused("request.host", "Host is not a name of this gateway")
+    origin = found.get(b"origin")
+    if origin is not None and origin not in rules.origins:
+        raise RequestRefused("request.origin", "Origin is not allowed here")
+    if b"content-length" in found and b"transfer-encoding" in found:
+        raise RequestRefused("request.malformed", "the body has two lengths")
+
+
+def _takes_json(accept: bytes) -> bool:
+    return _ACCEPTS_JSON.search(accept.lower()) is not None
+
+
+def _declared_length(head: Head) -> int | None:
+    value = head.headers.get(b"content-length")
+    if value is None:
+        return None
+    if not _LENGTH.fullmatch(value):
+        raise RequestRefused("request.malformed", "Content-Length is not a plain decimal number")
+    return int(value)
+
+
+async def _collect(receive: Receive, rules: EdgeRules) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > rules.max_body:
+            raise _too_large(rules)
+        if not message.get("more_body", False):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
+
+
+def _too_large(rules: EdgeRules) -> RequestRefused:
+    return RequestRefused("request.too_large", f"the body exceeds {rules.max_body} bytes")

@@ -1,0 +1,150 @@
+"""MCP over Streamable HTTP: `POST /mcp` for all tools, `POST /mcp/{server}` for one upstream's.
+
+One reader for every method of both eras. The revision is the body's to say, and the header has
+to agree; a message is then answered by its era: `mcp_stateless` (2026-07-28) or `mcp_handshake`
+(2025-11-25, 2025-06-18, 2025-03-26). Every answer is one JSON body; there are no streams.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audit.canonical import Json
+from gateway.errors import RequestRefused
+from gateway.faces import mcp_handshake, mcp_stateless
+from gateway.faces.edge import Authenticate, Caller, Edge, Gate, MethodRefused
+from gateway.faces.http import (
+    EdgeRules,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    check_json_request,
+    read_body,
+)
+from gateway.faces.jsonrpc import INVALID_REQUEST, Message, RpcRefused, as_rpc, error, read_message
+from gateway.faces.mcp_handshake import Handshake
+from gateway.faces.mcp_headers import VERSION_KEY
+from gateway.faces.mcp_session import McpSessions
+from gateway.faces.mcp_stateless import Stateless
+from gateway.faces.mcp_tools import McpTools
+from gateway.faces.problems import status_of
+from gateway.world import Worlds
+
+VERSIONS = (mcp_stateless.VERSION, *mcp_handshake.VERSIONS)
+
+_PATH = re.compile(r"/mcp(?:/([a-z][a-z0-9-]{0,19}))?/?")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What changes from call to call, and is given so that tests can fix it.
+
+    clock           monotonic seconds
+    new_id          ids of requests (UUIDv7)
+    new_session_id  unguessable, in visible ASCII
+    """
+
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    new_session_id: Callable[[], str]
+
+
+class McpFace:
+    """The MCP endpoints of the agents' listener, as one ASGI application."""
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        worlds: Worlds,
+        authenticate: Authenticate,
+        rules: EdgeRules,
+        sources: Sources,
+        version: str,
+    ) -> None:
+        identity: dict[str, Json] = {"name": "passavant", "version": version}
+        tools = McpTools(gate, worlds, sources.new_id)
+        self._gate = gate
+        self._edge = Edge(rules, authenticate, gate)
+        self._sessions = McpSessions(sources.clock, sources.new_session_id)
+        self._handshake = Handshake(tools, identity, self._sessions)
+        self._stateless = Stateless(tools, identity, VERSIONS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; never raises for anything the caller can cause."""
+        path = _PATH.fullmatch(scope["path"])
+        server = path[1] if path else None
+        resource = None if path is None else "/mcp" if server is None else f"/mcp/{server}"
+
+        async def answer(caller: Caller) -> Reply:
+            return await self._answer(caller, server)
+
+        await self._edge.serve(scope, receive, send, resource=resource, answer=answer)
+
+    async def _answer(self, caller: Caller, server: str | None) -> Reply:
+        era: Handshake | Stateless | None = None
+        message: Message | None = None
+        try:
+            if caller.head.method != "POST":
+                return self._without_body(caller, server)
+            check_json_request(caller.head)
+            body = await read_body(caller.receive, caller.head, self._edge.rules)
+            message = read_message(body, self._edge.rules)
+            era = self._era(caller, message)
+            _check_kind(message)
+            return await era.answer(caller, server, message)
+        except MethodRefused:
+            raise
+        except RequestRefused as refused:
+            return await self._refuse(caller, era, message, as_rpc(refused))
+
+    def _era(self, caller: Caller, message: Message) -> Handshake | Stateless:
+        """The era that a message belongs to.
+
+        The revisions before 2026-07-28 state none in the body. A message that does state one, or
+        comes under a header that is none of theirs, is read as the stateless era reads it: which
+        then says what does not agree.
+        """
+        stated = caller.head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+        meta = message.params.get("_meta")
+        if isinstance(meta, dict) and VERSION_KEY in meta:
+            return self._stateless
+        if message.method == "initialize" or not stated or stated in mcp_handshake.VERSIONS:
+            return self._handshake
+        return self._stateless
+
+    def _without_body(self, caller: Caller, server: str | None) -> Reply:
+        headers = caller.head.headers
+        ends_session = (
+            caller.head.method == "DELETE"
+            and b"mcp-session-id" in headers
+            and headers.get(b"mcp-protocol-version") != mcp_stateless.VERSION.encode()
+        )
+        if ends_session:
+            return self._handshake.end(caller, server)
+        raise MethodRefused("POST")
+
+    async def _refuse(
+        self,
+        caller: Caller,
+        era: Handshake | Stateless | None,
+        message: Message | None,
+        refused: RpcRefused,
+    ) -> Reply:
+        """Record the refusal, and answer it as JSON-RPC."""
+        if message is not None:
+            refused.id = message.id
+        await self._gate.refuse(
+            caller.principal, caller.head.source, code=refused.code, detail=str(refused)
+        )
+        own = None if era is None else era.statuses.get(refused.number)
+        return Reply(own or status_of(refused.code), error(refused))
+
+
+def _check_kind(message: Message) -> None:
+    """A notification asks for nothing; what asks for something has an id."""
+    if message.id is None and not message.method.startswith("notifications/"):
+        raise RpcRefused(INVALID_REQUEST, "a request needs an `id`")
+    if message.id is not None and message.method.startswith("notifications/"):
+        raise RpcRefused(INVALID_REQUEST, "a notification has no `id`")

@@ -1,0 +1,145 @@
+"""What both eras of MCP do with tools: list them, call them, tell how a call ended.
+
+An action is built from the body's name and arguments alone; `_meta`, progress tokens and whatever
+else a caller sends ends here. Definitions and results pass equal as JSON.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audit.canonical import Json
+from gateway.action import Action, Outcome
+from gateway.catalogue.tools import Tool
+from gateway.errors import RequestRefused
+from gateway.faces.edge import Caller, Gate
+from gateway.faces.http import Reply, trace_id
+from gateway.faces.jsonrpc import INVALID_PARAMS, Message, RpcRefused, result
+from gateway.faces.mcp_headers import Mirrored, check_parameters, mirrored
+from gateway.faces.presence import attended
+from gateway.faces.receipts import receipt_header
+from gateway.principal import Principal
+from gateway.world import Worlds
+
+MAX_NAME = 128
+"""Characters of a tool's name (MCP 2025-11-25 and later)."""
+
+META = "passavant/"
+"""Our namespace in the `_meta` of an answer that is not the upstream's."""
+
+_CALL_MEMBERS = frozenset({"name", "arguments", "_meta", "task"})
+_LIST_MEMBERS = frozenset({"cursor", "_meta"})
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A `tools/call` that has crossed, or been stopped at, the gate."""
+
+    outcome: Outcome
+    present: bool  # the caller still waits for the answer
+
+    def reply(self, message: Message, defaults: dict[str, Json]) -> Reply:
+        """The answer, with the receipt of its entry; `defaults` where the result lacks them."""
+        value = {**defaults, **call_result(self.outcome)}
+        call = self.outcome.call if self.present else None
+        return Reply(200, result(message.id, value), receipt_header(self.outcome), call)
+
+
+class McpTools:
+    """Tools, as one MCP endpoint offers them: `/mcp` (server None) or `/mcp/{server}`."""
+
+    def __init__(self, gate: Gate, worlds: Worlds, new_id: Callable[[], str]) -> None:
+        self._gate = gate
+        self._worlds = worlds
+        self._new_id = new_id
+        self._marks: dict[str, tuple[Mirrored, ...]] = {}
+
+    def check_offered(self, principal: Principal, server: str | None) -> None:
+        """Refuse an endpoint of one server on which this caller has nothing.
+
+        Said aloud, since a client given an empty list goes on without tools; and said alike for
+        a server that does not exist and one that is not for this caller.
+
+        Raises RequestRefused (`server.unknown`).
+        """
+        if server is not None and not self._gate.listing(principal, server):
+            raise RequestRefused("server.unknown", f"no server {server} offers you any tool now")
+
+    def listed(self, principal: Principal, server: str | None, message: Message) -> dict[str, Json]:
+        """The result of `tools/list`, in one page, ordered by name.
+
+        Raises RpcRefused for a cursor (none was given out), RequestRefused as `check_offered`.
+        """
+        _check_members(message, _LIST_MEMBERS)
+        if message.params.get("cursor") is not None:
+            raise RpcRefused(INVALID_PARAMS, "`cursor` was not given out here")
+        self.check_offered(principal, server)
+        shown = {
+            tool.published if server is None else tool.name: tool.definition
+            for tool in self._gate.listing(principal, server)
+        }
+        return {"tools": [{**shown[name], "name": name} for name in sorted(shown)]}
+
+    async def call(
+        self, caller: Caller, server: str | None, message: Message, *, version: str
+    ) -> Called:
+        """Take one `tools/call` across the gate. Raises RpcRefused."""
+        name, arguments = _read_call(message)
+        catalogue = self._worlds.current.catalogue
+        tool = catalogue.by_published(name) if server is None else catalogue.lookup(server, name)
+        action = Action(
+            server=tool.server if tool is not None else server or "",
+            tool=tool.name if tool is not None else name,
+            args=arguments,
+            face=f"mcp/{version}",
+            request_id=self._new_id(),
+            trace=trace_id(caller.head),
+            source=caller.head.source,
+        )
+        if tool is not None:
+            self._check_mirrored(caller, tool, arguments)
+        outcome, present = await attended(
+            self._gate.cross(caller.principal, action), caller.receive
+        )
+        return Called(outcome, present)
+
+    def _check_mirrored(self, caller: Caller, tool: Tool, arguments: dict[str, Json]) -> None:
+        marks = self._marks.get(tool.pin)
+        if marks is None:
+            marks = self._marks[tool.pin] = mirrored(tool.definition.get("inputSchema"))
+        # Only for who may know of the tool: this refusal tells that it exists.
+        if marks and tool in self._gate.listing(caller.principal, tool.server):
+            check_parameters(marks, arguments, caller.head)
+
+
+def call_result(outcome: Outcome) -> dict[str, Json]:
+    """The CallToolResult of an outcome: the upstream's as it came, else our words as an error.
+
+    Ours are ordinary results: clients show a JSON-RPC error to nobody, or send the call again.
+    No `structuredContent`, which would have to fit the tool's output schema.
+    """
+    if outcome.status in {"done", "error"} and outcome.result is not None:
+        return outcome.result
+    meta: dict[str, Json] = {META + "status": outcome.status, META + "code": outcome.code}
+    if outcome.approval is not None:
+        meta |= {META + "approval": outcome.approval, META + "expires": outcome.expires}
+    content: list[Json] = [{"type": "text", "text": outcome.text}]
+    return {"content": content, "isError": True, "_meta": meta}
+
+
+def _read_call(message: Message) -> tuple[str, dict[str, Json]]:
+    params = message.params
+    _check_members(message, _CALL_MEMBERS)
+    name, arguments = params.get("name"), params.get("arguments")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+        raise RpcRefused(INVALID_PARAMS, f"`name` must be a text of 1 to {MAX_NAME} characters")
+    if arguments is None:
+        return name, {}
+    if not isinstance(arguments, dict):
+        raise RpcRefused(INVALID_PARAMS, "`arguments` must be an object")
+    return name, arguments
+
+
+def _check_members(message: Message, known: frozenset[str]) -> None:
+    # Also what makes `Name` beside `name` a refusal instead of a question of who reads which.
+    if not message.params.keys() <= known:
+        raise RpcRefused(INVALID_PARAMS, f"{message.method} takes no such member in `params`")
