@@ -17,6 +17,8 @@ from typing import cast
 from audit.canonical import Json
 from gateway.action import Outcome
 from gateway.approval.request import Key
+from gateway.session.charge import Charge
+from gateway.session.limits import charges_of
 
 HOLD_US = 120 * 1_000_000
 """How long an undelivered answer waits for a resend, in microseconds."""
@@ -44,6 +46,7 @@ class Unfinished:
     actor: Mapping[str, Json]
     pin: str
     ts: int  # microseconds
+    charges: tuple[Charge, ...] = ()  # returned when it turns out not to have been forwarded
 
 
 class Calls:
@@ -113,7 +116,8 @@ class Calls:
 
     def abandon(self, call_id: str) -> None:
         """The gate gave up waiting for this call's entry: should it become durable after all,
-        it is closed as not forwarded."""
+        it is closed as not forwarded.
+        """
         self._abandoned.add(call_id)
 
     def authorised(self, body: Mapping[str, Json], index: int, leaf: str) -> bool:
@@ -129,6 +133,7 @@ class Calls:
             actor=cast("Mapping[str, Json]", body["actor"]),
             pin=tool["pin"],
             ts=cast("int", body["ts"]),
+            charges=charges_of(body),
         )
         self.changed.add(call_id)
         if call_id in self._abandoned:
@@ -136,10 +141,12 @@ class Calls:
             return True
         return False
 
-    def settled(self, call_id: str) -> None:
-        """An outcome entry."""
-        if self._unfinished.pop(call_id, None) is not None:
+    def settled(self, call_id: str) -> Unfinished | None:
+        """An outcome entry; the call that it ends, or None when that had ended before."""
+        call = self._unfinished.pop(call_id, None)
+        if call is not None:
             self.changed.add(call_id)
+        return call
 
     # -- the stored view --------------------------------------------------------------------
 
@@ -156,10 +163,12 @@ class Calls:
             "actor": dict(call.actor),
             "pin": call.pin,
             "ts": call.ts,
+            "charges": [charge.to_json() for charge in call.charges],
         }
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
+        charges = cast("list[Mapping[str, Json]]", row["charges"])
         self._unfinished[key] = Unfinished(
             id=key,
             index=cast("int", row["index"]),
@@ -169,4 +178,5 @@ class Calls:
             actor=cast("Mapping[str, Json]", row["actor"]),
             pin=cast("str", row["pin"]),
             ts=cast("int", row["ts"]),
+            charges=tuple(Charge.from_json(charge) for charge in charges),
         )

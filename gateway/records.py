@@ -13,6 +13,7 @@ from audit.entry import Receipt
 from gateway.action import Action
 from gateway.approval.request import obligation_to_json
 from gateway.principal import Principal
+from gateway.session.charge import Charge
 from policies.decision import Decision, Facts
 
 
@@ -27,6 +28,7 @@ def decision_entry(
     approval: str | None,
     joined: str | None,
     us: int,
+    charges: Iterable[Charge] = (),
 ) -> dict[str, Json]:
     """What was decided about one call, and on which facts.
 
@@ -35,6 +37,7 @@ def decision_entry(
     approval  the request that this call claims: with effect `ask` it is what authorises
     joined    the call whose answer this one shares
     us        time the decision took, in microseconds
+    charges   what the call is counted as, when this entry authorises it
     """
     told: dict[str, Json] = {
         "labels": cast("list[Json]", sorted(facts.labels)),
@@ -55,8 +58,9 @@ def decision_entry(
     }
     if decision.errors:
         decided["errors"] = list(decision.errors)
-    if decision.limits or decision.budgets:
-        decided["counts"] = [*decision.limits, *decision.budgets]
+    charged = [charge.to_json() for charge in charges]
+    if charged:
+        decided["charges"] = cast("list[Json]", charged)
     return {
         "actor": actor(principal),
         "approval": approval,

@@ -123,7 +123,9 @@ class State:
     def _outcome(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         call_id = cast("str", body["call"])
         status = cast("str", body["status"])
-        self.calls.settled(call_id)
+        call = self.calls.settled(call_id)
+        if call is not None and status == "refused":  # it was not forwarded
+            self.limits.returned(call.charges)
         self.approvals.settled(call_id, status)
         labels = cast("list[str]", body["labels"])
         if labels:

@@ -135,7 +135,7 @@ class Sessions:
         if session is None:
             return
         grown = session.labels.union(labels)
-        if grown != session.labels or now_s - session.touched > 60:  # noqa: PLR2004 - a minute
+        if grown != session.labels or now_s - session.touched > 60:
             self._put(replace(session, labels=grown, touched=now_s))
 
     def forget(self, now_s: int) -> None:

@@ -1,0 +1,1 @@
+"""Approvals: questions to people about one exact call, and their answers."""
