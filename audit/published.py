@@ -89,18 +89,19 @@ class PublishedFolder:
         except OSError as error:
             raise Unreadable(path, f"cannot be opened: {error.strerror}") from error
         try:
-            raw = _read_regular(descriptor, most + 1)
+            raw = _read_regular(descriptor, most)
         except OSError as error:
             raise Unreadable(path, f"cannot be read: {error.strerror}") from error
         finally:
             os.close(descriptor)
-        if raw is None or len(raw) > most:
+        if raw is None:
             raise Unreadable(path, f"is not a regular file of at most {most} bytes")
         return raw
 
 
-def _read_regular(descriptor: int, count: int) -> bytes | None:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+def _read_regular(descriptor: int, most: int) -> bytes | None:
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode) or state.st_size > most:
         return None
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read(count)
+        return file.read(state.st_size)

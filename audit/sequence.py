@@ -1,23 +1,24 @@
 """What entries say about their own order: each is canonical, and none is missing within a boot.
 
-Every start of the log draws a random `boot`; its entries count `seq` from 0. So an entry that was
-dropped or moved shows in the entries alone, also in an export that has lost its tree.
+Every uninterrupted run of the writer draws a new `boot`, in which its entries count `seq` from 0
+(see `audit.entry`). So an entry that was dropped or moved shows in the entries alone, also in an
+export that has lost its tree.
 """
 
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
-from typing import Any
+from functools import partial
+from operator import eq, itemgetter
+from typing import NamedTuple
 
 import orjson
 
-from audit.canonical import read, write
-from audit.errors import NotStrict
-from audit.layout import MOST_ENTRY_BYTES
+from audit.entry import VERSION
 
-_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-_VERSION = 1
-
-_fields = itemgetter("boot", "id", "kind", "seq", "ts", "v")
+_members = itemgetter("boot", "seq", "ts", "v", "id", "kind")
+_TYPES = (str, int, int, int, str, str)
+# Equal to the canonical form for all that the log writes; floats, which it never writes, pass in
+# the spelling of orjson. The strict reader would cost more than hashing and tree together.
+_write = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
 
 
 class EntryOrder:
@@ -26,62 +27,67 @@ class EntryOrder:
     def __init__(self) -> None:
         self._boot = ""
         self._boots: set[str] = set()
-        self._next = 0
-        self._ts = 0
+        self._seq = 0  # of the entry that follows
+        self._ts = 0  # of the entry before
 
     def check(self, first: int, entries: Sequence[bytes]) -> Iterator[tuple[int, str]]:
         """Yield (index, complaint) for the next entries, the first of which has index `first`."""
-        boot, seq, last = self._boot, self._next, self._ts
+        columns = _read(entries)
+        if columns and self._continued_by(columns):
+            self._seq, self._ts = columns.seq[-1] + 1, columns.ts[-1]
+            return
         for index, raw in enumerate(entries, first):
-            body = _parse(raw)
-            if body is None:
-                yield index, "is not canonical JSON with the fields of an entry"
-                seq += 1  # it takes the place of one
+            own = _read([raw])
+            if own is None:
+                yield index, "is not canonical JSON with the members of an entry"
+                self.skip(1)
                 continue
-            found_boot, found_seq, ts = body
-            if found_boot != boot or found_seq != seq:
-                yield from self._complaints(index, (boot, seq), (found_boot, found_seq))
-                boot, seq = found_boot, found_seq
-            if ts < last:
-                yield index, f"is dated {last - ts} us before the entry before it"
-            seq, last = seq + 1, max(last, ts)
-        self._boot, self._next, self._ts = boot, seq, last
+            for complaint in self._complaints(own.boot[0], own.seq[0], own.ts[0]):
+                yield index, complaint
 
     def skip(self, count: int) -> None:
         """Pass over entries that cannot be read and have been reported."""
-        self._next += count
+        self._seq += count
 
-    def _complaints(
-        self, index: int, expected: tuple[str, int], found: tuple[str, int]
-    ) -> Iterator[tuple[int, str]]:
-        boot, seq = found
-        if boot == expected[0]:
-            yield index, f"has seq {seq} where {expected[1]} follows"
-        elif boot in self._boots:
-            yield index, f"belongs to the earlier boot {boot}"
-        elif seq != 0:
-            yield index, f"begins boot {boot} with seq {seq}"
+    def _continued_by(self, columns: "_Columns") -> bool:
+        """All is well: the same boot goes on. Decided for many entries in few steps."""
+        boots, seqs, stamps = columns
+        return (
+            set(boots) == {self._boot}
+            and seqs == tuple(range(self._seq, self._seq + len(seqs)))
+            and self._ts <= stamps[0]
+            and list(stamps) == sorted(stamps)
+        )
+
+    def _complaints(self, boot: str, seq: int, ts: int) -> Iterator[str]:
+        if boot == self._boot and seq != self._seq:
+            yield f"has seq {seq} where {self._seq} follows"
+        elif boot != self._boot and boot in self._boots:
+            yield f"belongs to the earlier boot {boot}"
+        elif boot != self._boot and seq != 0:
+            yield f"begins boot {boot} with seq {seq}"
+        if ts < self._ts:
+            yield f"is dated {self._ts - ts} us before an earlier entry"
         self._boots.add(boot)
+        self._boot, self._seq, self._ts = boot, seq + 1, max(ts, self._ts)
 
 
-def _parse(raw: bytes) -> tuple[str, int, int] | None:
-    """Return boot, seq and ts of a well-formed entry."""
+class _Columns(NamedTuple):
+    boot: tuple[str, ...]
+    seq: tuple[int, ...]
+    ts: tuple[int, ...]
+
+
+def _read(entries: Sequence[bytes]) -> _Columns | None:
+    """Read what every entry states; None when one of them is not as the log writes it."""
     try:
-        body: Any = orjson.loads(raw)
-        boot, identity, kind, seq, ts, version = _fields(body)
-        canonical = orjson.dumps(body, option=_CANONICAL) == raw
+        bodies = [orjson.loads(raw) for raw in entries]
+        same = all(map(eq, map(_write, bodies), entries))
+        columns = tuple(zip(*map(_members, bodies), strict=True))
     except (KeyError, TypeError, ValueError):
         return None
-    if not canonical or type(seq) is not int or type(ts) is not int or version != _VERSION:
+    if not same or [set(map(type, column)) for column in columns] != [{kind} for kind in _TYPES]:
         return None
-    if not (type(boot) is type(identity) is type(kind) is str):
+    if set(columns[3]) != {VERSION}:
         return None
-    # orjson keeps a whole number that is spelled as a float; the strict reader does not.
-    return (boot, seq, ts) if b".0" not in raw or _is_canonical(raw) else None
-
-
-def _is_canonical(raw: bytes) -> bool:
-    try:
-        return write(read(raw, max_bytes=MOST_ENTRY_BYTES)) == raw
-    except NotStrict:
-        return False
+    return _Columns(*columns[:3])
