@@ -3,7 +3,8 @@
     PolicyError
     |-- PolicyInvalid       files are refused; carries every finding
     |-- ConditionInvalid    the text of a condition is refused; carries the place in it
-    `-- ConditionFailed     a condition has no value for these facts
+    |-- ConditionFailed     a condition has no value for these facts
+    `-- StarterRefused      the starter policy cannot be written for a path or name
 
 A denial is no error: it is the `Decision` that the rules exist to make.
 """
@@ -53,3 +54,9 @@ class ConditionFailed(PolicyError):
     """
 
     code = "policy.condition-failed"
+
+
+class StarterRefused(PolicyError):
+    """A path or a name that the starter policy cannot be written for."""
+
+    code = "policy.starter"

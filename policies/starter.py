@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 
-from policies.errors import PolicyError
+from policies.errors import StarterRefused
 from policies.text import is_plain
 
 _NAMES = ("starter.policy.yaml", "starter.policy.test.yaml")
@@ -18,12 +18,6 @@ _APPROVERS = "members: [operator]"
 # Inside a text in single quotes inside a text in double quotes: nothing that ends either.
 _PATH = re.compile(r"(/(?!\.\.?(/|\Z))[^/'\"\\\x00-\x1f\x7f]+)+")
 _PERSON = re.compile(r"[A-Za-z][A-Za-z0-9._@-]{0,63}")
-
-
-class StarterRefused(PolicyError):
-    """A path or a name that the starter policy cannot be written for."""
-
-    code = "policy.starter"
 
 
 def starter(repository: str, *, approvers: Sequence[str] = ("operator",)) -> dict[str, bytes]:

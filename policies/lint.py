@@ -1,0 +1,202 @@
+"""Lint: what a policy set may say, and a careful reviewer would still ask about.
+
+Loading refuses what is wrong; lint points at what is legal and probably not meant: an owner that
+is missing, a rule that can never match, a bound on one side only. Each finding has a stable code,
+a place, and the way to mend it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from itertools import chain
+
+from policies.document import PolicyDocument, Rule
+from policies.finding import Finding, Position
+from policies.joined import Joined, Placed
+from policies.lint_conditions import lint_condition
+
+MOST_CANDIDATES = 20
+"""Rules for one agent and tool above which a decision becomes noticeably slower."""
+
+EXPIRY_NOTICE = timedelta(days=30)
+
+
+def lint(documents: Sequence[PolicyDocument], *, today: date) -> tuple[Finding, ...]:
+    """Everything worth a second look in a set that `load_policies` accepted, in file order."""
+    joined = Joined(tuple(documents))
+    findings = chain(
+        chain.from_iterable(check(joined) for check in _CHECKS),
+        chain.from_iterable(lint_condition(each, joined) for each in joined.statements),
+        _ends(joined, today),
+    )
+    files = [document.source.file for document in documents]
+    return tuple(sorted(findings, key=lambda f: (files.index(f.at.file), f.at, f.code)))
+
+
+def _people(joined: Joined) -> Iterator[Finding]:
+    stated = [document for document in joined.documents if document.policy.users is not None]
+    if joined.agents and not stated:
+        at = joined.position("agents", next(iter(joined.agents)))
+        message = "no file says what may be done in the name of a person: nothing may"
+        yield _warn("lint.users-unstated", message, at, "write users: {default: unrestricted}")
+    for name, agent in joined.agents.items():
+        if agent.owner is None:
+            at = joined.position("agents", name)
+            yield _warn("lint.no-owner", f"agent {name!r} has no owner", at, "add owner: TEAM")
+
+
+def _approvals(joined: Joined) -> Iterator[Finding]:
+    for name, approval in joined.approvals.items():
+        members = joined.groups[approval.from_].members
+        if members and approval.quorum > len(members):
+            message = f"{approval.quorum} are asked of a group of {len(members)}: nobody ever can"
+            at = joined.position("approvals", name, "quorum")
+            yield Finding("lint.quorum", message, at, "lower the quorum or add members")
+        if approval.self_:
+            at = joined.position("approvals", name, "self")
+            message = "the person who asks may decide as well"
+            yield _warn("lint.self-approval", message, at, "leave 'self' out")
+
+
+def _unused(joined: Joined) -> Iterator[Finding]:
+    named: dict[str, set[str]] = {"approvals": set(), "limits": set(), "budgets": set()}
+    for each in joined.statements:
+        if each.said.approval:
+            named["approvals"].add(each.said.approval)
+        if isinstance(each.said, Rule):
+            named["limits"].update(each.said.limits)
+            named["budgets"].update(each.said.budgets)
+    named["groups"] = {approval.from_ for approval in joined.approvals.values()}
+    for block, used in named.items():
+        for name in getattr(joined, block):
+            if name not in used:
+                at = joined.position(block, name)
+                message = f"nothing refers to {name!r} of {block}"
+                yield _warn("lint.unused", message, at, "remove it, or refer to it")
+
+
+def _roles(joined: Joined) -> Iterator[Finding]:
+    used = frozenset(role for each in joined.statements for role in each.said.roles)
+    for name, agent in joined.agents.items():
+        for role in agent.roles:
+            if role not in used:
+                at = joined.position("agents", name, "roles")
+                yield _warn("lint.unused-role", f"no rule speaks of the role {role!r}", at)
+
+
+def _irreversible(joined: Joined) -> Iterator[Finding]:
+    for each in joined.grants:
+        final = [
+            tool
+            for tool in sorted(joined.tools_of(each.said.tools))
+            if joined.tools[tool].risk == "irreversible"
+        ]
+        if each.effect != "allow" or not final:
+            continue
+        if not each.said.when:
+            message = f"{final[0]} cannot be undone, and is allowed without a condition"
+            yield _warn("lint.allow-irreversible", message, each.at("effect"), "ask, or add 'when'")
+        if not each.said.why:
+            message = f"{final[0]} cannot be undone, and the rule does not say why it is allowed"
+            yield _warn("lint.no-why", message, each.at("id"), "add why: SENTENCE")
+
+
+def _never_matching(joined: Joined) -> Iterator[Finding]:
+    refused: dict[tuple[str, str], str] = {}
+    for each in joined.statements:
+        if each.effect == "deny" and not each.said.when and not _expires(each):
+            refused.update(dict.fromkeys(joined.pairs(each.said), each.said.id))
+    for each in joined.grants:
+        pairs = joined.pairs(each.said)
+        if not pairs:
+            message = "no agent it concerns may take the risk of any of its tools"
+            yield _warn("lint.never-matches", message, each.at("tools"), "see max_risk")
+        elif pairs <= refused.keys():
+            by = ", ".join(sorted({refused[pair] for pair in pairs}))
+            message = f"whatever it grants is always denied by {by}"
+            yield _warn("lint.shadowed", message, each.at("id"), "remove one of them")
+
+
+def _repeated(joined: Joined) -> Iterator[Finding]:
+    first: dict[object, str] = {}
+    for each in joined.statements:
+        said = each.said
+        until = said.until if isinstance(said, Rule) else None
+        meaning = (
+            frozenset(said.subjects), bool(said.roles), frozenset(said.tools),
+            said.effect, said.when, said.approval, until,
+        )  # fmt: skip
+        before = first.setdefault(meaning, said.id)
+        if before != said.id:
+            message = f"says the same as {before!r}"
+            yield _warn("lint.repeated", message, each.at("id"), "remove one of them")
+
+
+def _crowded(joined: Joined) -> Iterator[Finding]:
+    candidates = Counter(pair for each in joined.statements for pair in joined.pairs(each.said))
+    for (agent, tool), count in sorted(candidates.items()):
+        if count > MOST_CANDIDATES:
+            message = f"{count} rules concern {agent} and {tool}, more than {MOST_CANDIDATES}"
+            at = joined.position("agents", agent)
+            yield _warn("lint.crowded", message, at, "join rules that differ only in a value")
+
+
+def _edges(joined: Joined) -> Iterator[Finding]:
+    granted = frozenset(pair for each in joined.grants for pair in joined.pairs(each.said))
+    for document in joined.documents:
+        edges = document.policy.delegation.edges if document.policy.delegation else ()
+        for index, edge in enumerate(edges):
+            for place, pattern in enumerate(edge.tools):
+                lent = {(edge.to, tool) for tool in joined.tools_of([pattern])}
+                if lent and not lent & granted:
+                    at = document.source.at("delegation", "edges", index, "tools", place)
+                    message = f"{edge.to} has no rule for {pattern}: a chain may never use it"
+                    yield _warn("lint.edge-without-right", message, at)
+
+
+def _costs(joined: Joined) -> Iterator[Finding]:
+    for each in joined.grants:
+        assert isinstance(each.said, Rule)
+        for place, name in enumerate(each.said.budgets):
+            budget = joined.budgets[name]
+            for tool in sorted(joined.tools_of(each.said.tools)):
+                known = joined.tools[tool].cost or {}
+                if budget.unit not in known and budget.unknown_cost == "deny":
+                    message = f"{tool} states no cost in {budget.unit}: the budget denies each call"
+                    hint = f"add cost: {{{budget.unit}: args.NAME}} to the tool"
+                    yield _warn("lint.no-cost", message, each.at("budgets", place), hint)
+
+
+_CHECKS: tuple[Callable[[Joined], Iterator[Finding]], ...] = (
+    _people,
+    _approvals,
+    _unused,
+    _roles,
+    _irreversible,
+    _never_matching,
+    _repeated,
+    _crowded,
+    _edges,
+    _costs,
+)
+
+
+def _ends(joined: Joined, today: date) -> Iterator[Finding]:
+    for each in joined.statements:
+        if not isinstance(each.said, Rule) or each.said.until is None:
+            continue
+        until = each.said.until
+        if until < today:
+            message = f"ended on {until}: it never matches"
+            yield _warn("lint.expired", message, each.at("until"), "remove or renew it")
+        elif until - today <= EXPIRY_NOTICE:
+            message = f"ends in {(until - today).days} days, on {until}"
+            yield _warn("lint.expires", message, each.at("until"), "renew it, or let it end")
+
+
+def _expires(each: Placed) -> bool:
+    return isinstance(each.said, Rule) and each.said.until is not None
+
+
+def _warn(code: str, message: str, at: Position, hint: str | None = None) -> Finding:
+    return Finding(code, message, at, hint, "warning")
