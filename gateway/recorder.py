@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from audit.canonical import Json
 from audit.entry import Receipt, Record
 from audit.log import Log
-from audit.sealed import Vault
+from audit.sealed import Sealed, Vault
 
 MAX_SEALED = 64 * 1024
 """Longest text, in bytes, that is kept sealed; of a longer one the log holds its commitment."""
@@ -60,13 +60,10 @@ class Recorder:
         words: bytes,
     ) -> Record:
         """A record whose member `name` commits to `words`; `fields` is completed in place."""
-        if len(words) > MAX_SEALED:
-            commit = self._vault.commit(subject, entry_id, words)
-            fields[name] = {"commit": commit, "len": len(words), "kept": False}
-            return Record(entry_id, kind, fields)
         sealed = self._vault.seal(subject, entry_id, words)
-        fields[name] = {"commit": sealed.commit, "len": sealed.length}
-        return Record(entry_id, kind, fields, sealed)
+        is_kept = sealed.length <= MAX_SEALED
+        fields[name] = {"commit": sealed.commit, "kept": is_kept, "len": sealed.length}
+        return Record(entry_id, kind, fields, sealed if is_kept else None)
 
     async def append(self, record: Record) -> Receipt:
         """Write a record made by `seal`; returns when it is durable."""
@@ -76,9 +73,16 @@ class Recorder:
         """Write a record with the next batch; the caller does not wait."""
         return self._log.enqueue(record)
 
-    def words(self, index: int) -> bytes | None:
-        """What entry `index` holds sealed; None when nothing is kept, or it was erased."""
+    def words(self, index: int, name: str) -> bytes | None:
+        """What entry `index` holds sealed as member `name`; None when nothing is kept.
+
+        Raises SubjectErased when its key was destroyed, SealBroken when it is not what the entry
+        commits to.
+        """
         entry = self._log.entry(index)
-        if entry.sealed is None:
+        body = entry.body
+        if entry.sealed is None or name not in body:
             return None
-        return self._vault.open(str(entry.body["id"]), entry.sealed)
+        promised = body[name]
+        sealed = Sealed(promised["commit"], promised["len"], entry.sealed)
+        return self._vault.open_payload(body["id"], sealed)

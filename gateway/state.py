@@ -12,9 +12,14 @@ from typing import Protocol, cast
 from audit.canonical import Json
 from gateway.approval.approvals import Approvals
 from gateway.calls import Calls
+from gateway.epoch import Epoch
 from gateway.identity.revocation import Revocations
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
+
+
+REVOKING = frozenset({"policy.changed", "session.end", "token.revoke"})
+"""Kinds of entry after which nothing that was verified or decided before still stands."""
 
 
 class Activations:
@@ -62,6 +67,7 @@ class State:
         calls: Calls,
         limits: Limits,
         revocations: Revocations,
+        epoch: Epoch,
     ) -> None:
         self.sessions = sessions
         self.approvals = approvals
@@ -69,6 +75,7 @@ class State:
         self.limits = limits
         self.revocations = revocations
         self.activations = Activations()
+        self._epoch = epoch
         self.applied = 0  # entries folded so far
         self.on_abandoned: Callable[[Mapping[str, Json], int, str], None] = lambda *_: None
         self._kinds: dict[str, Callable[[Mapping[str, Json], int, str], None]] = {
@@ -105,6 +112,8 @@ class State:
         handle = self._kinds.get(str(body["kind"]))
         if handle is not None:
             handle(body, index, leaf)
+        if body["kind"] in REVOKING:
+            self._epoch.advance()
         self.applied = index + 1
 
     def _decision(self, body: Mapping[str, Json], index: int, leaf: str) -> None:

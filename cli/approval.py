@@ -1,0 +1,94 @@
+"""`passavant approval`: see what waits for people, and decide."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from cli.client import Operators, operators
+from cli.errors import Exit, stop
+from cli.options import DEFAULT_HOME, AsJson, Home
+from cli.output import as_card, as_json, as_table, moment, say
+
+app = typer.Typer(no_args_is_help=True, help="Requests for approval.")
+
+Id = Annotated[str, typer.Argument(help="Id of the request.")]
+Reason = Annotated[str, typer.Option("--reason", help="Kept, sealed, in the log.")]
+Digest = Annotated[
+    str | None,
+    typer.Option("--digest", help="Digest of what you were shown; refused when it differs."),
+]
+State = Annotated[str | None, typer.Option("--state", help="asked, approved, denied, ...")]
+
+COLUMNS = ("id", "state", "agent", "user", "tool", "expires")
+WATCH_EVERY_S = 1.0
+
+
+@app.command("list")
+def list_requests(home: Home = DEFAULT_HOME, state: State = None, json: AsJson = False) -> None:
+    """List requests, newest first."""
+    with operators(home) as api:
+        rows = api.get("/api/approvals", state=state)
+    as_json(rows) if json else as_table([_row(row) for row in rows], COLUMNS)
+
+
+@app.command()
+def show(request: Id, home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+    """Show one request, whole."""
+    with operators(home) as api:
+        found = api.get(f"/api/approvals/{request}")
+    as_json(found) if json else _card(found)
+
+
+@app.command()
+def approve(
+    request: Id, home: Home = DEFAULT_HOME, reason: Reason = "", digest: Digest = None
+) -> None:
+    """Approve a request, once, as it is shown."""
+    with operators(home) as api:
+        _decide(api, request, "approve", reason, digest)
+
+
+@app.command()
+def deny(
+    request: Id, home: Home = DEFAULT_HOME, reason: Reason = "", digest: Digest = None
+) -> None:
+    """Deny a request."""
+    with operators(home) as api:
+        _decide(api, request, "deny", reason, digest)
+
+
+@app.command()
+def watch(home: Home = DEFAULT_HOME) -> None:
+    """Print each new request as it comes in, until stopped."""
+    seen: set[str] = set()
+    with operators(home) as api:
+        while True:
+            for row in reversed(api.get("/api/approvals", state="asked")):
+                if row["id"] not in seen:
+                    seen.add(row["id"])
+                    _card(api.get(f"/api/approvals/{row['id']}"))
+                    typer.echo()
+            time.sleep(WATCH_EVERY_S)
+
+
+def _decide(
+    api: Operators, request: str, verdict: str, reason: str, digest: str | None
+) -> None:
+    """Show the whole request before it is answered, and answer exactly what was shown."""
+    found = api.get(f"/api/approvals/{request}")
+    if digest is not None and digest != found["digest"]:
+        stop("this is not the request that you were shown", Exit.DENIED)
+    _card(found)
+    body = {"digest": found["digest"], "reason": reason}
+    decided = api.post(f"/api/approvals/{request}/{verdict}", body)
+    say(f"{request} is {decided['state']}")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "expires": moment(row["expires"])}
+
+
+def _card(found: dict[str, Any]) -> None:
+    times = {"asked": moment(found["asked"]), "expires": moment(found["expires"])}
+    as_card({**found, **times})

@@ -1,0 +1,78 @@
+"""`passavant token`: credentials of agents."""
+
+import json as jsonlib
+from base64 import urlsafe_b64decode
+from typing import Annotated
+
+import typer
+
+from cli.client import operators
+from cli.errors import Exit, stop
+from cli.options import DEFAULT_HOME, AsJson, Home
+from cli.output import as_card, as_json, say
+from gateway.settings import milliseconds
+
+app = typer.Typer(no_args_is_help=True, help="Access tokens of agents.")
+
+Token = Annotated[str, typer.Argument(help="The token; `-` reads it from standard input.")]
+
+
+@app.command()
+def issue(
+    agent: Annotated[str, typer.Option("--agent", help="An agent that the policy names.")],
+    home: Home = DEFAULT_HOME,
+    session: Annotated[str | None, typer.Option(help="A session that it has.")] = None,
+    user: Annotated[str | None, typer.Option("--for", help="On whose behalf it acts.")] = None,
+    tools: Annotated[str, typer.Option(help="Tools it may use, as A,B.")] = "*",
+    ttl: Annotated[str | None, typer.Option(help="How long, as 15m.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Issue a token, in a new session unless one is named. Prints the token alone."""
+    body: dict[str, object] = {"agent": agent, "tools": tools.split(",")}
+    body |= {} if user is None else {"user": user}
+    body |= {} if session is None else {"session": session}
+    body |= {} if ttl is None else {"ttl_s": _seconds(ttl)}
+    with operators(home) as api:
+        issued = api.post("/api/tokens", body)
+    if json:
+        as_json(issued)
+        return
+    say(f"session {issued['session']}, good for {issued['expires_in']} s")
+    typer.echo(issued["access_token"])
+
+
+@app.command()
+def revoke(token: Token, home: Home = DEFAULT_HOME) -> None:
+    """Withdraw a token; it is refused from the next call on."""
+    with operators(home) as api:
+        revoked = api.post("/api/tokens/revoke", {"token": _given(token)})
+    say(f"token {revoked['revoked']} is revoked")
+
+
+@app.command()
+def inspect(token: Token, json: AsJson = False) -> None:
+    """Print what a token says. Nothing is verified, and nothing leaves this machine."""
+    parts = _given(token).split(".")
+    if len(parts) != 3:
+        stop("this is no token: it has not three parts", Exit.USAGE)
+    try:
+        header, claims = (
+            jsonlib.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
+        )
+    except ValueError:
+        stop("this is no token: its parts are no JSON", Exit.USAGE)
+    if json:
+        as_json({"header": header, "claims": claims})
+    else:
+        as_card({**header, **claims})
+
+
+def _given(token: str) -> str:
+    return typer.get_text_stream("stdin").read().strip() if token == "-" else token  # noqa: S105 - a file name
+
+
+def _seconds(text: str) -> int:
+    try:
+        return max(1, milliseconds(text) // 1000)
+    except ValueError as error:
+        stop(str(error), Exit.USAGE)

@@ -1,0 +1,190 @@
+"""The operators' API: one application on a listener of its own, with credentials of its own.
+
+Order of a request: Host and Origin, then the operator's credential, then the role that the route
+states, then the body. A route that states no role cannot be built. Denials are recorded.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, TypeAlias, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+
+from audit import canonical
+from audit.errors import AuditError, AuditUnavailable, NotStrict
+from gateway.errors import GatewayError
+from gateway.operator.credentials import Operator, Role
+from gateway.operator.errors import OperatorRefused
+from gateway.operator.services import Services
+from policies.errors import PolicyError, PolicyInvalid
+
+MAX_BODY = 1 << 20
+
+Model = TypeVar("Model", bound=BaseModel)
+
+STATUS: Mapping[str, int] = {
+    "auth.missing": 401,
+    "auth.invalid": 401,
+    "auth.expired": 401,
+    "auth.revoked": 401,
+    "operator.role": 403,
+    "operator.host": 403,
+    "operator.origin": 403,
+    "operator.unknown": 404,
+    "operator.body": 400,
+    "approval.unknown": 404,
+    "approval.ended": 409,
+    "approval.expired": 409,
+    "approval.changed": 409,
+    "approval.voted": 409,
+    "approval.self": 403,
+    "approval.group": 403,
+    "approval.passkey": 403,
+    "approval.reason": 422,
+    "policy.invalid": 422,
+    "policy.other-digest": 409,
+    "policy.moving": 409,
+    "audit_unavailable": 503,
+}
+"""HTTP status of every code this API answers with; others are 400."""
+
+
+def services_of(request: Request) -> Services:
+    """The services that this application was built with."""
+    services: Services = request.app.state.services
+    return services
+
+
+Here: TypeAlias = Annotated[Services, Depends(services_of)]
+
+
+def requires(role: Role) -> Callable[..., Awaitable[Operator]]:
+    """A dependency: the operator of this request, who must hold `role`."""
+
+    async def operator(request: Request) -> Operator:
+        services = services_of(request)
+        try:
+            found = services.operators.check(
+                _bearer(request), services.recorder.now() // 1_000_000
+            )
+            if not found.may(role):
+                raise OperatorRefused("operator.role", f"this needs the role {role}")
+        except GatewayError as error:
+            await _refused(services, request, error.code)
+            raise
+        return found
+
+    return operator
+
+
+Viewer: TypeAlias = Annotated[Operator, Depends(requires("viewer"))]
+Approver: TypeAlias = Annotated[Operator, Depends(requires("approver"))]
+Author: TypeAlias = Annotated[Operator, Depends(requires("author"))]
+Administrator: TypeAlias = Annotated[Operator, Depends(requires("administrator"))]
+
+
+async def body_of(request: Request, model: type[Model]) -> Model:
+    """The request's body, read strictly once. Raises OperatorRefused (`operator.body`)."""
+    raw = b""
+    async for part in request.stream():
+        raw += part
+        if len(raw) > MAX_BODY:
+            raise OperatorRefused("operator.body", f"more than {MAX_BODY} bytes")
+    try:
+        return model.model_validate(canonical.read(raw or b"{}", max_bytes=MAX_BODY))
+    except NotStrict as error:
+        raise OperatorRefused("operator.body", str(error)) from error
+    except ValidationError as error:
+        places = (
+            f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
+            for found in error.errors(include_input=False, include_url=False)
+        )
+        raise OperatorRefused("operator.body", "; ".join(places)) from error
+
+
+def peer(request: Request) -> str:
+    """The address that the request came from, as `host:port`."""
+    found = request.client
+    return "unknown" if found is None else f"{found.host}:{found.port}"
+
+
+def build(services: Services, routers: Mapping[str, APIRouter]) -> FastAPI:
+    """The application: `routers` by the noun they stand under in `/api/`."""
+    app = FastAPI(
+        title="Passavant operators' API",
+        version=services.version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.services = services
+    for noun, router in routers.items():
+        app.include_router(router, prefix=f"/api/{noun}" if noun else "")
+    for kind in (GatewayError, PolicyError, AuditError):
+        app.add_exception_handler(kind, _problem)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=_check_place)
+    return app
+
+
+async def _check_place(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Refuse foreign Hosts and Origins before anything else is looked at."""
+    services = services_of(request)
+    hosts, origins = _places(services)
+    code = None
+    if request.headers.getlist("host") != [request.headers.get("host", "")] or (
+        request.headers["host"].lower() not in hosts
+    ):
+        code = "operator.host"
+    elif request.headers.getlist("origin") and request.headers["origin"] not in origins:
+        code = "operator.origin"
+    if code is None:
+        answer = await call_next(request)
+        answer.headers.setdefault("cache-control", "no-store")
+        answer.headers["x-content-type-options"] = "nosniff"
+        return answer
+    await _refused(services, request, code)
+    return _answer(code, "this address is not served here")
+
+
+def _places(services: Services) -> tuple[frozenset[str], frozenset[str]]:
+    url = services.settings.operators_url
+    host = url.partition("://")[2].lower()
+    listen = services.settings.listen.operators.lower()
+    return frozenset({host, listen}), frozenset({url})
+
+
+def _bearer(request: Request) -> str:
+    found = request.headers.getlist("authorization")
+    if len(found) != 1 or not found[0].startswith("Bearer "):
+        raise OperatorRefused("auth.missing", "an operator's key is needed")
+    return found[0].removeprefix("Bearer ")
+
+
+async def _refused(services: Services, request: Request, code: str) -> None:
+    detail = f"operators' listener, {request.method}"
+    await services.refusals.refuse(None, source=peer(request), code=code, detail=detail)
+
+
+async def _problem(_request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, AuditUnavailable):
+        return _answer(error.code, "the log cannot be written; nothing was done")
+    if isinstance(error, PolicyInvalid):
+        findings = [str(finding) for finding in error.findings]
+        return _answer(error.code, "the policy files are refused", findings=findings)
+    code = getattr(error, "code", "internal")
+    return _answer(code, str(error))
+
+
+def _answer(code: str, detail: str, **members: object) -> JSONResponse:
+    status = STATUS.get(code, 400)
+    body = {
+        "type": f"urn:passavant:problem:{code}",
+        "title": code.partition(".")[0],
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **members,
+    }
+    return JSONResponse(body, status, media_type="application/problem+json")

@@ -1,0 +1,107 @@
+"""`/api/approvals`: the questions to people, and their answers."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from audit import canonical
+from audit.canonical import Json
+from audit.errors import SealBroken, SubjectErased
+from gateway.approval.request import Request, obligation_to_json
+from gateway.errors import ApprovalRefused
+from gateway.operator.api import Approver, Here, Viewer, body_of
+from gateway.operator.services import Services
+from starlette.requests import Request as HttpRequest
+
+router = APIRouter()
+
+
+class Answer(BaseModel):
+    """One person's answer; `digest` is of what they were shown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    digest: str
+    reason: str = ""
+
+
+@router.get("")
+async def list_requests(services: Here, _: Viewer, state: str | None = None) -> list[dict[str, Json]]:
+    """Every known request, newest first; of one state when it is named."""
+    found = reversed(services.state.approvals.all())
+    return [summary(request) for request in found if state in {None, request.state}]
+
+
+@router.get("/{request_id}")
+async def show_request(services: Here, _: Viewer, request_id: str) -> dict[str, Json]:
+    """One request, whole: what is asked, for whom, why, and its arguments."""
+    return card(services, _find(services, request_id))
+
+
+@router.post("/{request_id}/{verdict}")
+async def answer_request(
+    services: Here,
+    operator: Approver,
+    http: HttpRequest,
+    request_id: str,
+    verdict: Literal["approve", "deny"],
+) -> dict[str, Json]:
+    """Answer a request. The digest must be the one of what was shown."""
+    answer = await body_of(http, Answer)
+    if _find(services, request_id).digest != answer.digest:
+        raise ApprovalRefused("approval.changed", "this is not the request that was shown to you")
+    decided = await services.state.approvals.decide(
+        request_id,
+        operator,
+        verdict,
+        reason=answer.reason,
+        members=services.worlds.current.snapshot.members,
+    )
+    return card(services, decided)
+
+
+def summary(request: Request) -> dict[str, Json]:
+    """One line of a list."""
+    return {
+        "id": request.id,
+        "state": request.state,
+        "agent": request.key.agent,
+        "user": request.key.user,
+        "tool": request.key.tool,
+        "rules": list(request.rules),
+        "asked": request.asked,
+        "expires": request.expires,
+        "digest": request.digest,
+    }
+
+
+def card(services: Services, request: Request) -> dict[str, Json]:
+    """The whole request, with its arguments as they would be forwarded."""
+    try:
+        words = services.recorder.words(request.index, "args")
+    except (SealBroken, SubjectErased):
+        words = None
+    arguments = None if words is None else canonical.read(words, max_bytes=len(words))
+    return {
+        **summary(request),
+        "chain": list(request.key.chain),
+        "session": request.key.session,
+        "pin": request.key.pin,
+        "snapshot": request.snapshot,
+        "labels": sorted(request.labels),  # type: ignore[dict-item]  # a list of text is Json
+        "provenance": dict(request.provenance),
+        "obligations": [obligation_to_json(o) for o in request.obligations],
+        "arguments": arguments,
+        "arguments_kept": words is not None,
+        "votes": [{"by": vote.operator, "verdict": vote.verdict, "at": vote.at} for vote in request.votes],
+        "entry": request.index,
+        "call": request.call,
+    }
+
+
+def _find(services: Services, request_id: str) -> Request:
+    found = services.state.approvals.get(request_id)
+    if found is None:
+        raise ApprovalRefused("approval.unknown", "there is no such request")
+    return found

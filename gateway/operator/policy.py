@@ -1,0 +1,98 @@
+"""`/api/policy`: what is in force, what the files propose, why a call is decided as it is."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from audit.canonical import Json
+from gateway.operator.api import Author, Here, Viewer, body_of
+from gateway.operator.errors import OperatorRefused
+from policies.decision import Facts
+from policies.errors import PolicyInvalid
+from policies.explain import explain
+
+router = APIRouter()
+
+
+class Named(BaseModel):
+    """Which proposal is to come into force."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    digest: str
+
+
+class Supposed(BaseModel):
+    """A call that nobody has made."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    agent: str
+    tool: str
+    args: dict[str, object] = Field(default_factory=dict)
+    user: str | None = None
+    chain: list[str] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list)
+
+
+@router.get("")
+async def in_force(services: Here, _: Viewer) -> dict[str, Json]:
+    """The policy in force and, beside it, what the files amount to now."""
+    snapshot = services.worlds.current.snapshot
+    answer: dict[str, Json] = {
+        "snapshot": snapshot.digest,
+        "files": {source.file: source.raw.decode() for source in snapshot.sources},
+        "warnings": [str(warning) for warning in snapshot.warnings],
+    }
+    try:
+        proposed = services.activation.propose()
+    except PolicyInvalid as error:
+        return {**answer, "proposed": None, "findings": [str(f) for f in error.findings]}
+    return {**answer, "proposed": proposed.digest, "findings": []}
+
+
+@router.post("/apply")
+async def apply(services: Here, operator: Author, http: Request) -> dict[str, Json]:
+    """Put what the files amount to into force, if it is still what that digest names."""
+    wanted = await body_of(http, Named)
+    snapshot = await services.activation.activate(wanted.digest, by=operator.name)
+    return {"snapshot": snapshot.digest, "warnings": [str(w) for w in snapshot.warnings]}
+
+
+@router.post("/explain")
+async def explain_call(services: Here, _: Viewer, http: Request) -> dict[str, Json]:
+    """Decide a supposed call and say which rules were considered. Nothing is recorded or done."""
+    supposed = await body_of(http, Supposed)
+    server, _dot, name = supposed.tool.partition(".")
+    if not name:
+        raise OperatorRefused("operator.body", "a tool is written server.tool")
+    world = services.worlds.current
+    tool = world.catalogue.lookup(server, name)
+    if tool is not None:
+        tool.check(supposed.args)  # type: ignore[arg-type]  # read strictly by body_of
+    facts = Facts(
+        agent=supposed.agent,
+        tool=supposed.tool,
+        args=supposed.args,  # type: ignore[arg-type]  # read strictly by body_of
+        user=supposed.user,
+        chain=tuple(supposed.chain),
+        labels=frozenset(supposed.labels),
+        now=services.recorder.now(),
+    )
+    explanation = explain(world.snapshot, facts)
+    return explanation.to_json()
+
+
+@router.get("/agents")
+async def agents(services: Here, _: Viewer) -> list[dict[str, Json]]:
+    """The agents that the policy in force names."""
+    snapshot = services.worlds.current.snapshot
+    return [
+        {
+            "name": name,
+            "owner": agent.owner,
+            "roles": sorted(agent.roles),
+            "suspended": services.state.revocations.suspended(name),
+        }
+        for name, agent in sorted(snapshot.agents.items())
+    ]

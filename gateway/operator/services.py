@@ -1,0 +1,48 @@
+"""What the operators' API works with: the rooms of a running gateway, handed over as one value.
+
+The command line and the console reach the same rooms through the same API; there is no second way
+to approve, activate, end or read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audit.index import Index
+from audit.log import Log
+from gateway.activation import Activation
+from gateway.catalogue.review import Review
+from gateway.epoch import Epoch
+from gateway.home import Home
+from gateway.identity.minting import Mint
+from gateway.identity.tokens import TokenCheck
+from gateway.metrics import Scrape
+from gateway.operator.credentials import Operators
+from gateway.recorder import Recorder
+from gateway.refusals import Refusals
+from gateway.settings import Settings
+from gateway.state import State
+from gateway.world import Worlds
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything an operator may look at or act on."""
+
+    settings: Settings
+    home: Home
+    log: Log
+    index: Index
+    recorder: Recorder
+    refusals: Refusals
+    state: State
+    worlds: Worlds
+    epoch: Epoch
+    activation: Activation
+    review: Review
+    mint: Mint
+    tokens: TokenCheck
+    operators: Operators
+    scrape: Scrape
+    vkey: str
+    version: str
+    link_states: Callable[[], dict[str, str]]
