@@ -89,6 +89,14 @@ class Verifier:
         return text
 
 
+def unverified_text(note: bytes | str) -> str:
+    """Return the text of a note without trusting it, such as of one that we have just signed.
+
+    Raises MalformedNote.
+    """
+    return _split(note)[0]
+
+
 def _split(note: bytes | str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     whole = _decode(note)
     body, blank, tail = whole.rpartition("\n\n")
