@@ -126,7 +126,7 @@ def _read_groups(groups: Json) -> frozenset[str]:
 def _read_scopes(scope: Json) -> scopes.Scopes:
     if not isinstance(scope, str):
         raise AuthError("invalid", "a scope is not a text")
-    return scopes.read(scope)
+    return scopes.parse(scope)
 
 
 def _read_int(value: Json, highest: int) -> int:

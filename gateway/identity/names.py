@@ -1,16 +1,16 @@
 """Names: the spellings that tokens, clients and operators may use, one for each thing.
 
-ASCII only: a look-alike letter must not make a second name that reads like the first. A colon
-occurs in none, so that `agent:clerk` is never the name of a person.
+Visible ASCII only: a look-alike letter must not make a second name that reads like the first.
+`agent:clerk` is never the name of a person.
 """
 
 import re
 
 from gateway.identity.errors import NameInvalid
 
-_AGENT = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+|-]{0,127}")  # `ana`, `ana@acme.example`, `idp|42`
-_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+|/-]{0,127}")
+_AGENT = re.compile(r"(?=.{1,64}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # as in policy files
+_USER = re.compile(r"(?!agent:)[!-~]{1,255}")  # `ana`, `ana@acme.example`, `idp|42`
+_GROUP = re.compile(r"[!-~]{1,200}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 

@@ -55,6 +55,27 @@ def create(path: Path, content: bytes) -> None:
 
     Raises FileExistsError when the name is taken.
     """
+    draft = _draft(path, content)
+    try:
+        os.link(draft, path)  # unlike a rename, never over an existing file
+    finally:
+        draft.unlink()
+    _sync_folder(path.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a private file, in one step, in the place of one that may be there."""
+    _draft(path, content).replace(path)
+    _sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Delete a private file for good."""
+    path.unlink()
+    _sync_folder(path.parent)
+
+
+def _draft(path: Path, content: bytes) -> Path:
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -63,17 +84,7 @@ def create(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    try:
-        os.link(draft, path)  # unlike a rename, never over an existing file
-    finally:
-        draft.unlink()
-    _sync_folder(path.parent)
-
-
-def remove(path: Path) -> None:
-    """Delete a private file for good."""
-    path.unlink()
-    _sync_folder(path.parent)
+    return draft
 
 
 def _check_private(found: os.stat_result, path: Path) -> None:

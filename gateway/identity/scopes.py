@@ -21,7 +21,7 @@ MAX_TEXT = 4096
 _PATTERN = re.compile(r"\*|[a-z][a-z0-9-]{0,19}\.(?:\*|[A-Za-z0-9_./-]{1,128})")
 
 
-def read(text: str) -> Scopes:
+def parse(text: str) -> Scopes:
     """Parse a scope text.
 
     Raises ScopeInvalid when it is empty, too long, or holds anything that is not a pattern.
@@ -35,7 +35,7 @@ def read(text: str) -> Scopes:
 
 
 def write(scopes: Scopes) -> str:
-    """The text of `scopes`, as `read` takes it."""
+    """The text of `scopes`, as `parse` takes it."""
     return " ".join(scopes)
 
 

@@ -22,8 +22,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeySet:
 
 
 @pytest.fixture
-def revocations() -> Revocations:
-    return Revocations()
+def revocations(epoch: Epoch) -> Revocations:
+    return Revocations(epoch)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ TOOLS = ("pay", "log", "a.b", "*x")
 PATTERNS = ("*", *(f"{s}.{t}" for s in SERVERS for t in ("*", "pay", "log", "a.b")))
 
 some_scopes = st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=8).map(
-    lambda patterns: scopes.read(" ".join(patterns))
+    lambda patterns: scopes.parse(" ".join(patterns))
 )
 some_tool = st.tuples(st.sampled_from(SERVERS), st.sampled_from(TOOLS))
 
@@ -47,7 +47,7 @@ some_tool = st.tuples(st.sampled_from(SERVERS), st.sampled_from(TOOLS))
 )
 def test_a_text_that_is_no_list_of_patterns_is_refused(text: str) -> None:
     with pytest.raises(ScopeInvalid):
-        scopes.read(text)
+        scopes.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_text_that_is_no_list_of_patterns_is_refused(text: str) -> None:
     ],
 )
 def test_scopes_are_kept_in_their_shortest_form(text: str, expected: scopes.Scopes) -> None:
-    assert scopes.read(text) == expected
+    assert scopes.parse(text) == expected
 
 
 def test_no_scopes_allow_nothing() -> None:
@@ -75,7 +75,7 @@ def test_scopes_without_anything_in_common_intersect_to_nothing() -> None:
 
 @given(some_scopes)
 def test_reading_restores_what_was_written(some: scopes.Scopes) -> None:
-    assert scopes.read(scopes.write(some)) == some
+    assert scopes.parse(scopes.write(some)) == some
 
 
 @given(some_scopes, some_scopes, some_tool)

@@ -1,0 +1,75 @@
+"""Client authentication: from credentials to a registered client, slowly for who is guessing."""
+
+import asyncio
+
+from gateway.identity.clients import Client, Clients
+from gateway.identity.errors import NameInvalid, OAuthError
+from gateway.identity.names import agent
+from gateway.identity.oauth_request import Credentials, OAuthRequest
+from gateway.identity.throttle import Throttle, network
+
+ATTEMPTS_PER_CLIENT = 10
+"""Wrong secrets a minute for one client from one place."""
+
+ATTEMPTS_PER_SOURCE = 120
+"""Wrong secrets a minute from one place, whichever clients they name: many agents may share it."""
+
+MAX_AT_ONCE = 2
+"""Secrets compared at a time; each takes 16 MiB."""
+
+MAX_WAITING = 64
+
+
+class ClientAuthentication:
+    """Checks client secrets (`client_secret_basic` and `client_secret_post`, RFC 6749, 2.3.1)."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._by_client = Throttle(attempts=ATTEMPTS_PER_CLIENT, window_s=60)
+        self._by_source = Throttle(attempts=ATTEMPTS_PER_SOURCE, window_s=60)
+        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
+        self._waiting = 0
+
+    async def authenticate(self, request: OAuthRequest, now_s: int) -> Client:
+        """The client that sent `request`.
+
+        Raises OAuthError: `invalid_client`, the same for an unknown name and a wrong secret;
+        `slow_down` after too many wrong ones; `temporarily_unavailable` under a flood.
+        """
+        if request.credentials is None:
+            raise OAuthError("invalid_client", "no client authentication")
+        place = network(request.source)
+        pair = f"{_known_spelling(request.credentials.client)} {place}"
+        self._charge(pair, place, now_s)
+        client = await self._compare(request.credentials)
+        if client is None:
+            raise OAuthError("invalid_client", "client authentication failed")
+        self._by_client.forgive(pair)
+        self._by_source.forgive(place)
+        return client
+
+    def _charge(self, pair: str, place: str, now_s: int) -> None:
+        # The pair first: one agent with a wrong secret does not use up its neighbours' attempts.
+        wait_s = self._by_client.charge(pair, now_s) or self._by_source.charge(place, now_s)
+        if wait_s:
+            raise OAuthError("slow_down", "too many wrong client secrets", retry_after=wait_s)
+
+    async def _compare(self, credentials: Credentials) -> Client | None:
+        if self._waiting >= MAX_WAITING:
+            raise OAuthError("temporarily_unavailable", "too many requests", retry_after=5)
+        self._waiting += 1
+        try:
+            async with self._slots:
+                return await asyncio.to_thread(
+                    self._clients.verify, credentials.client, credentials.secret
+                )
+        finally:
+            self._waiting -= 1
+
+
+def _known_spelling(name: str) -> str:
+    """The name if it could be a client's: other spellings are counted together."""
+    try:
+        return agent(name)
+    except NameInvalid:
+        return "?"

@@ -1,0 +1,1 @@
+"""The operators' side: separate listener, separate credentials, nothing an agent can reach."""
