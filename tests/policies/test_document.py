@@ -1,0 +1,520 @@
+"""What each block of a policy file accepts, and above all what it refuses."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from policies.document import Policy
+from policies.errors import PolicyInvalid
+from policies.finding import Finding
+from policies.loader import load_policies, read_policies
+from policies.notation import Rate, tool_matches
+from policies.register import UNDECLARED_LABELS
+
+ACME = Path(__file__).parent / "data" / "acme.policy.yaml"
+
+HEAD = "apiVersion: passavant/v1\nkind: Policy\nname: test\ndefault: deny\n"
+WORLD = """\
+agents:
+  bot: {roles: [worker]}
+  aide: {roles: [worker]}
+groups:
+  people: {members: [kim, lee]}
+tools:
+  s.read: {risk: read}
+  s.write: {risk: write}
+approvals:
+  one: {from: people, quorum: 1, expires: 30m}
+limits:
+  slow: {per: agent, rate: 5/min}
+budgets:
+  eur: {per: user, amount: 100, window: 1d, unit: eur}
+"""
+
+
+def read(text: str) -> Policy:
+    (document,) = read_policies([("p.yaml", (HEAD + text).encode())])
+    return document.policy
+
+
+def refusals(text: str) -> tuple[Finding, ...]:
+    with pytest.raises(PolicyInvalid) as caught:
+        read(text)
+    return caught.value.findings
+
+
+def codes(text: str) -> set[str]:
+    return {finding.code for finding in refusals(text)}
+
+
+def test_every_block_of_the_example_parses() -> None:
+    (document,) = load_policies([ACME])
+    policy = document.policy
+    for block in Policy.model_fields:
+        assert getattr(policy, block), block
+    assert policy.agents["research-bot"].max_risk == "read"
+    assert policy.agents["support-bot"].on_behalf_of == "required"
+    assert policy.users is not None
+    assert policy.users.default == "unrestricted"
+    assert policy.users.lists["interns"].tools == ("crm.get_customer", "crm.search")
+    assert policy.groups["security"].from_ == "oidc:group/security"
+    assert policy.tools["pay.send_mail"].sink == "external"
+    assert policy.tools["pay.refund"].cost == {"eur": "args.amount"}
+    assert policy.approvals["finance-2of"].expires == 4 * 3600
+    assert policy.approvals["finance-2of"].passkey == "required"
+    assert policy.limits["crm-reads"].rate == Rate(60, 60)
+    assert policy.limits["refund-rate"].rate == Rate(5, 86400)
+    assert policy.budgets["refunds-eur"].window == 86400
+    assert [g.effect for g in policy.guardrails] == ["deny", "deny"]
+    assert policy.rules[-1].until == date(2027, 3, 31)
+    assert policy.delegation is not None
+    assert policy.delegation.edges[0].to == "billing-bot"
+    assert policy.invariants[0].except_ == ("mail-whom-the-user-named",)
+
+
+def test_a_policy_without_any_block_is_legal_and_grants_nothing() -> None:
+    policy = read("")
+    assert (policy.agents, policy.rules, policy.users) == ({}, (), None)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "default: allow", "default: ask", "default: Deny", "default:"]
+)
+def test_the_default_is_written_and_is_deny(line: str) -> None:
+    text = f"apiVersion: passavant/v1\nkind: Policy\nname: test\n{line}\n"
+    with pytest.raises(PolicyInvalid):
+        read_policies([("p.yaml", text.encode())])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            "apiVersion: passavant/v2\nkind: Policy\nname: a\ndefault: deny", id="version"
+        ),
+        pytest.param("apiVersion: passavant/v1\nkind: Role\nname: a\ndefault: deny", id="kind"),
+        pytest.param("kind: Policy\nname: a\ndefault: deny", id="no-version"),
+        pytest.param(
+            "api_version: passavant/v1\nkind: Policy\nname: a\ndefault: deny", id="python"
+        ),
+        pytest.param("- a\n", id="a-list"),
+        pytest.param("text", id="a-text"),
+        pytest.param("null", id="nothing"),
+    ],
+)
+def test_what_is_no_policy_of_this_version_is_refused(text: str) -> None:
+    with pytest.raises(PolicyInvalid):
+        read_policies([("p.yaml", text.encode())])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("agents: {Bot: {}}", "policy.name", id="agent-in-capitals"),
+        pytest.param("agents: {a--b: {}}", "policy.name", id="double-hyphen"),
+        pytest.param("agents: {a_b: {}}", "policy.name", id="underscore"),
+        pytest.param(f"agents: {{{'a' * 65}: {{}}}}", "policy.name", id="long-name"),
+        pytest.param("agents: {bоt: {}}", "policy.name", id="cyrillic-letter"),
+        pytest.param("agents: {bot: }", "policy.wrong-type", id="agent-of-nothing"),
+        pytest.param("agents: {}", "policy.empty", id="no-agents"),
+        pytest.param("agents:", "policy.nothing", id="agents-of-nothing"),
+        pytest.param("agents: [bot]", "policy.wrong-type", id="agents-as-list"),
+        pytest.param("agents: {bot: {roles: []}}", "policy.empty", id="no-roles"),
+        pytest.param("agents: {bot: {roles: [a, a]}}", "policy.twice", id="role-twice"),
+        pytest.param("agents: {bot: {roles: a}}", "policy.wrong-type", id="role-without-list"),
+        pytest.param("agents: {bot: {roles: [1]}}", "policy.wrong-type", id="number-as-role"),
+        pytest.param("agents: {bot: {max_risk: low}}", "policy.not-a-choice", id="risk"),
+        pytest.param("agents: {bot: {on_behalf_of: true}}", "policy.not-a-choice", id="truth"),
+        pytest.param("agents: {bot: {owner: 2027-03-31}}", "policy.wrong-type", id="date-as-text"),
+        pytest.param("agents: {bot: {owner: 1.10}}", "policy.wrong-type", id="number-as-text"),
+        pytest.param("agents: {bot: {admin: true}}", "policy.unknown-key", id="unknown-key"),
+        pytest.param("users: {}", "policy.missing-key", id="users-without-default"),
+        pytest.param("users: {default: all}", "policy.not-a-choice", id="users-default"),
+        pytest.param("users: {default: []}", "policy.empty", id="users-default-empty"),
+        pytest.param("users: {default: ['*']}", "policy.wildcard", id="users-default-wildcard"),
+        pytest.param(
+            "users: {default: unrestricted, a: {members: [x], tools: ['*']}}",
+            "policy.wildcard",
+            id="user-list-wildcard",
+        ),
+        pytest.param(
+            "users: {default: unrestricted, a: {tools: [s.a]}}", "policy.people", id="of-nobody"
+        ),
+        pytest.param(
+            "users: {default: unrestricted, A b: {members: [x], tools: [s.a]}}",
+            "policy.name",
+            id="user-list-name",
+        ),
+        pytest.param("groups: {g: {}}", "policy.people", id="empty-group"),
+        pytest.param(
+            "groups: {g: {members: [a], from: 'oidc:group/g'}}", "policy.people", id="two-sources"
+        ),
+        pytest.param("groups: {g: {members: []}}", "policy.empty", id="no-members"),
+        pytest.param("groups: {g: {members: ['a b']}}", "policy.spelling", id="member-with-space"),
+        pytest.param("groups: {g: {from: 'saml:x'}}", "policy.spelling", id="group-source"),
+        pytest.param("tools: {s: {}}", "policy.tool-name", id="tool-without-server"),
+        pytest.param("tools: {'s.*': {}}", "policy.tool-name", id="pattern-as-tool"),
+        pytest.param("tools: {S.a: {}}", "policy.tool-name", id="server-in-capitals"),
+        pytest.param("tools: {s.а: {}}", "policy.tool-name", id="look-alike-tool"),
+        pytest.param("tools: {s.a: {risk: none}}", "policy.not-a-choice", id="tool-risk"),
+        pytest.param("tools: {s.a: {emits: web}}", "policy.wrong-type", id="emits-as-text"),
+        pytest.param("tools: {s.a: {emits: [Web]}}", "policy.spelling", id="label-in-capitals"),
+        pytest.param("tools: {s.a: {emits: {'a b': [web]}}}", "policy.spelling", id="part"),
+        pytest.param("tools: {s.a: {emits: {}}}", "policy.empty", id="emits-no-part"),
+        pytest.param("tools: {s.a: {result: maybe}}", "policy.not-a-choice", id="result"),
+        pytest.param("tools: {s.a: {result: true}}", "policy.wrong-type", id="result-truth"),
+        pytest.param("tools: {s.a: {target: []}}", "policy.empty", id="no-target"),
+        pytest.param("tools: {s.a: {sink: outside}}", "policy.not-a-choice", id="sink"),
+        pytest.param("tools: {s.a: {undo: {}}}", "policy.missing-key", id="undo-without-tool"),
+        pytest.param(
+            "tools: {s.a: {undo: {tool: s.a, args: {x: env.HOME}}}}", "policy.spelling", id="undo"
+        ),
+        pytest.param("tools: {s.a: {cost: {eur: result.x}}}", "policy.spelling", id="cost-path"),
+        pytest.param("tools: {s.a: {cost: {eur: 0}}}", "policy.out-of-range", id="cost-zero"),
+        pytest.param("tools: {s.a: {cost: {eur: true}}}", "policy.wrong-type", id="cost-truth"),
+        pytest.param("tools: {s.a: {cost: {}}}", "policy.empty", id="cost-nothing"),
+    ],
+)
+def test_a_register_that_is_not_understood_is_refused(text: str, code: str) -> None:
+    assert code in codes(text)
+
+
+@pytest.mark.parametrize(
+    ("terms", "code"),
+    [
+        pytest.param("{from: people, expires: 30m}", "policy.missing-key", id="no-quorum"),
+        pytest.param("{from: people, quorum: 0, expires: 1h}", "policy.out-of-range", id="none"),
+        pytest.param("{from: people, quorum: -1, expires: 1h}", "policy.out-of-range", id="minus"),
+        pytest.param("{from: people, quorum: true, expires: 1h}", "policy.wrong-type", id="truth"),
+        pytest.param("{from: people, quorum: '2', expires: 1h}", "policy.wrong-type", id="text"),
+        pytest.param("{from: people, quorum: 1.0, expires: 1h}", "policy.wrong-type", id="1.0"),
+        pytest.param("{from: people, quorum: 1}", "policy.missing-key", id="no-end"),
+        pytest.param("{from: people, quorum: 1, expires: 30}", "policy.duration", id="unitless"),
+        pytest.param("{from: people, quorum: 1, expires: 0m}", "policy.duration", id="zero"),
+        pytest.param("{from: people, quorum: 1, expires: 1.5h}", "policy.duration", id="fraction"),
+        pytest.param("{from: people, quorum: 1, expires: 30M}", "policy.duration", id="month"),
+        pytest.param("{from: people, quorum: 1, expires: 400d}", "policy.duration", id="for-ever"),
+        pytest.param("{from: people, quorum: 1, expires: ' 1h'}", "policy.duration", id="blank"),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, not: []}", "policy.empty", id="not-nobody"
+        ),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, not: [kim]}",
+            "policy.not-a-choice",
+            id="not-kim",
+        ),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, self: true}", "policy.not-a-choice", id="self"
+        ),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, self: allowed, not: [requester]}",
+            "policy.contradiction",
+            id="self-and-not",
+        ),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, passkey: optional}",
+            "policy.not-a-choice",
+            id="passkey",
+        ),
+    ],
+)
+def test_an_approval_without_clear_terms_is_refused(terms: str, code: str) -> None:
+    assert code in codes(f"approvals: {{a: {terms}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("limits: {a: {per: all, rate: 1/s}}", "policy.not-a-choice", id="per"),
+        pytest.param("limits: {a: {per: agent, rate: 60/m}}", "policy.rate", id="unit"),
+        pytest.param("limits: {a: {per: agent, rate: 0/min}}", "policy.rate", id="zero-rate"),
+        pytest.param("limits: {a: {per: agent, rate: 60}}", "policy.rate", id="number"),
+        pytest.param("limits: {a: {per: agent, rate: 1e9/s}}", "policy.rate", id="exponent"),
+        pytest.param(
+            "limits: {a: {per: agent, rate: 1/s, burst: 0}}", "policy.out-of-range", id="burst"
+        ),
+        pytest.param(
+            "budgets: {a: {per: agent, amount: -1, window: 1d, unit: eur}}",
+            "policy.out-of-range",
+            id="amount",
+        ),
+        pytest.param(
+            "budgets: {a: {per: agent, amount: 9007199254740993, window: 1d, unit: eur}}",
+            "policy.out-of-range",
+            id="inexact",
+        ),
+        pytest.param(
+            "budgets: {a: {per: agent, amount: 1, window: 1d, unit: EUR}}", "policy.name", id="eur"
+        ),
+        pytest.param(
+            "budgets: {a: {per: agent, amount: 1, window: 1d, unit: eur, unknown_cost: allow}}",
+            "policy.not-a-choice",
+            id="unknown-cost",
+        ),
+    ],
+)
+def test_a_limit_or_budget_without_a_clear_bound_is_refused(text: str, code: str) -> None:
+    assert code in codes(text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        pytest.param("{}", "policy.missing-key", id="empty"),
+        pytest.param(
+            "{id: R, roles: [worker], tools: [s.read], effect: allow}", "policy.name", id="id"
+        ),
+        pytest.param(
+            "{id: default, roles: [worker], tools: [s.read], effect: allow}",
+            "policy.reserved-id",
+            id="reserved-id",
+        ),
+        pytest.param("{id: r, tools: [s.read], effect: allow}", "policy.who", id="nobody"),
+        pytest.param(
+            "{id: r, roles: [worker], agents: [bot], tools: [s.read], effect: allow}",
+            "policy.who",
+            id="roles-and-agents",
+        ),
+        pytest.param(
+            "{id: r, roles: [], tools: [s.read], effect: allow}", "policy.empty", id="no-roles"
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [], effect: allow}", "policy.empty", id="no-tools"
+        ),
+        pytest.param("{id: r, roles: [worker], effect: allow}", "policy.missing-key", id="tools"),
+        pytest.param(
+            "{id: r, agents: ['*'], tools: [s.read], effect: allow}",
+            "policy.wildcard",
+            id="allow-to-all",
+        ),
+        pytest.param(
+            "{id: r, agents: ['*'], tools: [s.read], effect: ask, approval: one}",
+            "policy.wildcard",
+            id="ask-of-all",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: ['*'], effect: allow}",
+            "policy.wildcard",
+            id="allow-everything",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: ['*'], effect: ask, approval: one}",
+            "policy.wildcard",
+            id="ask-everything",
+        ),
+        pytest.param(
+            "{id: r, agents: ['*', bot], tools: [s.read], effect: deny}",
+            "policy.wildcard",
+            id="wildcard-beside-a-name",
+        ),
+        pytest.param(
+            "{id: r, roles: ['*'], tools: [s.read], effect: allow}", "policy.name", id="all-roles"
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: ['*.read'], effect: allow}",
+            "policy.tool-name",
+            id="any-server",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: ['s.r*d'], effect: allow}",
+            "policy.tool-name",
+            id="inner-star",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: ['s*'], effect: allow}",
+            "policy.tool-name",
+            id="servers-by-prefix",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: Deny}",
+            "policy.not-a-choice",
+            id="effect-in-capitals",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: approve}",
+            "policy.not-a-choice",
+            id="approve-is-no-effect",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: ask}",
+            "policy.approval",
+            id="ask-of-nobody",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, approval: one}",
+            "policy.approval",
+            id="allow-with-approval",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: deny, limits: [slow]}",
+            "policy.contradiction",
+            id="deny-with-limit",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, limits: []}",
+            "policy.empty",
+            id="no-limits",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, when: }",
+            "policy.nothing",
+            id="when-nothing",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, when: ''}",
+            "policy.out-of-range",
+            id="when-empty",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, when: true}",
+            "policy.wrong-type",
+            id="when-truth",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, until: 2027}",
+            "policy.date",
+            id="until-a-year",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, until: '2027-03-31'}",
+            "policy.date",
+            id="until-a-text",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, until: 2027-03-31T10:00:00Z}",
+            "policy.date",
+            id="until-a-moment",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, why: '  '}",
+            "policy.spelling",
+            id="why-blank",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: [s.read], effect: allow, priority: 1}",
+            "policy.unknown-key",
+            id="priority",
+        ),
+    ],
+)
+def test_a_rule_that_grants_unclearly_is_refused(rule: str, code: str) -> None:
+    assert code in codes(f"{WORLD}rules:\n  - {rule}\n")
+
+
+def test_a_deny_may_concern_everyone_and_everything() -> None:
+    policy = read(f"{WORLD}rules: [{{id: r, agents: ['*'], tools: ['*'], effect: deny}}]")
+    assert policy.rules[0].subjects == ("*",)
+
+
+def test_an_allow_may_name_all_tools_of_one_server() -> None:
+    policy = read(f"{WORLD}rules: [{{id: r, roles: [worker], tools: ['s.*'], effect: allow}}]")
+    assert policy.rules[0].tools == ("s.*",)
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "code"),
+    [
+        pytest.param("{id: g, tools: [s.read]}", "policy.missing-key", id="no-why"),
+        pytest.param(
+            "{id: g, why: x, tools: [s.read], effect: allow}", "policy.not-a-choice", id="x"
+        ),
+        pytest.param("{id: g, why: x, tools: [s.read], effect: ask}", "policy.approval", id="ask"),
+        pytest.param(
+            "{id: g, why: x, tools: [s.read], approval: one}", "policy.approval", id="deny-asks"
+        ),
+        pytest.param(
+            "{id: g, why: x, tools: [s.read], until: 2027-03-31}", "policy.unknown-key", id="until"
+        ),
+        pytest.param("{id: g, why: x, tools: []}", "policy.empty", id="no-tools"),
+        pytest.param("{id: g, why: x, agents: [], tools: [s.read]}", "policy.empty", id="agents"),
+    ],
+)
+def test_a_guardrail_that_could_be_lifted_or_misread_is_refused(guardrail: str, code: str) -> None:
+    assert code in codes(f"{WORLD}guardrails:\n  - {guardrail}\n")
+
+
+def test_a_guardrail_concerns_everyone_and_denies_unless_it_says_otherwise() -> None:
+    policy = read(f"{WORLD}guardrails: [{{id: g, why: x, tools: [s.read]}}]")
+    assert (policy.guardrails[0].subjects, policy.guardrails[0].effect) == (("*",), "deny")
+
+
+def test_a_guardrail_may_turn_an_allow_into_ask() -> None:
+    text = f"{WORLD}guardrails: [{{id: g, why: x, tools: ['*'], effect: ask, approval: one}}]"
+    assert read(text).guardrails[0].approval == "one"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("delegation: {max_hops: -1}", "policy.out-of-range", id="hops-negative"),
+        pytest.param("delegation: {max_hops: 9}", "policy.out-of-range", id="hops-endless"),
+        pytest.param("delegation: {edges: []}", "policy.empty", id="no-edges"),
+        pytest.param(
+            "delegation: {edges: [{id: e, from: bot, to: bot, tools: [s.read]}]}",
+            "policy.delegation",
+            id="to-itself",
+        ),
+        pytest.param(
+            "delegation: {edges: [{id: e, from: bot, to: aide, tools: ['*']}]}",
+            "policy.wildcard",
+            id="everything",
+        ),
+        pytest.param(
+            "delegation: {edges: [{id: e, from: bot, to: aide, tools: []}]}",
+            "policy.empty",
+            id="nothing",
+        ),
+        pytest.param("invariants: [{id: i, never: {}}]", "policy.missing-key", id="no-effect"),
+        pytest.param("invariants: [{id: i, never: {effect: []}}]", "policy.empty", id="no-effects"),
+        pytest.param(
+            "invariants: [{id: i, never: {effect: [deny]}}]", "policy.not-a-choice", id="never-deny"
+        ),
+        pytest.param(
+            "invariants: [{id: i, never: {effect: [allow]}, except: []}]", "policy.empty", id="but"
+        ),
+    ],
+)
+def test_a_bound_that_binds_nothing_is_refused(text: str, code: str) -> None:
+    assert code in codes(WORLD + text)
+
+
+@pytest.mark.parametrize(
+    ("tool", "labels", "trust"),
+    [
+        pytest.param("{}", UNDECLARED_LABELS, "untrusted", id="nothing-stated"),
+        pytest.param("{result: trusted}", {"private"}, "trusted", id="trusted-without-labels"),
+        pytest.param("{emits: []}", set(), "untrusted", id="emits-nothing"),
+        pytest.param("{emits: [pii], result: trusted}", {"pii"}, "trusted", id="both-stated"),
+        pytest.param(
+            "{emits: {name: [pii], note: [pii, web]}}", {"pii", "web"}, "untrusted", id="by-part"
+        ),
+        pytest.param(
+            "{result: {id: trusted, 'rows[].name': trusted}}",
+            UNDECLARED_LABELS,
+            "untrusted",
+            id="a-part-is-not-the-whole",
+        ),
+    ],
+)
+def test_what_is_not_stated_of_a_tool_is_assumed_at_its_worst(
+    tool: str, labels: set[str], trust: str
+) -> None:
+    stated = read(f"tools: {{s.a: {tool}}}").tools["s.a"]
+    assert (stated.labels, stated.trust, stated.risk) == (frozenset(labels), trust, "irreversible")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tool", "covers"),
+    [
+        pytest.param("s.read", "s.read", True, id="same"),
+        pytest.param("s.read", "s.read_all", False, id="longer"),
+        pytest.param("s.*", "s.read", True, id="server"),
+        pytest.param("s.*", "st.read", False, id="other-server"),
+        pytest.param("s.get_*", "s.get_user", True, id="prefix"),
+        pytest.param("s.get_*", "s.forget_user", False, id="inner"),
+        pytest.param("*", "s.read", True, id="all"),
+    ],
+)
+def test_a_pattern_covers_by_prefix_alone(pattern: str, tool: str, covers: bool) -> None:
+    assert tool_matches(pattern, tool) is covers
