@@ -108,15 +108,14 @@ Node: TypeAlias = Value | Path | Has | Not | And | Or | Compare | In | Call
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The text of one `when` and the tree it stands for."""
+    """The text of one `when`, the tree it stands for, and the facts it may look at.
+
+    reads  as "args.amount", in code-point order
+    """
 
     text: str
     root: Node
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The facts this condition may look at, as "args.amount", in code-point order."""
-        return tuple(sorted({str(path) for path in paths(self.root)}))
+    reads: tuple[str, ...]
 
     @property
     def conjuncts(self) -> tuple[Node, ...]:

@@ -29,6 +29,7 @@ from policies.condition import (
     Path,
     Scalar,
     Value,
+    paths,
 )
 from policies.errors import ConditionInvalid
 from policies.text import is_plain
@@ -48,7 +49,8 @@ def parse(text: str) -> Condition:
             offset=MAX_LENGTH,
             code="condition.too-long",
         )
-    return Condition(text, _Parser(tuple(_tokens(text))).whole())
+    root = _Parser(tuple(_tokens(text))).whole()
+    return Condition(text, root, tuple(sorted({str(path) for path in paths(root)})))
 
 
 # -- tokens ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ is wrong for all of them shows.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from policies.address import domain
@@ -76,6 +76,10 @@ class Remark:
     offset: int
     hint: str | None = None
     severity: Literal["error", "warning"] = "error"
+
+    def of(self, tool: str) -> "Remark":
+        """The same remark, naming the tool whose arguments it speaks of."""
+        return replace(self, message=f"{self.message} ({tool})")
 
 
 def check(
@@ -194,6 +198,9 @@ class _Checker:
                     f"{node} is never {other.value!r}",
                     other.at,
                     nearest(other.value, known) or f"one of {', '.join(sorted(known))}",
+                    severity="warning"
+                    if isinstance(node, Path) and node.root == "args"
+                    else "error",
                 )
 
     # -- calls

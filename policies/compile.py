@@ -1,0 +1,303 @@
+"""Compiling: checked documents and the catalogue become one snapshot, or every reason why not.
+
+Names are resolved, conditions are read and checked against the pinned schema of each tool that they
+concern, and everything is put where a decision finds it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from itertools import chain
+from types import MappingProxyType
+from typing import TypeVar
+
+from policies.clause import Clause
+from policies.condition import Condition
+from policies.condition_book import ConditionBook
+from policies.condition_types import Remark
+from policies.decision import Obligation
+from policies.document import Guardrail, PolicyDocument, Rule, Statement
+from policies.engine import Engine
+from policies.errors import PolicyInvalid
+from policies.finding import Finding, nearest
+from policies.notation import ANY, tool_matches
+from policies.references import check_references
+from policies.register import Approval, Tool
+from policies.shape import Shape, read_schema
+from policies.snapshot import Delegation, Snapshot, ToolRule, UserList, Users
+from policies.source import Path
+
+__all__ = ["Snapshot", "ToolRule", "ToolSchema", "compile_snapshot"]
+
+T = TypeVar("T")
+
+MEMO = 65_536
+"""How many pairs of agent and tool an engine remembers; each takes about a kilobyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """What the catalogue has pinned of one tool: its name in policies, and what it takes."""
+
+    name: str
+    pin: str
+    input_schema: Mapping[str, object] | None
+
+
+def compile_snapshot(
+    documents: Sequence[PolicyDocument],
+    catalogue: Mapping[str, ToolSchema] | None,
+    *,
+    lock_digest: str = "",
+    memo: int = MEMO,
+) -> Snapshot:
+    """Make the snapshot that these documents stand for.
+
+    catalogue    every tool the gateway has pinned, by `server.tool`; None: not known here, so that
+                 conditions are checked without types
+    lock_digest  of the catalogue lock, part of the snapshot's own digest
+    memo         how many pairs of agent and tool the engine remembers
+
+    Raises PolicyInvalid with all findings when one of them is an error.
+    """
+    findings = check_references(documents)
+    if findings:
+        raise PolicyInvalid(findings)
+    return _Compiler(documents, catalogue).snapshot(_digest(documents, lock_digest), memo)
+
+
+class _Compiler:
+    def __init__(
+        self, documents: Sequence[PolicyDocument], catalogue: Mapping[str, ToolSchema] | None
+    ) -> None:
+        self._documents, self._catalogue = documents, catalogue
+        policies = [document.policy for document in documents]
+        self._agents = _merged(policy.agents for policy in policies)
+        self._groups = _merged(policy.groups for policy in policies)
+        self._tools = {
+            name: _tool_rule(tool)
+            for name, tool in _merged(policy.tools for policy in policies).items()
+        }
+        self._approvals = _merged(policy.approvals for policy in policies)
+        self._limits = _merged(policy.limits for policy in policies)
+        self._budgets = _merged(policy.budgets for policy in policies)
+        self._findings: list[Finding] = []
+        self._args = cache(self._shape)
+        self._covered = cache(self._tools_covered)
+        self._book = ConditionBook(
+            None if catalogue is None else self._args,
+            totals=frozenset((*self._limits, *self._budgets)),
+            labels=frozenset().union(*(tool.emits for tool in self._tools.values())),
+        )
+
+    def snapshot(self, digest: str, memo: int) -> Snapshot:
+        """Everything in its place. Raises PolicyInvalid."""
+        clauses = {clause.id: clause for clause in self._clauses()}
+        self._check_invariants()
+        if self._catalogue is not None:
+            self._check_tools(self._catalogue)
+        if any(finding.severity == "error" for finding in self._findings):
+            raise PolicyInvalid(sorted(self._findings, key=lambda finding: finding.at))
+        roles = {name: agent.roles for name, agent in self._agents.items()}
+        return Snapshot(
+            digest=digest,
+            sources=tuple((each.source.file, each.source.digest) for each in self._documents),
+            agents=MappingProxyType(self._agents),
+            users=self._users(),
+            groups=MappingProxyType(self._groups),
+            tools=MappingProxyType(self._tools),
+            approvals=MappingProxyType(self._approvals),
+            limits=MappingProxyType(self._limits),
+            budgets=MappingProxyType(self._budgets),
+            delegation=self._delegation(),
+            clauses=MappingProxyType(clauses),
+            warnings=tuple(sorted(self._findings, key=lambda finding: finding.at)),
+            engine=Engine(clauses, roles, self._tools, memo=memo),
+        )
+
+    def _clauses(self) -> Iterator[Clause]:
+        for document in self._documents:
+            for index, guardrail in enumerate(document.policy.guardrails):
+                yield self._guardrail(document, ("guardrails", index), guardrail)
+            for index, rule in enumerate(document.policy.rules):
+                yield self._rule(document, ("rules", index), rule)
+
+    def _guardrail(self, document: PolicyDocument, path: Path, guardrail: Guardrail) -> Clause:
+        condition = self._condition(document, path, guardrail.when, guardrail.tools)
+        return Clause(
+            id=guardrail.id,
+            effect=guardrail.effect,
+            is_guardrail=True,
+            subjects=_subjects(guardrail),
+            tools=guardrail.tools,
+            at=document.source.at(*path),
+            condition=condition,
+            test=self._book.test(condition, refuses=True) if condition else None,
+            obligation=self._obligation(guardrail.approval),
+            why=guardrail.why,
+        )
+
+    def _rule(self, document: PolicyDocument, path: Path, rule: Rule) -> Clause:
+        condition = self._condition(document, path, rule.when, rule.tools)
+        return Clause(
+            id=rule.id,
+            effect=rule.effect,
+            is_guardrail=False,
+            subjects=_subjects(rule),
+            tools=rule.tools,
+            at=document.source.at(*path),
+            condition=condition,
+            test=self._book.test(condition, refuses=rule.effect == "deny") if condition else None,
+            until=None if rule.until is None else _end_of(rule.until),
+            obligation=self._obligation(rule.approval),
+            limits=rule.limits,
+            budgets=rule.budgets,
+            why=rule.why,
+        )
+
+    def _condition(
+        self, document: PolicyDocument, path: Path, text: str | None, patterns: tuple[str, ...]
+    ) -> Condition | None:
+        if text is None:
+            return None
+        condition, remarks = self._book.read(text, self._covered(patterns))
+        self._findings.extend(_finding(document, (*path, "when"), remark) for remark in remarks)
+        broken = any(remark.severity == "error" for remark in remarks)
+        return None if broken else condition
+
+    def _tools_covered(self, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        exact = [pattern for pattern in patterns if pattern in self._tools]
+        wide = [pattern for pattern in patterns if pattern.endswith(ANY)]
+        found = (tool for tool in self._tools for each in wide if tool_matches(each, tool))
+        return tuple(dict.fromkeys((*exact, *found)))
+
+    def _shape(self, tool: str) -> Shape:
+        schema = self._catalogue.get(tool) if self._catalogue else None
+        return read_schema(schema.input_schema if schema else None)
+
+    def _obligation(self, name: str | None) -> Obligation | None:
+        return None if name is None else _obligation(name, self._approvals[name])
+
+    def _check_invariants(self) -> None:
+        for document in self._documents:
+            for index, invariant in enumerate(document.policy.invariants):
+                never = invariant.never
+                path: Path = ("invariants", index, "never")
+                self._condition(document, path, never.when, never.tools)
+
+    def _check_tools(self, catalogue: Mapping[str, ToolSchema]) -> None:
+        servers = {_server(name) for name in catalogue}
+        for document in self._documents:
+            for name, tool in document.policy.tools.items():
+                path: Path = ("tools", name)
+                if name in catalogue:
+                    self._findings.extend(_misnamed(document, path, tool, self._args(name)))
+                else:
+                    self._findings.append(_unpinned(document, path, name, catalogue, servers))
+
+    def _users(self) -> Users:
+        stated = [policy.users for policy in (each.policy for each in self._documents)]
+        for users in stated:
+            if users is not None:
+                default = None if users.default == "unrestricted" else users.default
+                lists = [UserList(name, each, each.tools) for name, each in users.lists.items()]
+                return Users(default, tuple(lists))
+        return Users()
+
+    def _delegation(self) -> Delegation:
+        for document in self._documents:
+            stated = document.policy.delegation
+            if stated is not None:
+                edges: dict[tuple[str, str], tuple[str, ...]] = {}
+                for edge in stated.edges:
+                    ends = (edge.from_, edge.to)
+                    edges[ends] = (*edges.get(ends, ()), *edge.tools)
+                return Delegation(stated.max_hops, MappingProxyType(edges))
+        return Delegation(0, MappingProxyType({}))
+
+
+def _merged(blocks: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    """One block of all files; `check_references` has refused names that are stated twice."""
+    return dict(chain.from_iterable(block.items() for block in blocks))
+
+
+def _digest(documents: Sequence[PolicyDocument], lock_digest: str) -> str:
+    """The same for the same files in any order and under any name."""
+    lines = sorted(document.source.digest for document in documents)
+    return sha256("\n".join(["passavant/v1", *lines, lock_digest]).encode()).hexdigest()
+
+
+def _tool_rule(tool: Tool) -> ToolRule:
+    return ToolRule(
+        risk=tool.risk,
+        emits=tool.labels,
+        result=tool.trust,
+        target=tool.target,
+        sink=tool.sink,
+        undo=tool.undo,
+        cost=MappingProxyType(dict(tool.cost or {})),
+    )
+
+
+def _subjects(statement: Statement) -> tuple[str, ...]:
+    if statement.roles:
+        return tuple(f"role:{role}" for role in statement.roles)
+    return tuple(agent if agent == ANY else f"agent:{agent}" for agent in statement.subjects)
+
+
+def _obligation(name: str, approval: Approval) -> Obligation:
+    return Obligation(
+        approval=name,
+        from_group=approval.from_,
+        quorum=approval.quorum,
+        expires_s=approval.expires,
+        exclude_requester=approval.self_ is None,
+        passkey=approval.passkey is not None,
+        reason_required=approval.reason is not None,
+        self_allowed=approval.self_ is not None,
+    )
+
+
+def _end_of(day: date) -> int:
+    """The first microsecond after the day, in UTC."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    return int(midnight.timestamp()) * 1_000_000
+
+
+def _finding(document: PolicyDocument, path: Path, remark: Remark) -> Finding:
+    at = document.source.at(*path, offset=remark.offset)
+    return Finding(remark.code, remark.message, at, remark.hint, remark.severity)
+
+
+def _misnamed(document: PolicyDocument, path: Path, tool: Tool, args: Shape) -> Iterator[Finding]:
+    """Arguments that the policy speaks of and the pinned schema does not have."""
+    costs = [cost for cost in (tool.cost or {}).values() if isinstance(cost, str)]
+    named = [*tool.target, *(cost.split(".")[1] for cost in costs)]
+    for name in named:
+        if name not in args.members and not args.is_open:
+            yield Finding(
+                "policy.unknown-argument",
+                f"the tool {path[1]!r} has no argument {name!r}",
+                document.source.at(*path),
+                nearest(name, args.members),
+            )
+
+
+def _unpinned(
+    document: PolicyDocument, path: Path, name: str, catalogue: Iterable[str], servers: set[str]
+) -> Finding:
+    """A tool that is not in the catalogue: misspelt, or of a server that was never looked at."""
+    is_known = _server(name) in servers
+    return Finding(
+        "policy.unknown-tool" if is_known else "policy.unpinned-tool",
+        f"the catalogue has no tool {name!r}: calls of it are refused",
+        document.source.at_key(*path),
+        nearest(name, catalogue),
+        "error" if is_known else "warning",
+    )
+
+
+def _server(tool: str) -> str:
+    return tool.partition(".")[0]

@@ -1,0 +1,335 @@
+"""The engine: an index finds the clauses that concern a call, and Casbin decides among them.
+
+Stock Casbin: the model, the loop over the rows (`enforce_ex`), and the effector that makes one
+answer of their effects. Ours, through Casbin's own hooks: which rows it sees (those of one agent
+and tool only, so a decision costs the same among ten rules and a hundred thousand), and the
+functions that the matcher calls. No text of a policy reaches Casbin's expression language.
+
+Casbin knows two effects. An ask enters as `allow`, and the trace of matched clauses tells it from
+one; a guardrail that asks enters as neither, so it can never let anything pass.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import casbin
+from casbin.core_enforcer import CoreEnforcer
+from casbin.effect import get_effector
+
+from policies.clause import Clause
+from policies.decision import Facts
+from policies.errors import ConditionFailed
+from policies.notation import ANY, tool_matches
+
+MODEL = """
+[request_definition]
+r = sub, tool, trace
+[policy_definition]
+p = sub, tool, id, eft
+[role_definition]
+g = _, _
+[policy_effect]
+e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+[matchers]
+m = (p.sub == "*" || g(r.sub, p.sub)) && toolMatch(r.tool, p.tool) && when(p.id, r.trace)
+"""
+MATCHER = '(p_sub == "*" || g(r_sub, p_sub)) && toolMatch(r_tool, p_tool) && when(p_id, r_trace)'
+
+Row = Sequence[str]
+"""One line of Casbin's policy: subject, tool pattern, clause, effect."""
+
+
+class Match(NamedTuple):
+    """What became of one agent and tool.
+
+    allowed  Casbin's answer: some grant matched, and no refusal
+    matched  clauses that matched, in the order looked at; a refusal ends the looking
+    errors   "clause: what went wrong"
+    read     fields that the conditions of all candidates may read
+    """
+
+    allowed: bool
+    matched: tuple[Clause, ...]
+    errors: tuple[str, ...]
+    read: tuple[str, ...]
+
+
+class Trace:
+    """One request on its way through Casbin: the facts, and what has matched so far.
+
+    Casbin may write the values of a request into its log: this one shows nothing.
+    """
+
+    __slots__ = ("errors", "facts", "matched")
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.matched: list[Clause] = []
+        self.errors: list[str] = []
+
+    def __repr__(self) -> str:
+        return "<trace>"
+
+
+class Engine:
+    """The clauses of one snapshot, by whom and what they concern.
+
+    agents  roles of every known agent
+    tools   every known tool
+    memo    how many (agent, tool) pairs are remembered; 0: none. The answer is the same.
+    """
+
+    def __init__(
+        self,
+        clauses: Mapping[str, Clause],
+        agents: Mapping[str, Iterable[str]],
+        tools: Iterable[str],
+        *,
+        memo: int,
+    ) -> None:
+        self._clauses = clauses
+        self._subjects = {agent: _subjects(agent, roles) for agent, roles in agents.items()}
+        self._index = _Index(clauses.values(), tools)
+        self._matcher = _Matcher(clauses, self._subjects.values())
+        self._stock = _Stock(self._matcher)
+        self._memo: dict[tuple[str, str], _Bucket] = {}
+        self._memo_size = memo
+
+    def match(self, agent: str, tool: str, facts: Facts) -> Match:
+        """Which clauses match, and what Casbin makes of them."""
+        bucket = self._bucket(agent, tool)
+        # Casbin runs its matcher once, on empty values, when there is no row at all.
+        if not bucket.rows:
+            return _NOTHING
+        trace = Trace(facts)
+        allowed, _ = bucket.enforce_ex(self._subjects[agent][0], tool, trace)
+        return Match(allowed is True, tuple(trace.matched), tuple(trace.errors), bucket.read)
+
+    def may_pass(self, agent: str, tool: str) -> bool:
+        """Is there an allow or ask for this pair, and no refusal that always matches?"""
+        return self._bucket(agent, tool).may_pass
+
+    def candidates(self, agent: str, tool: str) -> tuple[Clause, ...]:
+        """Every clause that concerns this pair, refusals first."""
+        return tuple(self._clauses[row[2]] for row in self._bucket(agent, tool).rows)
+
+    def rows(self) -> Iterator[Row]:
+        """Casbin's whole policy, as a stock enforcer would load it."""
+        for clause in self._clauses.values():
+            yield from _rows(clause)
+
+    def functions(self) -> dict[str, Any]:
+        """The functions that the matcher calls, as a stock enforcer would register them."""
+        matcher = self._matcher
+        return {"g": matcher.g, "toolMatch": matcher.tool_match, "when": matcher.when}
+
+    def _bucket(self, agent: str, tool: str) -> "_Bucket":
+        known = self._memo.get((agent, tool))
+        if known is not None:
+            return known
+        rows = self._index.rows(self._subjects[agent], tool)
+        bucket = _Bucket(self._stock, rows, [self._clauses[row[2]] for row in rows])
+        if self._memo_size:
+            if len(self._memo) >= self._memo_size:
+                self._memo = {}
+            self._memo[agent, tool] = bucket
+        return bucket
+
+
+_NOTHING = Match(allowed=False, matched=(), errors=(), read=())
+
+
+def _subjects(agent: str, roles: Iterable[str]) -> tuple[str, ...]:
+    """How rows name an agent: itself first, then its roles, then everyone."""
+    return (f"agent:{agent}", *(f"role:{role}" for role in roles), ANY)
+
+
+def _rows(clause: Clause) -> Iterator[Row]:
+    effect = _EFFECTS[clause.is_guardrail, clause.effect]
+    for subject in clause.subjects:
+        for pattern in clause.tools:
+            yield (subject, pattern, clause.id, effect)
+
+
+# Casbin takes `abstain` for neither; sorted backwards, what denies comes first.
+_EFFECTS: Mapping[tuple[bool, str], str] = MappingProxyType(
+    {
+        (False, "allow"): "allow",
+        (False, "ask"): "allow",
+        (False, "deny"): "deny",
+        (True, "ask"): "abstain",
+        (True, "deny"): "deny",
+    }
+)
+
+
+class _Index:
+    """Rows by tool (or by `server.*`, or `*`) and subject."""
+
+    def __init__(self, clauses: Iterable[Clause], tools: Iterable[str]) -> None:
+        self._rows: dict[str, dict[str, list[Row]]] = {}
+        known = tuple(tools)
+        for clause in clauses:
+            for row in _rows(clause):
+                for key in _keys(row[1], known):
+                    self._rows.setdefault(key, {}).setdefault(row[0], []).append(row)
+
+    def rows(self, subjects: Sequence[str], tool: str) -> list[Row]:
+        """The rows for these subjects and this tool, each clause once, refusals first."""
+        found: dict[str, Row] = {}
+        for key in (tool, _server(tool), ANY):
+            by_subject = self._rows.get(key)
+            if by_subject is None:
+                continue
+            for subject in subjects:
+                for row in by_subject.get(subject, ()):
+                    found.setdefault(row[2], row)
+        return sorted(found.values(), key=_effect, reverse=True)
+
+
+_effect = itemgetter(3)
+
+
+def _keys(pattern: str, tools: Sequence[str]) -> Iterable[str]:
+    """Where a row with this pattern is kept: patterns by prefix under each tool they cover."""
+    if not pattern.endswith(ANY) or pattern == ANY or pattern == _server(pattern):
+        return (pattern,)
+    return (tool for tool in tools if tool_matches(pattern, tool))
+
+
+def _server(tool: str) -> str:
+    return tool[: tool.index(".") + 1] + ANY
+
+
+class _Matcher:
+    """The matcher of MODEL, written out; `functions` give the stock one the same meaning."""
+
+    def __init__(self, clauses: Mapping[str, Clause], subjects: Iterable[tuple[str, ...]]) -> None:
+        self._clauses = clauses
+        self._roles = {of_agent[0]: frozenset(of_agent) for of_agent in subjects}
+
+    def eval(self, names: Mapping[str, Any]) -> bool:
+        """One row: called by Casbin's loop with the values of request and row."""
+        subject = names["p_sub"]
+        return (
+            (subject == ANY or self.g(names["r_sub"], subject))
+            and self.tool_match(names["r_tool"], names["p_tool"])
+            and self.when(names["p_id"], names["r_trace"])
+        )
+
+    def g(self, caller: str, subject: str) -> bool:
+        """Is the caller this agent, or has it this role? Roles are flat and closed."""
+        return subject in self._roles[caller]
+
+    @staticmethod
+    def tool_match(tool: str, pattern: str) -> bool:
+        """Does the pattern of a row cover the tool?"""
+        return tool_matches(pattern, tool)
+
+    def when(self, name: str, trace: Trace) -> bool:
+        """Does the clause hold? What cannot be told counts as a match where that refuses."""
+        clause = self._clauses[name]
+        if clause.until is not None and trace.facts.now >= clause.until:
+            return False
+        if clause.test is not None and not _holds(clause, trace):
+            return False
+        trace.matched.append(clause)
+        return True
+
+
+def _holds(clause: Clause, trace: Trace) -> bool:
+    assert clause.test is not None
+    try:
+        held = clause.test(trace.facts)
+    except ConditionFailed as error:
+        trace.errors.append(f"{clause.id}: {error}")
+        return clause.refuses
+    except Exception as error:  # noqa: BLE001 - whatever breaks must not decide for an allow
+        trace.errors.append(f"{clause.id}: {type(error).__name__}")
+        return clause.refuses
+    return held is True or (clause.refuses and held is not False)
+
+
+class _Stock:
+    """What all buckets of a snapshot share: Casbin's reading of MODEL."""
+
+    def __init__(self, matcher: _Matcher) -> None:
+        model = casbin.Enforcer.new_model(text=MODEL)
+        assert model["m"]["m"].value == MATCHER
+        self.matcher = matcher
+        self.request, self.columns = model["r"], model["p"]["p"].tokens
+        self.effects, self.matchers = model["e"], model["m"]
+        self.effector = get_effector(model["e"]["e"].value)
+
+
+class _Policy:
+    """The two members of Casbin's assertion that its loop reads."""
+
+    __slots__ = ("policy", "tokens")
+
+    def __init__(self, tokens: Sequence[str], policy: Sequence[Row]) -> None:
+        self.tokens, self.policy = tokens, policy
+
+
+class _NoFunctions:
+    """The matcher is compiled: Casbin needs none of its own functions, and gets none."""
+
+    @staticmethod
+    def get_functions() -> dict[str, Any]:
+        return {}
+
+
+_SILENT = logging.getLogger("policies.engine.casbin")
+_SILENT.disabled = True
+
+
+class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
+    """Casbin's enforcer over the rows of one agent and tool.
+
+    Its initialiser is left out: it would load, log and keep what is shared here, and nothing of a
+    bucket may change after it is made.
+    """
+
+    fm: ClassVar[_NoFunctions] = _NoFunctions()
+    rm_map: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    cond_rm_map: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    logger: ClassVar[logging.Logger] = _SILENT
+
+    def __init__(self, stock: _Stock, rows: list[Row], clauses: list[Clause]) -> None:
+        self.rows, self._clauses, self._matcher = rows, clauses, stock.matcher
+        self.read = _fields_read(clauses)
+        self.eft = stock.effector
+        self.model = {
+            "r": stock.request,
+            "p": {"p": _Policy(stock.columns, rows)},
+            "e": stock.effects,
+            "m": stock.matchers,
+        }
+
+    @property
+    def enabled(self) -> Literal[True]:
+        """Casbin lets everything pass while this is false: it cannot become so."""
+        return True
+
+    @property
+    def may_pass(self) -> bool:
+        """Some grant, and no refusal without a condition."""
+        refused = any(
+            clause.effect == "deny" and clause.condition is None and clause.until is None
+            for clause in self._clauses
+        )
+        return not refused and any(clause.grants for clause in self._clauses)
+
+    def _get_expression(self, expr: str, functions: object = None) -> _Matcher:
+        """Casbin's hook: what evaluates the matcher's text, which is fixed by MODEL."""
+        del functions
+        assert expr == MATCHER
+        return self._matcher
+
+
+def _fields_read(clauses: Iterable[Clause]) -> tuple[str, ...]:
+    conditions = [clause.condition for clause in clauses if clause.condition is not None]
+    return tuple(sorted({name for condition in conditions for name in condition.reads}))

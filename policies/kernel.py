@@ -1,0 +1,239 @@
+"""The kernel: facts in, decision out.
+
+A pure function of snapshot and facts that never raises: whatever breaks inside is a denial. First
+come the checks that need no rule: who is known, on whose behalf, for which tools. Then every agent
+of the chain is decided by the rules as if it called itself, and the strictest answer stands: deny
+beats ask beats allow, and nothing matched is a denial.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import pairwise
+from typing import TypeAlias, TypeVar
+
+from policies.clause import Clause
+from policies.decision import Decision, Facts, Obligation
+from policies.engine import Match
+from policies.register import RISKS
+from policies.snapshot import Snapshot, covers, is_one_of
+
+T = TypeVar("T")
+
+Refusal: TypeAlias = tuple[str, str]
+"""The id that stands for a rule, and the reason."""
+
+
+def decide(snapshot: Snapshot, facts: Facts) -> Decision:
+    """The answer of the policy. Never raises: any failure inside is a denial."""
+    try:
+        return _decided(snapshot, facts)
+    except Exception as error:  # noqa: BLE001 - the outermost handler of a decision
+        return Decision(
+            effect="deny",
+            rules=("engine-error",),
+            obligations=(),
+            limits=(),
+            budgets=(),
+            reason="The decision could not be made.",
+            errors=(f"engine-error: {type(error).__name__}",),
+            snapshot=str(getattr(snapshot, "digest", "")),
+        )
+
+
+def may_see(
+    snapshot: Snapshot,
+    agent: str,
+    user: str | None,
+    user_groups: frozenset[str],
+    chain: tuple[str, ...],
+    scopes: tuple[str, ...],
+    tool: str,
+) -> bool:
+    """May a call of this tool pass with some arguments, in some state of the session?
+
+    What may not is left out of listings. Never raises: any failure inside is a no.
+    """
+    try:
+        facts = Facts(
+            agent, tool, {}, user=user, user_groups=user_groups, chain=chain, scopes=scopes
+        )
+        return refusal(snapshot, facts) is None and all(
+            snapshot.engine.may_pass(link, tool) for link in (agent, *chain)
+        )
+    except Exception:  # noqa: BLE001 - the outermost handler, as in `decide`
+        return False
+
+
+def refusal(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    """What refuses the call before any rule is read, or None."""
+    for check in _CHECKS:
+        refused = check(snapshot, facts)
+        if refused is not None:
+            return refused
+    return None
+
+
+def _decided(snapshot: Snapshot, facts: Facts) -> Decision:
+    refused = refusal(snapshot, facts)
+    if refused is not None:
+        return _denied(snapshot, (refused[0],), refused[1], ())
+    engine, tool = snapshot.engine, facts.tool
+    matches = [engine.match(facts.agent, tool, facts)]
+    matches += [engine.match(link, tool, replace(facts, agent=link)) for link in facts.chain]
+    for link, match in zip((facts.agent, *facts.chain), matches, strict=True):
+        if not match.allowed:
+            return _refused_by_rules(snapshot, link, tool, match, matches)
+    return _permitted(snapshot, matches)
+
+
+def _refused_by_rules(
+    snapshot: Snapshot, agent: str, tool: str, match: Match, matches: list[Match]
+) -> Decision:
+    denying = [clause for clause in match.matched if clause.effect == "deny"]
+    if not denying:
+        reason = f"No rule lets {agent} use {tool} in this way."
+        return _denied(snapshot, (), reason, matches)
+    clause = denying[0]
+    kind = "Guardrail" if clause.is_guardrail else "Rule"
+    reason = f"{kind} {clause.id} denies it{_because(clause)}"
+    return _denied(snapshot, (clause.id,), reason, matches)
+
+
+def _permitted(snapshot: Snapshot, matches: list[Match]) -> Decision:
+    """Casbin let every link pass; asks among what matched make it stricter."""
+    matched = list({clause.id: clause for match in matches for clause in match.matched}.values())
+    asking = [clause for clause in matched if clause.effect == "ask"]
+    deciding = asking or matched
+    names = ", ".join(clause.id for clause in deciding)
+    return Decision(
+        effect="ask" if asking else "allow",
+        rules=tuple(clause.id for clause in deciding),
+        obligations=_obligations(asking),
+        limits=_distinct(limit for clause in matched for limit in clause.limits),
+        budgets=_distinct(budget for clause in matched for budget in clause.budgets),
+        reason=f"{names} {'asks people first' if asking else 'allows it'}{_because(deciding[0])}",
+        errors=_distinct(error for match in matches for error in match.errors),
+        snapshot=snapshot.digest,
+        read=_read(matches),
+    )
+
+
+def _denied(
+    snapshot: Snapshot, rules: tuple[str, ...], reason: str, matches: Iterable[Match]
+) -> Decision:
+    return Decision(
+        effect="deny",
+        rules=rules,
+        obligations=(),
+        limits=(),
+        budgets=(),
+        reason=reason,
+        errors=_distinct(error for match in matches for error in match.errors),
+        snapshot=snapshot.digest,
+        read=_read(matches),
+    )
+
+
+# -- checks that need no rule ------------------------------------------------------------------
+
+
+def _agents_are_known(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    if facts.agent in snapshot.agents and all(link in snapshot.agents for link in facts.chain):
+        return None
+    return "agent:unknown", "No policy lists this agent."
+
+
+def _tool_is_known(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    if facts.tool in snapshot.tools:
+        return None
+    return "tool:unknown", "No policy lists this tool."
+
+
+def _someone_is_served(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    if facts.user is not None:
+        return None
+    for link in (facts.agent, *facts.chain):
+        if snapshot.agents[link].on_behalf_of == "required":
+            return "agent:on-behalf-of", f"{link} acts only on behalf of a user."
+    return None
+
+
+def _token_covers(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    del snapshot
+    if covers(facts.scopes, facts.tool):
+        return None
+    return "scope", f"The token does not cover {facts.tool}."
+
+
+def _risk_is_low_enough(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    risk = snapshot.tools[facts.tool].risk
+    for link in (facts.agent, *facts.chain):
+        if RISKS.index(risk) > RISKS.index(snapshot.agents[link].max_risk):
+            return "agent:max-risk", f"{facts.tool} is {risk}, which is more than {link} may do."
+    return None
+
+
+def _purpose_needs_it(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    del snapshot
+    if facts.purpose_tools is None or covers(facts.purpose_tools, facts.tool):
+        return None
+    return "purpose", f"The purpose of this session does not need {facts.tool}."
+
+
+def _was_handed_on(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    """Each link handed the work to the next by an edge that covers the tool, without a circle."""
+    if not facts.chain:
+        return None
+    links = (facts.agent, *facts.chain)
+    if len(facts.chain) > snapshot.delegation.max_hops or len(set(links)) < len(links):
+        return "delegation", "The chain of agents is too long, or goes in a circle."
+    for actor, origin in pairwise(links):
+        if not covers(snapshot.delegation.edges.get((origin, actor), ()), facts.tool):
+            return "delegation", f"{origin} may not hand {facts.tool} on to {actor}."
+    return None
+
+
+def _user_may(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    """Every list that holds the user covers the tool; without one, the default does."""
+    users, user = snapshot.users, facts.user
+    if user is None:
+        return None
+    held = [each for each in users.lists if is_one_of(each.people, user, facts.user_groups)]
+    for each in held:
+        if not covers(each.tools, facts.tool):
+            return f"user:{each.name}", f"{facts.tool} may not be done in the name of this user."
+    if not held and users.default is not None and not covers(users.default, facts.tool):
+        return "user:default", f"{facts.tool} may not be done in the name of this user."
+    return None
+
+
+_CHECKS: tuple[Callable[[Snapshot, Facts], Refusal | None], ...] = (
+    _agents_are_known,
+    _tool_is_known,
+    _someone_is_served,
+    _token_covers,
+    _risk_is_low_enough,
+    _purpose_needs_it,
+    _was_handed_on,
+    _user_may,
+)
+
+
+# -- wording -----------------------------------------------------------------------------------
+
+
+def _because(clause: Clause) -> str:
+    return f": {clause.why}" if clause.why else "."
+
+
+def _distinct(items: Iterable[T]) -> tuple[T, ...]:
+    """Without repetitions, in order."""
+    return tuple(dict.fromkeys(items))
+
+
+def _obligations(asking: Iterable[Clause]) -> tuple[Obligation, ...]:
+    return _distinct(clause.obligation for clause in asking if clause.obligation is not None)
+
+
+def _read(matches: Iterable[Match]) -> tuple[str, ...]:
+    return _distinct(name for match in matches for name in match.read)

@@ -1,0 +1,108 @@
+"""Snapshots: one immutable policy, compiled, named by a digest of everything it was made of.
+
+A change of policy is a new snapshot and the swap of one reference; nothing in one is ever changed,
+so whoever holds it decides by it to the end, and any decision can be repeated by its digest.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from policies.clause import Clause
+from policies.engine import Engine
+from policies.finding import Finding
+from policies.notation import tool_matches
+from policies.register import Agent, Approval, Budget, Group, Limit, People, Risk, Trust, Undo
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRule:
+    """What the policy states about one tool.
+
+    emits   labels that any call puts on the session
+    result  whether all values of its results may be relied upon
+    target  arguments that name what is acted upon
+    cost    what a call is charged, by unit: "args.amount", or a fixed number
+    """
+
+    risk: Risk
+    emits: frozenset[str]
+    result: Trust
+    target: tuple[str, ...] = ()
+    sink: Literal["internal", "external"] | None = None
+    undo: Undo | None = None
+    cost: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UserList:
+    """What may be done in the name of some persons."""
+
+    name: str
+    people: People
+    tools: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """What persons may have done in their name; `default` None is no limit."""
+
+    default: tuple[str, ...] | None = None
+    lists: tuple[UserList, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """Who may hand which tools to whom; `edges` by (from, to)."""
+
+    max_hops: int
+    edges: Mapping[tuple[str, str], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a decision needs but the facts.
+
+    digest   SHA-256 in hex, over the sources and the catalogue lock
+    sources  (file, SHA-256 in hex) of each policy file
+    """
+
+    digest: str
+    sources: tuple[tuple[str, str], ...]
+    agents: Mapping[str, Agent]
+    users: Users
+    groups: Mapping[str, Group]
+    tools: Mapping[str, ToolRule]
+    approvals: Mapping[str, Approval]
+    limits: Mapping[str, Limit]
+    budgets: Mapping[str, Budget]
+    delegation: Delegation
+    clauses: Mapping[str, Clause]
+    warnings: tuple[Finding, ...]
+    engine: Engine = field(repr=False)
+
+    def members(self, group: str) -> frozenset[str]:
+        """Names listed in the file for a group; empty when the identity provider knows them."""
+        return frozenset(self.groups[group].members) if group in self.groups else frozenset()
+
+    def is_in(self, group: str, user: str, user_groups: frozenset[str]) -> bool:
+        """Does the user belong to this group of the policy?"""
+        return group in self.groups and is_one_of(self.groups[group], user, user_groups)
+
+
+def is_one_of(people: People, user: str, user_groups: frozenset[str]) -> bool:
+    """Is the user named, or in the group of the identity provider that stands for the people?
+
+    user_groups  as the provider states them, with or without "oidc:group/" in front
+    """
+    if user in people.members:
+        return True
+    source = people.from_
+    return source is not None and (
+        source in user_groups or source.removeprefix("oidc:group/") in user_groups
+    )
+
+
+def covers(patterns: Iterable[str], tool: str) -> bool:
+    """Does one of the patterns cover the tool?"""
+    return any(tool_matches(pattern, tool) for pattern in patterns)
