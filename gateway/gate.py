@@ -227,12 +227,13 @@ class Gate:
         tool = attempt.facts.tool
         if request is not None and request.state == "denied":
             return replace(answers.answered_no(tool, request), receipt=await self._note(attempt))
-        if request is not None and request.state == "asked" and not differs:
-            return answers.pending(tool, request)
-        opened = await self._rooms.approvals.ask(
-            attempt.key, attempt.facts, attempt.decision, words=attempt.words, changed=differs
-        )
-        return answers.pending(tool, opened)
+        if request is None or request.state != "asked" or differs:
+            request = await self._rooms.approvals.ask(
+                attempt.key, attempt.facts, attempt.decision, words=attempt.words, changed=differs
+            )
+        origin = self._rooms.recorder.origin
+        receipt = Receipt(origin, request.index, bytes.fromhex(request.leaf))
+        return replace(answers.pending(tool, request), receipt=receipt)
 
     async def _record(self, attempt: Attempt, approval: str | None) -> Receipt:
         """Step 9: make the decision durable; only its receipt can become a permit."""

@@ -24,6 +24,11 @@ class Recorder:
         self._log = log
         self._vault = vault
 
+    @property
+    def origin(self) -> str:
+        """The name of the log."""
+        return self._log.origin
+
     def now(self) -> int:
         """Microseconds since the epoch; never less than the time of the last entry."""
         return self._log.now()

@@ -84,7 +84,7 @@ class State:
             "session.open": lambda body, *_: sessions.opened(body),
             "session.end": self._session_end,
             "token.revoke": self._token_revoke,
-            "approval.asked": lambda body, index, _: approvals.asked(body, index),
+            "approval.asked": approvals.asked,
             "approval.decided": lambda body, *_: approvals.decided(body),
             "approval.ended": lambda body, *_: approvals.ended(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),

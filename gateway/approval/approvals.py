@@ -173,9 +173,9 @@ class Approvals:
 
     # -- the fold ---------------------------------------------------------------------------
 
-    def asked(self, body: Mapping[str, Json], index: int) -> None:
+    def asked(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
         """Entry `approval.asked`."""
-        request = _request(body, index)
+        request = _request(body, index, leaf)
         self._by_key[request.key] = request.id
         self._put(request)
 
@@ -246,6 +246,7 @@ class Approvals:
             "obligations": [obligation_to_json(o) for o in request.obligations],
             "digest": request.digest,
             "index": request.index,
+            "leaf": request.leaf,
             "asked": request.asked,
             "expires": request.expires,
             "state": request.state,
@@ -257,7 +258,7 @@ class Approvals:
         """Take a row back that `stored` made."""
         votes = cast("list[dict[str, Json]]", row["votes"])
         request = replace(
-            _request(row, cast("int", row["index"])),
+            _request(row, cast("int", row["index"]), cast("str", row["leaf"])),
             state=cast("State", row["state"]),
             votes=tuple(_vote(vote) for vote in votes),
             call=cast("str | None", row["call"]),
@@ -273,7 +274,7 @@ class Approvals:
 _ENDS: Mapping[str, State] = {"done": "executed", "error": "failed", "unknown": "unknown"}
 
 
-def _request(body: Mapping[str, Json], index: int) -> Request:
+def _request(body: Mapping[str, Json], index: int, leaf: str) -> Request:
     actor = cast("Mapping[str, Json]", body["actor"])
     tool = cast("Mapping[str, str]", body["tool"])
     obligations = cast("list[Mapping[str, Json]]", body["obligations"])
@@ -296,6 +297,7 @@ def _request(body: Mapping[str, Json], index: int) -> Request:
         obligations=tuple(obligation_from_json(o) for o in obligations),
         digest=cast("str", body["digest"]),
         index=index,
+        leaf=leaf,
         asked=cast("int", body["asked"]),
         expires=cast("int", body["expires"]),
     )

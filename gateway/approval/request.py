@@ -79,6 +79,7 @@ class Request:
     obligations: tuple[Obligation, ...]
     digest: str  # SHA-256, hex; what an approver's signature covers
     index: int  # of the entry that asked, which holds the arguments sealed
+    leaf: str  # its leaf hash, hex
     asked: int
     expires: int
     state: State = "asked"
