@@ -16,7 +16,7 @@ from gateway.errors import RequestRefused
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers: TypeAlias = "list[tuple[bytes, bytes]]"  # as ASGI gives them: names in lower case
+Headers: TypeAlias = list[tuple[bytes, bytes]]  # as ASGI gives them: names in lower case
 
 MAX_HEADERS = 32 * 1024
 """Bytes of all header names and values together."""
@@ -44,6 +44,7 @@ _ONCE = frozenset(
 _PARAMETER = b"mcp-param-"
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
 _JSON_TYPE = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
+_USUAL_ACCEPT = b"application/json, text/event-stream"
 _ACCEPTS_JSON = re.compile(rb"(?:^|,)\s*(?:application/json|application/\*|\*/\*)\s*(?:[;,]|$)")
 _TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
@@ -141,7 +142,7 @@ def check_json_request(head: Head) -> None:
     if head.headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestRefused("request.media_type", "the body must not be compressed")
     accept = head.headers.get(b"accept")
-    if accept and not accept.startswith(b"application/json") and not _takes_json(accept):
+    if accept and accept != _USUAL_ACCEPT and not _ACCEPTS_JSON.search(accept.lower()):
         raise RequestRefused("request.accept", "the answer is application/json")
 
 
@@ -201,10 +202,6 @@ def _check_place(found: dict[bytes, bytes], rules: EdgeRules) -> None:
         raise RequestRefused("request.origin", "Origin is not allowed here")
     if b"content-length" in found and b"transfer-encoding" in found:
         raise RequestRefused("request.malformed", "the body has two lengths")
-
-
-def _takes_json(accept: bytes) -> bool:
-    return _ACCEPTS_JSON.search(accept.lower()) is not None
 
 
 def _declared_length(head: Head) -> int | None:

@@ -116,13 +116,13 @@ class McpFace:
 
     def _without_body(self, caller: Caller, server: str | None) -> Reply:
         headers = caller.head.headers
-        ends_session = (
-            caller.head.method == "DELETE"
-            and b"mcp-session-id" in headers
-            and headers.get(b"mcp-protocol-version") != mcp_stateless.VERSION.encode()
-        )
-        if ends_session:
-            return self._handshake.end(caller, server)
+        stateless = headers.get(b"mcp-protocol-version") == mcp_stateless.VERSION.encode()
+        if b"mcp-session-id" in headers and not stateless:
+            match caller.head.method:
+                case "DELETE":
+                    return self._handshake.end(caller, server)
+                case "GET":
+                    return self._handshake.refuse_stream(caller, server)
         raise MethodRefused("POST")
 
     async def _refuse(

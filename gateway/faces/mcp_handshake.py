@@ -61,6 +61,14 @@ class Handshake:
         self._sessions.close(session.id, session.owner)
         return Reply(204)
 
+    def refuse_stream(self, caller: Caller, server: str | None) -> Reply:
+        """Answer a GET: clients ask for a stream in every session, and are content with a no.
+
+        Raises RpcRefused.
+        """
+        self._session(caller, server)
+        return Reply(405, headers=((b"allow", b"POST, DELETE"),))
+
     def _initialize(self, caller: Caller, server: str | None, message: Message) -> Reply:
         params = message.params
         if message.id is None:

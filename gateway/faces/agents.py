@@ -1,0 +1,52 @@
+"""The agents' listener: every way in that an agent has, by the first part of the path.
+
+Tool calls go straight to raw ASGI faces; FastAPI serves the authorization server. There is no
+administrative route here, and none can be mounted: the table below is closed.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from gateway.faces.http import Receive, Reply, Scope, Send, respond
+
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PARTS = frozenset({"mcp", "v1", "oauth", ".well-known", "audit", "healthz", "readyz"})
+"""First parts of the paths that exist on this listener."""
+
+
+class AgentsApp:
+    """Hands each request to the face that its path names.
+
+    faces   by longest matching prefix, such as "/mcp" or "/v1/tools"
+    others  answers everything else, among it what does not exist
+    ready   whether calls can be made now; told without reasons
+    """
+
+    def __init__(self, faces: Mapping[str, App], *, others: App, ready: Callable[[], bool]) -> None:
+        for prefix in faces:
+            assert prefix.split("/")[1] in PARTS, f"{prefix} has no place on this listener"
+        self._faces = sorted(faces.items(), key=lambda face: -len(face[0]))
+        self._others = others
+        self._ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        assert scope["type"] == "http", "the listener speaks HTTP alone"
+        path: str = scope["path"]
+        if path == "/healthz":
+            await respond(send, _plain(200, b"alive"))
+            return
+        if path == "/readyz":
+            is_ready = self._ready()
+            await respond(send, _plain(200 if is_ready else 503, b"ready" if is_ready else b"not"))
+            return
+        for prefix, face in self._faces:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                await face(scope, receive, send)
+                return
+        await self._others(scope, receive, send)
+
+
+def _plain(status: int, body: bytes) -> Reply:
+    return Reply(status, body + b"\n", ((b"content-type", b"text/plain"),))
