@@ -34,9 +34,9 @@ g = _, _
 [policy_effect]
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 [matchers]
-m = (p.sub == "*" || g(r.sub, p.sub)) && toolMatch(r.tool, p.tool) && when(p.id, r.trace)
+m = g(r.sub, p.sub) && toolMatch(r.tool, p.tool) && when(p.id, r.trace)
 """
-MATCHER = '(p_sub == "*" || g(r_sub, p_sub)) && toolMatch(r_tool, p_tool) && when(p_id, r_trace)'
+MATCHER = "g(r_sub, p_sub) && toolMatch(r_tool, p_tool) && when(p_id, r_trace)"
 
 Row = Sequence[str]
 """One line of Casbin's policy: subject, tool pattern, clause, effect."""
@@ -167,23 +167,24 @@ _EFFECTS: Mapping[tuple[bool, str], str] = MappingProxyType(
 
 
 class _Index:
-    """Rows by tool (or by `server.*`, or `*`) and subject."""
+    """The rows of each known tool by subject; what holds for many tools is shared by them."""
 
     def __init__(self, clauses: Iterable[Clause], tools: Iterable[str]) -> None:
-        self._rows: dict[str, dict[str, list[Row]]] = {}
         known = tuple(tools)
+        rows: dict[str, dict[str, list[Row]]] = {}
         for clause in clauses:
             for row in _rows(clause):
                 for key in _keys(row[1], known):
-                    self._rows.setdefault(key, {}).setdefault(row[0], []).append(row)
+                    rows.setdefault(key, {}).setdefault(row[0], []).append(row)
+        keys = {tool: (tool, _server(tool), ANY) for tool in known}
+        self._by_tool = {
+            tool: tuple(rows[key] for key in keys[tool] if key in rows) for tool in known
+        }
 
     def rows(self, subjects: Sequence[str], tool: str) -> list[Row]:
         """The rows for these subjects and this tool, each clause once, refusals first."""
         found: dict[str, Row] = {}
-        for key in (tool, _server(tool), ANY):
-            by_subject = self._rows.get(key)
-            if by_subject is None:
-                continue
+        for by_subject in self._by_tool[tool]:
             for subject in subjects:
                 for row in by_subject.get(subject, ()):
                     found.setdefault(row[2], row)
@@ -213,15 +214,14 @@ class _Matcher:
 
     def eval(self, names: Mapping[str, Any]) -> bool:
         """One row: called by Casbin's loop with the values of request and row."""
-        subject = names["p_sub"]
         return (
-            (subject == ANY or self.g(names["r_sub"], subject))
+            self.g(names["r_sub"], names["p_sub"])
             and self.tool_match(names["r_tool"], names["p_tool"])
             and self.when(names["p_id"], names["r_trace"])
         )
 
     def g(self, caller: str, subject: str) -> bool:
-        """Is the caller this agent, or has it this role? Roles are flat and closed."""
+        """Is the caller this agent, has it this role, or are all meant? Roles are flat, closed."""
         return subject in self._roles[caller]
 
     @staticmethod

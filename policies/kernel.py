@@ -6,18 +6,16 @@ of the chain is decided by the rules as if it called itself, and the strictest a
 beats ask beats allow, and nothing matched is a denial.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
-from typing import TypeAlias, TypeVar
+from itertools import chain, pairwise
+from typing import TypeAlias
 
 from policies.clause import Clause
 from policies.decision import Decision, Facts, Obligation
 from policies.engine import Match
 from policies.register import RISKS
 from policies.snapshot import Snapshot, covers, is_one_of
-
-T = TypeVar("T")
 
 Refusal: TypeAlias = tuple[str, str]
 """The id that stands for a rule, and the reason."""
@@ -77,21 +75,20 @@ def _decided(snapshot: Snapshot, facts: Facts) -> Decision:
     refused = refusal(snapshot, facts)
     if refused is not None:
         return _denied(snapshot, (refused[0],), refused[1], ())
-    engine, tool = snapshot.engine, facts.tool
-    matches = [engine.match(facts.agent, tool, facts)]
-    matches += [engine.match(link, tool, replace(facts, agent=link)) for link in facts.chain]
-    for link, match in zip((facts.agent, *facts.chain), matches, strict=True):
-        if not match.allowed:
-            return _refused_by_rules(snapshot, link, tool, match, matches)
+    matches: list[Match] = []
+    for link in (facts.agent, *facts.chain):
+        seen = facts if link == facts.agent else replace(facts, agent=link)
+        matches.append(snapshot.engine.match(link, facts.tool, seen))
+        if not matches[-1].allowed:
+            return _refused_by_rules(snapshot, seen, matches)
     return _permitted(snapshot, matches)
 
 
-def _refused_by_rules(
-    snapshot: Snapshot, agent: str, tool: str, match: Match, matches: list[Match]
-) -> Decision:
-    denying = [clause for clause in match.matched if clause.effect == "deny"]
+def _refused_by_rules(snapshot: Snapshot, facts: Facts, matches: Sequence[Match]) -> Decision:
+    """The last link did not pass: a refusal matched, or nothing did."""
+    denying = [clause for clause in matches[-1].matched if clause.effect == "deny"]
     if not denying:
-        reason = f"No rule lets {agent} use {tool} in this way."
+        reason = f"No rule lets {facts.agent} use {facts.tool} in this way."
         return _denied(snapshot, (), reason, matches)
     clause = denying[0]
     kind = "Guardrail" if clause.is_guardrail else "Rule"
@@ -99,27 +96,28 @@ def _refused_by_rules(
     return _denied(snapshot, (clause.id,), reason, matches)
 
 
-def _permitted(snapshot: Snapshot, matches: list[Match]) -> Decision:
+def _permitted(snapshot: Snapshot, matches: Sequence[Match]) -> Decision:
     """Casbin let every link pass; asks among what matched make it stricter."""
-    matched = list({clause.id: clause for match in matches for clause in match.matched}.values())
+    matched = _all_matched(matches)
     asking = [clause for clause in matched if clause.effect == "ask"]
     deciding = asking or matched
-    names = ", ".join(clause.id for clause in deciding)
+    rules = tuple([clause.id for clause in deciding])
+    verb = "asks people first" if asking else "allows it"
     return Decision(
         effect="ask" if asking else "allow",
-        rules=tuple(clause.id for clause in deciding),
+        rules=rules,
         obligations=_obligations(asking),
-        limits=_distinct(limit for clause in matched for limit in clause.limits),
-        budgets=_distinct(budget for clause in matched for budget in clause.budgets),
-        reason=f"{names} {'asks people first' if asking else 'allows it'}{_because(deciding[0])}",
-        errors=_distinct(error for match in matches for error in match.errors),
+        limits=_distinct([clause.limits for clause in matched]),
+        budgets=_distinct([clause.budgets for clause in matched]),
+        reason=f"{', '.join(rules)} {verb}{_because(deciding[0])}",
+        errors=_distinct([match.errors for match in matches]),
         snapshot=snapshot.digest,
-        read=_read(matches),
+        read=_distinct([match.read for match in matches]),
     )
 
 
 def _denied(
-    snapshot: Snapshot, rules: tuple[str, ...], reason: str, matches: Iterable[Match]
+    snapshot: Snapshot, rules: tuple[str, ...], reason: str, matches: Sequence[Match]
 ) -> Decision:
     return Decision(
         effect="deny",
@@ -128,9 +126,9 @@ def _denied(
         limits=(),
         budgets=(),
         reason=reason,
-        errors=_distinct(error for match in matches for error in match.errors),
+        errors=_distinct([match.errors for match in matches]),
         snapshot=snapshot.digest,
-        read=_read(matches),
+        read=_distinct([match.read for match in matches]),
     )
 
 
@@ -168,9 +166,12 @@ def _token_covers(snapshot: Snapshot, facts: Facts) -> Refusal | None:
 def _risk_is_low_enough(snapshot: Snapshot, facts: Facts) -> Refusal | None:
     risk = snapshot.tools[facts.tool].risk
     for link in (facts.agent, *facts.chain):
-        if RISKS.index(risk) > RISKS.index(snapshot.agents[link].max_risk):
+        if _HEIGHT[risk] > _HEIGHT[snapshot.agents[link].max_risk]:
             return "agent:max-risk", f"{facts.tool} is {risk}, which is more than {link} may do."
     return None
+
+
+_HEIGHT = {risk: height for height, risk in enumerate(RISKS)}
 
 
 def _purpose_needs_it(snapshot: Snapshot, facts: Facts) -> Refusal | None:
@@ -226,14 +227,24 @@ def _because(clause: Clause) -> str:
     return f": {clause.why}" if clause.why else "."
 
 
-def _distinct(items: Iterable[T]) -> tuple[T, ...]:
-    """Without repetitions, in order."""
-    return tuple(dict.fromkeys(items))
+# -- joining what several clauses, or several links, say ----------------------------------------
 
 
-def _obligations(asking: Iterable[Clause]) -> tuple[Obligation, ...]:
-    return _distinct(clause.obligation for clause in asking if clause.obligation is not None)
+def _all_matched(matches: Sequence[Match]) -> Sequence[Clause]:
+    """Each clause once: the same rule may have matched for several links."""
+    if len(matches) == 1:
+        return matches[0].matched
+    return list({clause.id: clause for match in matches for clause in match.matched}.values())
 
 
-def _read(matches: Iterable[Match]) -> tuple[str, ...]:
-    return _distinct(name for match in matches for name in match.read)
+def _obligations(asking: Sequence[Clause]) -> tuple[Obligation, ...]:
+    """Each demand once, by the name of its terms."""
+    demanded = [clause.obligation for clause in asking if clause.obligation is not None]
+    return tuple({obligation.approval: obligation for obligation in demanded}.values())
+
+
+def _distinct(several: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """All names without repetitions, in order."""
+    if len(several) == 1:
+        return several[0]
+    return tuple(dict.fromkeys(chain.from_iterable(several)))

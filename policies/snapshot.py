@@ -105,4 +105,7 @@ def is_one_of(people: People, user: str, user_groups: frozenset[str]) -> bool:
 
 def covers(patterns: Iterable[str], tool: str) -> bool:
     """Does one of the patterns cover the tool?"""
-    return any(tool_matches(pattern, tool) for pattern in patterns)
+    for pattern in patterns:  # noqa: SIM110 - on the hot path, where `any` costs twice as much
+        if tool_matches(pattern, tool):
+            return True
+    return False
