@@ -138,6 +138,8 @@ def verify_inclusion(
     """
     if not 0 <= index < size:
         raise NotIncluded(f"index {index} is not below the size {size}")
+    if not _are_hashes(leaf, *path):
+        raise NotIncluded("a hash is not 32 bytes long")
     fn, sn, r = index, size - 1, leaf
     for p in path:
         if sn == 0:
@@ -166,6 +168,8 @@ def verify_consistency(
     """
     if not 0 <= old <= new:
         raise NotConsistent(f"the old size {old} is beyond the new size {new}")
+    if not _are_hashes(old_root, new_root, *path):
+        raise NotConsistent("a hash is not 32 bytes long")
     if old in (0, new):
         _verify_without_path(old, new, path, old_root, new_root)
         return
@@ -205,6 +209,10 @@ def _verify_without_path(
         raise NotConsistent(f"two trees of size {new} have different roots")
     if old == 0 and old_root != EMPTY_ROOT:
         raise NotConsistent("the root of the empty tree is not SHA-256 of nothing")
+
+
+def _are_hashes(*values: bytes) -> bool:
+    return all(len(value) == HASH_BYTES for value in values)
 
 
 def _range_hash(begin: int, end: int, hash_at: HashAt) -> bytes:
