@@ -11,6 +11,7 @@ GatewayError
 ├── NotUnderstood             upstream.garbage          bytes of an upstream that are no message
 ├── RequestRefused            request.<reason>          a request that no face reads
 ├── AddressRefused            upstream.address          a link may not lead there
+├── CredentialMissing         credential.missing        a reference to a secret leads nowhere
 ├── SandboxMissing            sandbox.missing           a local server would see what it must not
 ├── ToolUnknown               tool.unknown              no such tool for this caller
 ├── ToolChanged               tool.changed              not the definition that was accepted
@@ -20,6 +21,7 @@ GatewayError
 ├── LockUnreadable            catalogue.lock            the catalogue lock is malformed
 ├── SessionEnded              session.ended             no session of this caller, or it is over
 ├── ApprovalRefused           approval.<reason>         this answer to a request does not count
+├── ReviewRefused             server.review             what was reviewed is not what is offered
 ├── ActivationRefused         policy.<reason>           this policy may not come into force
 ├── StateAhead                state.ahead               the log is older than what is known of it
 └── SettingsInvalid           settings.invalid          the deployment file is refused
@@ -117,6 +119,12 @@ class AddressRefused(GatewayError):
     code = "upstream.address"
 
 
+class CredentialMissing(GatewayError):
+    """There is no usable secret where a reference points. The message names the reference."""
+
+    code = "credential.missing"
+
+
 class SandboxMissing(GatewayError):
     """There is nothing to confine a local server with."""
 
@@ -181,6 +189,12 @@ class ApprovalRefused(GatewayError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ReviewRefused(GatewayError):
+    """A server no longer offers what was reviewed, or cannot be reached."""
+
+    code = "server.review"
 
 
 class ActivationRefused(GatewayError):

@@ -18,8 +18,8 @@ MODERN = "2026-07-28"
 HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 VERSIONS = (MODERN, *HANDSHAKE)
 
-UNSUPPORTED_VERSION = -32022
-HEADER_MISMATCH = -32020
+OUTDATED = frozenset({-32020, -32022})
+"""Errors that say what we know of a server is old: header mismatch, unsupported version."""
 
 _CLIENT: Json = {"name": "passavant", "version": "1"}
 _META: Json = {

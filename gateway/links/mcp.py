@@ -79,6 +79,9 @@ class Transport(Protocol):
     async def ended(self) -> LinkError:
         """Wait until the connection cannot be used any more, and say why."""
 
+    def renew(self, why: str) -> None:
+        """End this conversation, so that another begins."""
+
     async def close(self) -> None:
         """End it; whoever waits for an answer gets LinkLost."""
 
@@ -107,6 +110,8 @@ class McpLink:
               changed
     versions  protocol versions that may be used with this server
     backoff   seconds between attempts to reach it; the last one is repeated
+    look_again_s  how often its tools are said to be possibly changed although it says nothing;
+              None where it would say so
     """
 
     def __init__(
@@ -116,6 +121,7 @@ class McpLink:
         *,
         versions: Sequence[str] = eras.VERSIONS,
         backoff: Sequence[float] = BACKOFF_S,
+        look_again_s: float | None = None,
     ) -> None:
         self.name = name
         self.state: LinkState = "down"
@@ -124,6 +130,7 @@ class McpLink:
         self._connect = connect
         self._versions = tuple(versions)
         self._backoff = tuple(backoff)
+        self._look_again_s = look_again_s
         self._probe_hurt = False
         self._conversation: _Conversation | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -153,7 +160,10 @@ class McpLink:
             mirrored = eras.mirrored_headers(tool.mirrored, orjson.loads(permit.arguments))
         params = tool.head + permit.arguments + tool.tail
         request = Request("tools/call", conversation.era, params, permit.tool, mirrored)
-        result = self._result(await conversation.transport.ask(request, timeout_s=timeout_s))
+        message = await conversation.transport.ask(request, timeout_s=timeout_s)
+        if isinstance(message, Failure) and message.code in eras.OUTDATED:
+            conversation.transport.renew("the server has changed since it was greeted")
+        result = self._result(message)
         try:
             eras.check_call_result(result)
         except NotUnderstood as error:
@@ -189,8 +199,9 @@ class McpLink:
 
     async def _converse(self) -> GatewayError:
         """One conversation from opening to end; why it ended."""
-        transport = self._connect(self._changed)
+        transport: Transport | None = None
         try:
+            transport = self._connect(self._changed)
             await transport.open()
             era = await self._greet(transport)
             conversation = _Conversation(transport, era, {})
@@ -198,13 +209,25 @@ class McpLink:
             conversation.tools = self._read_definitions(definitions, conversation)
             self._conversation, self.state, self.trouble = conversation, "up", None
             log.info("link.up", server=self.name, version=era.version, tools=len(definitions))
-            self._changed()
-            return await transport.ended()
+            return await self._watch(transport)
         except GatewayError as error:
             return error
         finally:
             self._conversation = None
-            await transport.close()
+            if transport is not None:
+                await transport.close()
+
+    async def _watch(self, transport: Transport) -> LinkError:
+        """Until the conversation ends, tell now and then that its tools may have changed."""
+        ended = asyncio.ensure_future(transport.ended())
+        try:
+            while True:
+                self._changed()
+                await asyncio.wait([ended], timeout=self._look_again_s)
+                if ended.done():
+                    return ended.result()
+        finally:
+            ended.cancel()
 
     async def _greet(self, transport: Transport) -> Era:
         """Agree on a version: 2026-07-28 where the server has it, else the handshake before it."""

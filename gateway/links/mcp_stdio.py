@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,10 +22,10 @@ from gateway.links import jsonrpc
 from gateway.links.flood import Flood
 from gateway.links.jsonrpc import Answer, Connection, Failure, Notice, Question
 from gateway.links.mcp import Request
+from gateway.links.sandbox import LAUNCH
 
 MAX_MESSAGE = 8 << 20
 
-_LAUNCH = str(Path(__file__).with_name("launch.py"))
 _MAX_UNSENT = 16 << 20  # what a server that does not read may leave with us
 _GRACE_S = 2.0
 _UNPRINTABLE = re.compile(r"[^ -~\u00a0-\ud7ff\ue000-\ufffd]")
@@ -45,7 +44,7 @@ class Command:
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
-    cwd: str | None = None
+    cwd: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -68,10 +67,10 @@ class StdioTransport:
     async def open(self) -> None:
         """Start the process. Raises LinkDown when there is no such program."""
         command = self._command
-        launch = (sys.executable, "-I", "-S", _LAUNCH, str(os.getpid()))
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *launch,
+                *LAUNCH,
+                str(os.getpid()),
                 *command.argv,
                 stdin=PIPE,
                 stdout=PIPE,
@@ -118,6 +117,10 @@ class StdioTransport:
     async def ended(self) -> LinkError:
         """Wait until the process has closed its output, or broke the rules."""
         return await asyncio.shield(self._end)
+
+    def renew(self, why: str) -> None:
+        """End this conversation, so that another process is started."""
+        self._finish(LinkLost(self._server, why))
 
     async def close(self) -> None:
         """End the process: its input is closed, then it is asked, then its group is killed."""

@@ -1,0 +1,169 @@
+"""The upstream MCP servers of a deployment, and the links that reach them.
+
+Only the configuration names servers, their commands and addresses; no request ever does.
+"""
+
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.catalogue import names
+from gateway.errors import NameRefused
+from gateway.links.address import Destination, Listener
+from gateway.links.credentials import Reference
+from gateway.links.era import VERSIONS
+from gateway.links.mcp import McpLink
+from gateway.links.mcp_http import HttpTransport, Upstream
+from gateway.links.mcp_stdio import Command, StdioTransport
+from gateway.links.sandbox import Confinement, Sandbox
+
+_LOOK_AGAIN_S = 60.0  # over HTTP no server can say by itself that its tools changed
+
+Version = Literal["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
+AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SecretValue(_Model):
+    """A value of a server's environment that is a secret."""
+
+    secret: Reference
+
+
+class Credential(_Model):
+    """Our own credential with a server; the caller's never gets there."""
+
+    bearer: Reference
+
+
+class SandboxSpec(_Model):
+    """What a local server is given: absolute paths, and a network or none."""
+
+    read: list[AbsolutePath] = Field(default_factory=list)
+    write: list[AbsolutePath] = Field(default_factory=list)
+    network: Literal["none", "open"] = "none"
+
+
+class ServerSpec(_Model):
+    """One server as the configuration describes it: a `command` to start or a `url` to reach."""
+
+    url: str | None = None
+    command: list[Text] | None = Field(default=None, min_length=1)
+    env: dict[Text, str | SecretValue] = Field(default_factory=dict)
+    cwd: AbsolutePath | None = None
+    sandbox: SandboxSpec = SandboxSpec()
+    credential: Credential | None = None
+    allow_private: bool = False
+    versions: list[Version] = Field(default=list(VERSIONS), min_length=1)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.url is None) == (self.command is None):
+            raise ValueError("expected either `url` or `command`")
+        local = {"env", "cwd", "sandbox"}
+        remote = {"credential", "allow_private"}
+        foreign = self.model_fields_set & (local if self.url is not None else remote)
+        if foreign:
+            kind = "url" if self.url is not None else "command"
+            raise ValueError(f"{', '.join(sorted(foreign))}: not for a server with a `{kind}`")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What links need of the machine and of the deployment as a whole.
+
+    secret   resolves a reference (`gateway.links.credentials`); asked at each connection
+    sandbox  how local servers are confined here
+    path     PATH of local servers, and where their programs are looked for
+    own      where the gateway itself listens: never a legal destination
+    tls      for https; made once and shared
+    """
+
+    secret: Callable[[str], str]
+    sandbox: Sandbox
+    path: str
+    own: Callable[[], Iterable[Listener]]
+    tls: ssl.SSLContext
+
+
+def check_names(servers: Iterable[str]) -> None:
+    """Raises NameRefused for a malformed or reserved name, or two that look alike."""
+    every = tuple(servers)
+    for name in every:
+        names.check_server(name)
+    names.refuse_lookalikes(every)
+
+
+def build_links(
+    servers: Mapping[str, ServerSpec], surroundings: Surroundings
+) -> dict[str, McpLink]:
+    """A link for each server, none of them started yet.
+
+    Raises NameRefused, AddressRefused, SandboxMissing, SettingsInvalid.
+    """
+    check_names(servers)
+    return {name: build_link(name, spec, surroundings) for name, spec in servers.items()}
+
+
+def build_link(name: str, spec: ServerSpec, surroundings: Surroundings) -> McpLink:
+    """The link to one server. Raises as `build_links` does."""
+    if spec.url is not None:
+        return _remote(name, spec, spec.url, surroundings)
+    if spec.command is None:
+        raise NameRefused(f"servers.{name}: neither `url` nor `command`")
+    return _local(name, spec, tuple(spec.command), surroundings)
+
+
+def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpLink:
+    upstream = Upstream(
+        name,
+        Destination.parse(url, allow_private=spec.allow_private),
+        bearer=None if spec.credential is None else _later(around, spec.credential.bearer),
+        own=around.own,
+        tls=around.tls,
+    )
+    return McpLink(
+        name,
+        lambda on_change: HttpTransport(upstream, on_change),
+        versions=spec.versions,
+        look_again_s=_LOOK_AGAIN_S,
+    )
+
+
+def _local(name: str, spec: ServerSpec, argv: tuple[str, ...], around: Surroundings) -> McpLink:
+    cwd = None if spec.cwd is None else Path(spec.cwd)
+    what = Confinement(
+        read=tuple(map(Path, spec.sandbox.read)),
+        write=tuple(map(Path, spec.sandbox.write)),
+        network=spec.sandbox.network == "open",
+    )
+    confined = around.sandbox.confine(name, argv, what, cwd=cwd, path=around.path)
+
+    def command() -> Command:
+        secrets = {
+            key: around.secret(value.secret)
+            for key, value in spec.env.items()
+            if isinstance(value, SecretValue)
+        }
+        plain = {key: value for key, value in spec.env.items() if isinstance(value, str)}
+        env = {"PATH": around.path, **plain, **secrets}
+        return Command(confined, env, cwd=cwd, secrets=tuple(secrets.values()))
+
+    return McpLink(
+        name,
+        lambda on_change: StdioTransport(name, command(), on_change),
+        versions=spec.versions,
+    )
+
+
+def _later(around: Surroundings, reference: str) -> Callable[[], str]:
+    return lambda: around.secret(reference)

@@ -1,0 +1,327 @@
+"""A small HTTP/1.1 client for one upstream: pooled, kept alive, bounded in size and time.
+
+It sends each request once. An error before the request was written is LinkDown; whatever happens
+after that leaves open what the server did, a connection that turns out to be stale included.
+Redirects are not followed and compressed bodies are not taken. RFC 9112; the parser is llhttp's,
+in its strict mode.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import httptools
+
+from gateway.errors import (
+    AddressRefused,
+    LinkDown,
+    LinkError,
+    LinkGarbage,
+    LinkLost,
+    LinkTimeout,
+    NotUnderstood,
+)
+
+
+class Events(Protocol):
+    """Takes a `text/event-stream` as it arrives."""
+
+    def feed(self, chunk: bytes) -> bool:
+        """Whether what was waited for is there. Raises NotUnderstood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of an upstream's behaviour is put up with.
+
+    connections  busy at a time; further requests wait for one, as long as for a connection
+    idle_s       an idle connection is not used again after that: servers close theirs after 5 s
+    drain_s      how long a stream may go on after the answer was in it
+    """
+
+    head_bytes: int = 32 << 10
+    body_bytes: int = 8 << 20
+    connections: int = 128
+    idle_s: float = 4.0
+    connect_s: float = 5.0
+    drain_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. headers: names in lower case; `body` is empty for a stream of events."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+class HttpClient:
+    """The connections to one upstream.
+
+    server   its name, for errors
+    connect  opens a connection to a checked address and returns its protocol; raises OSError or
+             AddressRefused
+    """
+
+    def __init__(
+        self,
+        server: str,
+        connect: Callable[[Callable[[], "Connection"]], Awaitable["Connection"]],
+        limits: Limits,
+    ) -> None:
+        self._server = server
+        self._connect = connect
+        self._limits = limits
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._slots = asyncio.Semaphore(limits.connections)
+        self._closed = False
+
+    async def exchange(
+        self, request: bytes, *, timeout_s: float, events: Events | None = None
+    ) -> Response:
+        """Send a whole request once and return its answer.
+
+        events  takes the answer if it is a stream of events
+
+        Raises LinkDown when nothing was sent, else LinkTimeout, LinkLost or LinkGarbage.
+        """
+        patience = min(self._limits.connect_s, timeout_s)
+        if self._slots.locked():
+            await self._wait_for_slot(patience)
+        else:
+            await self._slots.acquire()  # does not wait
+        try:
+            connection = self._take() or await self._open(patience)
+            answer = connection.send(request, timeout_s=timeout_s, events=events)
+            try:
+                return await answer
+            except asyncio.CancelledError:
+                connection.abort()
+                raise
+        finally:
+            self._slots.release()
+
+    async def close(self) -> None:
+        """End all connections; whoever waits for an answer gets LinkLost."""
+        self._closed = True
+        for connection in tuple(self._all):
+            connection.abort()
+
+    def _take(self) -> "Connection | None":
+        oldest = asyncio.get_running_loop().time() - self._limits.idle_s
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable and connection.idle_since >= oldest:
+                return connection
+            connection.abort()
+        return None
+
+    async def _open(self, patience: float) -> "Connection":
+        if self._closed:
+            raise LinkDown(self._server, "the link is closed")
+        try:
+            async with asyncio.timeout(patience):
+                connection = await self._connect(self._connection)
+        except TimeoutError as error:
+            raise LinkDown(self._server, f"no connection within {patience:g} s") from error
+        except ssl.SSLError as error:
+            raise LinkDown(self._server, f"no TLS connection: {error.reason}") from error
+        except OSError as error:
+            raise LinkDown(self._server, f"no connection: {error.strerror}") from error
+        except AddressRefused as error:
+            raise LinkDown(self._server, str(error)) from error
+        return connection
+
+    async def _wait_for_slot(self, patience: float) -> None:
+        try:
+            async with asyncio.timeout(patience):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise LinkDown(self._server, "all connections to it are busy") from error
+
+    def _connection(self) -> "Connection":
+        connection = Connection(self._server, self._limits, self._released)
+        self._all.add(connection)
+        return connection
+
+    def _released(self, connection: "Connection") -> None:
+        if not connection.usable:
+            self._all.discard(connection)
+        elif not self._closed:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+
+
+class Connection(asyncio.Protocol):
+    """One connection, with at most one exchange at a time.
+
+    usable    whether another request may be sent over it
+    released  called when it has become idle, and when it has ended
+    """
+
+    def __init__(
+        self, server: str, limits: Limits, released: Callable[["Connection"], None]
+    ) -> None:
+        self.usable = False
+        self.idle_since = 0.0
+        self._server = server
+        self._limits = limits
+        self._released = released
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._busy = False
+        self._wire_bytes = 0
+        self._waiter: asyncio.Future[Response] | None = None
+        self._events: Events | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._begin()
+
+    def send(
+        self, request: bytes, *, timeout_s: float, events: Events | None
+    ) -> asyncio.Future[Response]:
+        """Write one request; the future is done when its answer is there, or cannot come."""
+        assert self.usable
+        assert self._transport is not None
+        assert not self._busy
+        loop = asyncio.get_running_loop()
+        self._begin()
+        self._busy = True
+        self._wire_bytes = 0
+        self._events = events
+        self._waiter = loop.create_future()
+        self._timer = loop.call_later(timeout_s, self._time_out, timeout_s)
+        self._transport.write(request)
+        return self._waiter
+
+    def abort(self) -> None:
+        """Close at once. On 2026-07-28 that also cancels the request."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- what asyncio calls -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready for a request."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.usable = True
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of an answer; of nothing else, or the next answer could not be told from them."""
+        if not self._busy:
+            self.abort()
+            return
+        self._wire_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+            self._check_size()
+        except NotUnderstood as error:
+            self._fail(LinkGarbage(self._server, str(error)))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            cause = error.__context__
+            known = isinstance(cause, NotUnderstood)
+            why = str(cause) if known else "its answer is not proper HTTP/1.1"
+            self._fail(LinkGarbage(self._server, why))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """No more bytes: the end of an answer that has no other, else its loss."""
+        if self._busy and self._until_close and exc is None:
+            self._succeed()
+        self._fail(LinkLost(self._server, "the connection ended before the answer was complete"))
+        self._released(self)
+
+    # -- what the parser calls --------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """The first byte of an answer."""
+        if not self._busy:
+            raise NotUnderstood("an answer to no request")
+        self._begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header line; those after a chunked body are of no use here."""
+        if self._head_done:
+            return
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """The head is there, and says what kind of body follows."""
+        self._head_done = True
+        self._status = self._parser.get_status_code()
+        self._keep = self._parser.should_keep_alive()
+        headers = self._headers
+        self._until_close = b"content-length" not in headers and b"transfer-encoding" not in headers
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise NotUnderstood("an encoded body, which was not asked for")
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        self._streaming = kind == b"text/event-stream" and self._status == 200
+
+    def on_body(self, chunk: bytes) -> None:
+        """A part of the body."""
+        self._body_bytes += len(chunk)
+        if self._body_bytes > self._limits.body_bytes:
+            raise NotUnderstood(f"more than {self._limits.body_bytes} bytes")
+        if not self._streaming:
+            self._body.append(chunk)
+        elif self._events is not None and self._events.feed(chunk):
+            self._succeed()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._limits.drain_s, self.abort)
+
+    def on_message_complete(self) -> None:
+        """The last byte of an answer, or of one that only precedes it (1xx)."""
+        if self._status < 200:
+            return
+        if self._streaming and self._waiter is not None:
+            raise NotUnderstood("a stream that ends without the answer")
+        self._succeed()
+        self._stop_timer()
+        self._busy = False
+        self.usable = self.usable and self._keep
+        if self.usable:
+            self._released(self)
+        else:
+            self.abort()
+
+    # -- how an exchange ends ---------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Nothing of an answer is there yet."""
+        self._status = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_done = self._keep = self._until_close = self._streaming = False
+
+    def _check_size(self) -> None:
+        limits = self._limits
+        if not self._head_done and self._wire_bytes > limits.head_bytes:
+            raise NotUnderstood(f"a head of more than {limits.head_bytes} bytes")
+        if self._wire_bytes > limits.head_bytes + 4 * limits.body_bytes:
+            raise NotUnderstood("more framing than content")
+
+    def _succeed(self) -> None:
+        waiter, self._waiter, self._events = self._waiter, None, None
+        self._stop_timer()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(Response(self._status, self._headers, b"".join(self._body)))
+
+    def _fail(self, error: LinkError) -> None:
+        waiter, self._waiter, self._events = self._waiter, None, None
+        self._stop_timer()
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        self.abort()
+
+    def _time_out(self, timeout_s: float) -> None:
+        self._fail(LinkTimeout(self._server, f"no answer within {timeout_s:g} s"))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
