@@ -67,7 +67,7 @@ class Call(Circumstances):
     agent: Name
     tool: ToolName
 
-    def varied(self, variation: Variation) -> "Call":
+    def varied(self, variation: Circumstances) -> "Call":
         """This call with what `variation` states in place of its own."""
         stated = {name: getattr(variation, name) for name in variation.model_fields_set}
         return self.model_copy(update=stated)

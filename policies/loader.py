@@ -5,7 +5,7 @@ resolved. Nothing of a set is usable while one finding of severity error stands.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,25 @@ def load_tests(path: str | Path) -> TestDocument:
 def read_tests(file: str, raw: bytes) -> TestDocument:
     """Read a test file from its bytes. Raises PolicyInvalid with every finding."""
     source = Source.read(file, raw)
-    return TestDocument(_validated(PolicyTest, source), source)
+    document = TestDocument(_validated(PolicyTest, source), source)
+    findings = list(_unresolved_calls(document))
+    if findings:
+        raise PolicyInvalid(findings)
+    return document
+
+
+def _unresolved_calls(document: TestDocument) -> Iterator[Finding]:
+    """Tests that name a call which the file does not hold, or a name that another test has."""
+    calls, first = document.content.calls, dict[str, Position]()
+    for index, case in enumerate(document.content.tests):
+        at = document.source.at("tests", index, "name")
+        before = first.setdefault(case.name, at)
+        if before is not at:
+            yield Finding("policy.duplicate", f"a test of this name stands at {before}", at)
+        if isinstance(case.call, str) and case.call not in calls:
+            at = document.source.at("tests", index, "call")
+            message = f"call {case.call!r} is not among the calls of this file"
+            yield Finding("policy.unknown-call", message, at, nearest(case.call, calls))
 
 
 def _together(files: Iterable[tuple[str, Callable[[], bytes]]]) -> tuple[PolicyDocument, ...]:

@@ -5,6 +5,7 @@ expected; the same object writes the pattern into the JSON Schema that editors c
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -164,17 +165,19 @@ class NotEmpty:
 
 
 def _different(items: tuple[T, ...]) -> tuple[T, ...]:
-    for index, item in enumerate(items):
-        if item in items[:index]:
-            raise refuse("policy.twice", f"{item!r} is listed twice")
+    """Names only: what else stands in lists has an id of its own, or may well be repeated."""
+    names = Counter(item for item in items if isinstance(item, str))
+    for name, count in names.items():
+        if count > 1:
+            raise refuse("policy.twice", f"{name!r} is listed twice")
     return items
 
 
 # `Strict(False)` lets a YAML list become a tuple; the items stay as strict as the model is.
 Several = Annotated[tuple[T, ...], Strict(strict=False), AfterValidator(_different)]
-"""A list, possibly empty, without repetition."""
+"""A list, possibly empty, in which no name is repeated."""
 Some = Annotated[tuple[T, ...], Strict(strict=False), NotEmpty(), AfterValidator(_different)]
-"""A list, without repetition, that names something."""
+"""A list with at least one item, in which no name is repeated."""
 Block = Annotated[dict[K, T], NotEmpty()]
 """A mapping from names, with at least one."""
 

@@ -1,0 +1,247 @@
+"""Cases: plays a test file against a snapshot, through the very kernel that decides real calls.
+
+Beside the effect, a case may compare rules, approval, limits and budgets. The matrix is complete
+or it fails: a tool or agent that it leaves out is a gap, never a pass. Coverage counts what the
+calls of this file made the rules do.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from policies.clause import Clause
+from policies.decision import Decision, Effect, Facts
+from policies.errors import ConditionFailed
+from policies.expectations import Call, Case, Expectation, Matrix, TestDocument
+from policies.finding import nearest
+from policies.kernel import decide, refusal
+from policies.report import Considered, Gap, Played, TestReport
+from policies.snapshot import Snapshot
+
+SOMEONE = "someone"
+"""The user of a matrix whose file names none: a person whom no list of the policy names."""
+
+_MATRIX = "matrix"
+
+
+def run(tests: TestDocument, snapshot: Snapshot, *, now: int) -> TestReport:
+    """Play every call of a test file.
+
+    now  microseconds since the epoch; what a call or the file states comes before it
+    """
+    stage = _Stage(tests, snapshot, tests.content.now or now)
+    played = [*_cases(stage), *_cells(stage)]
+    gaps = [*_matrix_gaps(stage), *_coverage_gaps(stage)]
+    conditions = [clause for clause in snapshot.clauses.values() if clause.test is not None]
+    return TestReport(
+        tuple(played),
+        tuple(gaps),
+        (len(stage.matched), len(snapshot.clauses)),
+        (len(stage.seen.keys() & _sides(conditions)), 2 * len(conditions)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One run: what is tested, and what the rules have done so far.
+
+    considered  how often each clause was looked at
+    seen        how often each condition was (clause, "true" | "false" | "failed")
+    """
+
+    tests: TestDocument
+    snapshot: Snapshot
+    now: int
+    matched: set[str] = field(default_factory=set)
+    considered: Counter[str] = field(default_factory=Counter)
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+# -- playing -----------------------------------------------------------------------------------
+
+
+def _cases(stage: _Stage) -> Iterator[Played]:
+    content, source = stage.tests.content, stage.tests.source
+    for index, case in enumerate(content.tests):
+        base = content.calls[case.call] if isinstance(case.call, str) else case.call
+        for number, variation in enumerate(case.each):
+            facts = _facts(base.varied(case.with_).varied(variation), stage.now)
+            decision, considered = _play(stage, facts)
+            at = source.at("tests", index, "each", number)
+            name = case.name if len(case.each) == 1 else f"{case.name} [{number + 1}]"
+            complaints = tuple(_differences(case.expect, decision))
+            expected = _expected(case)
+            yield Played(name, at, facts, expected, decision, complaints, considered)
+
+
+def _cells(stage: _Stage) -> Iterator[Played]:
+    matrix = stage.tests.content.matrix
+    if matrix is None:
+        return
+    for row in matrix.table.rows:
+        for agent, effect in zip(matrix.table.agents, row.effects, strict=True):
+            if row.tool in stage.snapshot.tools and agent in stage.snapshot.agents:
+                yield _cell(stage, matrix, row.tool, agent, effect)
+
+
+def _cell(stage: _Stage, matrix: Matrix, tool: str, agent: str, effect: Effect) -> Played:
+    facts = _facts(_call(matrix, tool, agent), stage.now)
+    decision, considered = _play(stage, facts)
+    complaints = tuple(_differences(Expectation(effect=effect), decision))
+    at = stage.tests.source.at("matrix", "table")
+    name = f"{_MATRIX}: {tool}, {agent}"
+    return Played(name, at, facts, effect, decision, complaints, considered)
+
+
+def _call(matrix: Matrix, tool: str, agent: str) -> Call:
+    stated = matrix.with_
+    own = {"args": matrix.args.get(tool, stated.args), "user": stated.user or SOMEONE}
+    return Call(agent=agent, tool=tool).varied(stated).model_copy(update=own)
+
+
+def _facts(call: Call, now: int) -> Facts:
+    return Facts(
+        agent=call.agent,
+        tool=call.tool,
+        args=call.args,
+        user=call.user,
+        user_groups=frozenset(call.groups),
+        chain=call.chain,
+        scopes=call.scopes,
+        labels=frozenset(call.labels),
+        provenance=call.provenance,
+        purpose=call.purpose,
+        purpose_tools=call.purpose_tools,
+        session=call.session or "test",
+        totals=call.totals,
+        now=call.now or now,
+    )
+
+
+def _play(stage: _Stage, facts: Facts) -> tuple[Decision, tuple[Considered, ...]]:
+    decision = decide(stage.snapshot, facts)
+    considered = tuple(_considered(stage, facts))
+    return decision, considered
+
+
+def _considered(stage: _Stage, facts: Facts) -> Iterator[Considered]:
+    """Every rule that concerns the call: also those the kernel need not look at any more."""
+    if refusal(stage.snapshot, facts) is not None:
+        return
+    for link in (facts.agent, *facts.chain):
+        as_link = replace(facts, agent=link)
+        for clause in stage.snapshot.engine.candidates(link, facts.tool):
+            yield Considered(clause.id, clause.effect, link, _verdict(stage, clause, as_link))
+
+
+def _verdict(stage: _Stage, clause: Clause, facts: Facts) -> str:
+    stage.considered[clause.id] += 1
+    if clause.until is not None and facts.now >= clause.until:
+        return "has ended"
+    if clause.test is None:
+        stage.matched.add(clause.id)
+        return "matched"
+    truth, verdict = _truth(clause, facts)
+    stage.seen[clause.id, truth] += 1
+    if truth == "true" or (truth == "failed" and clause.refuses):
+        stage.matched.add(clause.id)
+    return verdict
+
+
+def _truth(clause: Clause, facts: Facts) -> tuple[str, str]:
+    assert clause.test is not None
+    try:
+        held = clause.test(facts)
+    except ConditionFailed as error:
+        meaning = "matched" if clause.refuses else "did not match"
+        return "failed", f"{meaning}, since the condition has no value: {error}"
+    return ("true", "matched") if held else ("false", "condition false")
+
+
+# -- comparing ---------------------------------------------------------------------------------
+
+
+def _differences(expect: Expectation, decision: Decision) -> Iterator[str]:
+    if expect.effect != decision.effect:
+        yield f"effect: expected {expect.effect}, actual {decision.effect}"
+    approvals = tuple(obligation.approval for obligation in decision.obligations)
+    pairs: list[tuple[str, tuple[str, ...] | None, tuple[str, ...]]] = [
+        ("rules", expect.rules, decision.rules),
+        ("approval", (expect.approval,) if expect.approval else None, approvals),
+        ("limits", expect.limits, decision.limits),
+        ("budgets", expect.budgets, decision.budgets),
+    ]
+    for name, expected, actual in pairs:
+        if expected is not None and set(expected) != set(actual):
+            yield f"{name}: expected {_listed(expected)}, actual {_listed(actual)}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _expected(case: Case) -> str:
+    expect = case.expect
+    parts: list[str] = [expect.effect]
+    if expect.rules is not None:
+        parts.append(f"by {_listed(expect.rules)}")
+    if expect.approval:
+        parts.append(f"with {expect.approval}")
+    return " ".join(parts)
+
+
+# -- what is missing ---------------------------------------------------------------------------
+
+
+def _matrix_gaps(stage: _Stage) -> Iterator[Gap]:
+    matrix = stage.tests.content.matrix
+    if matrix is None:
+        return
+    at = stage.tests.source.at("matrix", "table")
+    listed = {"tool": {row.tool for row in matrix.table.rows}, "agent": {*matrix.table.agents}}
+    known = {"tool": {*stage.snapshot.tools}, "agent": {*stage.snapshot.agents}}
+    for kind in ("tool", "agent"):
+        for name in sorted(known[kind] - listed[kind]):
+            yield Gap(at, f"{_MATRIX}: {kind} {name} is not listed, every cell must be")
+        for name in sorted(listed[kind] - known[kind]):
+            hint = nearest(name, known[kind] - listed[kind])
+            yield Gap(
+                at, f"{_MATRIX}: no policy lists {kind} {name}" + (f", {hint}" if hint else "")
+            )
+    for name in sorted(matrix.args.keys() - known["tool"]):
+        at = stage.tests.source.at_key("matrix", "args", name)
+        yield Gap(at, f"{_MATRIX}: arguments for {name}, which no policy lists")
+
+
+def _coverage_gaps(stage: _Stage) -> Iterator[Gap]:
+    promised, clauses = stage.tests.content.coverage, stage.snapshot.clauses
+    if 100 * len(stage.matched) < promised.rules * len(clauses):
+        for name, clause in clauses.items():
+            if name not in stage.matched:
+                yield Gap(clause.at, f"coverage: {name} never matched: {_why(stage, name)}")
+    if promised.conditions == "both":
+        for clause in clauses.values():
+            yield from _half_seen(stage, clause)
+
+
+def _why(stage: _Stage, name: str) -> str:
+    if not stage.considered[name]:
+        return "no call of this file concerns its agents and tools"
+    counts = {truth: stage.seen[name, truth] for truth in ("false", "failed")}
+    if not any(counts.values()):
+        return f"considered {stage.considered[name]} times, always after its end"
+    return f"its condition was false {counts['false']} times, without a value {counts['failed']}"
+
+
+def _half_seen(stage: _Stage, clause: Clause) -> Iterator[Gap]:
+    if clause.test is None:
+        return
+    counts = {truth: stage.seen[clause.id, truth] for truth in ("true", "false")}
+    for truth, other in (("true", "false"), ("false", "true")):
+        if not counts[truth]:
+            message = f"the condition was never {truth}, {counts[other]} times {other}"
+            yield Gap(clause.at, f"coverage: {clause.id}: {message}")
+
+
+def _sides(conditions: list[Clause]) -> set[tuple[str, str]]:
+    return {(clause.id, truth) for clause in conditions for truth in ("true", "false")}
