@@ -212,6 +212,9 @@ class McpLink:
             return await self._watch(transport)
         except GatewayError as error:
             return error
+        except Exception:  # outermost: a server must not be able to end its own supervision
+            log.exception("link.failed", server=self.name)
+            return LinkDown(self.name, "an error of ours; see the log")
         finally:
             self._conversation = None
             if transport is not None:
