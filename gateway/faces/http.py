@@ -42,6 +42,7 @@ _ONCE = frozenset(
 """Headers that somebody decides on: two of one kind would be read differently by two readers."""
 
 _PARAMETER = b"mcp-param-"
+_BLANK = b" \t"  # no part of a value (RFC 9110, section 5.5); servers leave it there
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
 _JSON_TYPE = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
 _USUAL_ACCEPT = b"application/json, text/event-stream"
@@ -55,7 +56,7 @@ class EdgeRules:
 
     public_url    where agents find this gateway, without a trailing slash
     hosts         accepted Host headers in lower case, with their port: b"127.0.0.1:7300"
-    origins       accepted Origin headers, exactly as browsers send them; none by default
+    origins       accepted Origin headers beside our own, exactly as browsers send them
     max_body      bytes
     max_depth     nesting of a body
     body_seconds  how long a body may take to arrive
@@ -116,9 +117,9 @@ def read_head(scope: Scope, rules: EdgeRules) -> Head:
         if name in _ONCE:
             if name in found:
                 raise RequestRefused("request.malformed", f"header {name.decode()} appears twice")
-            found[name] = value
+            found[name] = value.strip(_BLANK)
         elif name.startswith(_PARAMETER):
-            parameters.append((name, value))
+            parameters.append((name, value.strip(_BLANK)))
     if size > MAX_HEADERS:
         raise RequestRefused("request.headers", f"headers take more than {MAX_HEADERS} bytes")
     _check_place(found, rules)
@@ -195,13 +196,18 @@ async def respond(send: Send, reply: Reply) -> None:
 
 def _check_place(found: dict[bytes, bytes], rules: EdgeRules) -> None:
     # Against DNS rebinding: a browser on this machine may be led here under another name.
-    if found.get(b"host", b"").lower() not in rules.hosts:
+    host = found.get(b"host", b"").lower()
+    if host not in rules.hosts:
         raise RequestRefused("request.host", "Host is not a name of this gateway")
     origin = found.get(b"origin")
-    if origin is not None and origin not in rules.origins:
+    if origin is not None and origin not in rules.origins and not _same(origin, host):
         raise RequestRefused("request.origin", "Origin is not allowed here")
     if b"content-length" in found and b"transfer-encoding" in found:
         raise RequestRefused("request.malformed", "the body has two lengths")
+
+
+def _same(origin: bytes, host: bytes) -> bool:
+    return origin in {b"http://" + host, b"https://" + host}
 
 
 def _declared_length(head: Head) -> int | None:

@@ -28,6 +28,7 @@ _STATUS = {
     "policy.denied": 403,
     "approval.pending": 202,
     "approval.denied": 403,
+    "approval.unknown": 404,
     "approval.expired": 403,
     "policy.changed": 409,
     "session.ended": 403,

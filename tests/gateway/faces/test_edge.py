@@ -28,7 +28,9 @@ CALL: dict[str, Any] = {"name": "ledger__pay", "arguments": {"amount": 40}}
         pytest.param([(b"host", b"")], "request.host", id="empty-host"),
         pytest.param([(b"origin", b"https://evil.example")], "request.origin", id="another-origin"),
         pytest.param([(b"origin", b"null")], "request.origin", id="null-origin"),
-        pytest.param([(b"origin", b"http://127.0.0.1:7300")], "request.origin", id="own-origin"),
+        pytest.param([(b"origin", b"http://127.0.0.1:7301")], "request.origin", id="console"),
+        pytest.param([(b"origin", b"http://127.0.0.1")], "request.origin", id="origin-no-port"),
+        pytest.param([(b"origin", b"ftp://127.0.0.1:7300")], "request.origin", id="origin-scheme"),
         pytest.param([(b"origin", b"")], "request.origin", id="empty-origin"),
     ],
 )
@@ -47,9 +49,11 @@ async def test_a_request_without_host_is_refused(agent: Agent, gate: GateDouble)
     assert not gate.crossed
 
 
-async def test_a_listed_origin_may_call(agent: Agent, gate: GateDouble) -> None:
-    origin = [(b"origin", b"https://console.example")]
-    answered = await agent.modern("tools/call", CALL, headers=origin)
+@pytest.mark.parametrize("origin", [b"https://console.example", b"http://127.0.0.1:7300"])
+async def test_a_listed_origin_and_our_own_may_call(
+    agent: Agent, gate: GateDouble, origin: bytes
+) -> None:
+    answered = await agent.modern("tools/call", CALL, headers=[(b"origin", origin)])
     assert answered.status == 200
     assert len(gate.crossed) == 1
 

@@ -225,7 +225,6 @@ async def test_there_is_no_session_to_end(agent: Agent) -> None:
         "ping",
         "tools/call2",
         "Tools/Call",
-        "tools/call ",
         "__class__",
     ],
 )
@@ -274,8 +273,11 @@ async def test_a_header_that_proxies_route_by_may_not_be_missing(
     assert not gate.crossed
 
 
-async def test_an_encoded_name_is_the_name(agent: Agent, gate: GateDouble) -> None:
-    headers = [(b"mcp-name", b"=?base64?bGVkZ2VyX19wYXk=?=")]
+@pytest.mark.parametrize("name", [b"=?base64?bGVkZ2VyX19wYXk=?=", b" \tledger__pay \t"])
+async def test_an_encoded_or_padded_name_is_the_name(
+    agent: Agent, gate: GateDouble, name: bytes
+) -> None:
+    headers = [(b"mcp-name", name)]
     assert (await agent.modern("tools/call", CALL, headers=headers)).status == 200
     assert len(gate.crossed) == 1
 
