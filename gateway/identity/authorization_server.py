@@ -95,8 +95,6 @@ class AuthorizationServer:
             minted = await grant(request, client, now_s)
         except SessionEnded:
             raise OAuthError("invalid_grant", "this session has ended") from None
-        except AuthError as error:
-            raise OAuthError("invalid_request", "no token can say this") from error
         response = _response(minted, now_s)
         if grant_type == TOKEN_EXCHANGE:
             response["issued_token_type"] = ACCESS_TOKEN

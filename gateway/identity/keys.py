@@ -100,6 +100,8 @@ class KeySet:
     def retire(self, before_s: int) -> tuple[SigningKey, ...]:
         """Forget and delete the keys that were replaced before `before_s`; return them.
 
+        Tokens that were verified with them are remembered until the epoch is raised.
+
         before_s  no token signed earlier may still be valid or renewable: now, less twice the
                   longest life of a token and the skew
         """

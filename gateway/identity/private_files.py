@@ -6,6 +6,7 @@ than repaired: who could read it may have done so, and only a person can judge t
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.identity.errors import KeyFileRefused
@@ -19,7 +20,8 @@ def folder(path: Path) -> Path:
 
     Raises KeyFileRefused when it is a link, no folder, another account's, or open to others.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise KeyFileRefused("not a folder of its own", path=path)
@@ -38,13 +40,16 @@ def read(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise KeyFileRefused(f"not readable ({error.strerror})", path=path) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # Of what is open, not of what the name stands for by now.
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             raise KeyFileRefused("not a plain file of its own", path=path)
         _check_private(found, path)
-        content = file.read(MAX_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise KeyFileRefused(f"longer than {MAX_BYTES} bytes", path=path)
     return content

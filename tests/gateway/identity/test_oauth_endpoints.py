@@ -5,11 +5,15 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import httpx
+import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from mcp.client.auth import OAuthTokenError
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from audit.canonical import Json
 from audit.entry import Receipt
@@ -784,3 +788,61 @@ async def test_a_document_is_not_read_under_another_name(
     assert (answer.status_code, answer.json()["code"]) == (403, "request.host")
     assert (await http.get(path, headers={"origin": "https://evil.example"})).status_code == 403
     assert len(world.refusals) == 2
+
+
+# -- the official client
+
+
+Method = Literal["client_secret_basic", "client_secret_post"]
+
+
+class NothingStored:
+    """A token storage that forgets."""
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return None
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        pass
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return None
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        pass
+
+
+def governed(world: World) -> FastAPI:
+    """The endpoints beside an MCP path that demands a token as the faces do."""
+    app = world.app()
+
+    @app.post("/mcp/git")
+    def mcp(request: Request) -> Response:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        try:
+            return Response(world.tokens.check(token.encode(), world.now).agent)
+        except AuthError:
+            where = f"{URL}/.well-known/oauth-protected-resource/mcp/git"
+            return Response("", 401, {"www-authenticate": f'Bearer resource_metadata="{where}"'})
+
+    return app
+
+
+async def reach(world: World, secret: str, how: Method) -> httpx2.Response:
+    provider = ClientCredentialsOAuthProvider(
+        f"{URL}/mcp/git", NothingStored(), "clerk", secret, how, issuer=URL
+    )
+    transport = httpx2.ASGITransport(governed(world))
+    async with httpx2.AsyncClient(transport=transport, auth=provider) as client:
+        return await client.post(f"{URL}/mcp/git")
+
+
+@pytest.mark.parametrize("how", ["client_secret_basic", "client_secret_post"])
+async def test_the_official_client_finds_its_way_in(world: World, how: Method) -> None:
+    answer = await reach(world, SECRET, how)
+    assert (answer.status_code, answer.text) == (200, "clerk")
+
+
+async def test_the_official_client_is_told_when_its_secret_is_wrong(world: World) -> None:
+    with pytest.raises(OAuthTokenError):
+        await reach(world, "x" * 40, "client_secret_basic")
