@@ -1,6 +1,7 @@
 """What can go wrong at the crossing.
 
 GatewayError
+├── IdentityError             auth.* | oauth.*          drawn in `gateway.identity.errors`
 ├── LinkError                 the other side of a link
 │   ├── LinkDown              upstream.down             certainly not delivered
 │   ├── LinkTimeout           upstream.timeout          no answer in time; may have acted
