@@ -88,7 +88,7 @@ class Vault:
         cipher = AESGCM(k_e).encrypt(commit[:_NONCE_BYTES], plaintext, None)
         return Sealed(commit.hex(), len(plaintext), subject_key.head + cipher)
 
-    def unseal(self, entry_id: str, sealed: Sealed) -> bytes:
+    def open_payload(self, entry_id: str, sealed: Sealed) -> bytes:
         """Return the plaintext, checked against the commitment in the leaf.
 
         Raises SubjectErased or SealBroken.

@@ -32,12 +32,12 @@ def test_what_was_sealed_can_be_read_also_after_a_restart(vault: Vault, folder: 
     sealed = vault.seal("ana", ID, SECRET)
     assert sealed.length == len(SECRET)
     assert SECRET not in sealed.payload
-    assert vault.unseal(ID, sealed) == SECRET
-    assert Vault.open(folder, KEK).unseal(ID, sealed) == SECRET
+    assert vault.open_payload(ID, sealed) == SECRET
+    assert Vault.open(folder, KEK).open_payload(ID, sealed) == SECRET
 
 
 def test_an_empty_payload_can_be_sealed(vault: Vault) -> None:
-    assert vault.unseal(ID, vault.seal("ana", ID, b"")) == b""
+    assert vault.open_payload(ID, vault.seal("ana", ID, b"")) == b""
 
 
 def test_the_same_text_of_two_entries_or_subjects_commits_differently(vault: Vault) -> None:
@@ -86,19 +86,19 @@ def test_erasing_destroys_every_month_of_the_subject_and_nothing_else(
     for reader in (vault, Vault.open(folder, KEK)):
         for entry_id, sealed in erased:
             with pytest.raises(SubjectErased):
-                reader.unseal(entry_id, sealed)
+                reader.open_payload(entry_id, sealed)
             with pytest.raises(SubjectErased):
                 reader.disclose(entry_id, sealed)
-        assert reader.unseal(ID, kept) == SECRET
+        assert reader.open_payload(ID, kept) == SECRET
 
 
 def test_a_subject_that_returns_does_not_revive_what_was_erased(vault: Vault) -> None:
     before = vault.seal("ana", ID, SECRET)
     vault.erase("ana")
     after = vault.seal("ana", OTHER_ID, SECRET)
-    assert vault.unseal(OTHER_ID, after) == SECRET
+    assert vault.open_payload(OTHER_ID, after) == SECRET
     with pytest.raises(SubjectErased):
-        vault.unseal(ID, before)
+        vault.open_payload(ID, before)
 
 
 def test_erasing_overwrites_before_it_unlinks(vault: Vault, folder: Path, tmp_path: Path) -> None:
@@ -129,12 +129,12 @@ def test_an_altered_payload_is_refused(vault: Vault, position: int) -> None:
     altered = bytearray(sealed.payload)
     altered[position] ^= 1
     with pytest.raises((SealBroken, SubjectErased)):
-        vault.unseal(ID, replace(sealed, payload=bytes(altered)))
+        vault.open_payload(ID, replace(sealed, payload=bytes(altered)))
 
 
 def test_a_payload_of_another_entry_is_refused(vault: Vault) -> None:
     with pytest.raises(SealBroken):
-        vault.unseal(OTHER_ID, vault.seal("ana", ID, SECRET))
+        vault.open_payload(OTHER_ID, vault.seal("ana", ID, SECRET))
 
 
 def test_another_commitment_is_refused(vault: Vault) -> None:
@@ -142,13 +142,13 @@ def test_another_commitment_is_refused(vault: Vault) -> None:
     # The first 12 bytes are the nonce; beyond them only the comparison can tell.
     commit = sealed.commit[:-1] + ("0" if sealed.commit[-1] != "0" else "1")
     with pytest.raises(SealBroken):
-        vault.unseal(ID, replace(sealed, commit=commit))
+        vault.open_payload(ID, replace(sealed, commit=commit))
 
 
 def test_another_key_encryption_key_opens_nothing(vault: Vault, folder: Path) -> None:
     sealed = vault.seal("ana", ID, SECRET)
     with pytest.raises(SealBroken):
-        Vault.open(folder, b"z" * 32).unseal(ID, sealed)
+        Vault.open(folder, b"z" * 32).open_payload(ID, sealed)
 
 
 def test_key_files_cannot_change_places(vault: Vault, folder: Path) -> None:
@@ -158,7 +158,7 @@ def test_key_files_cannot_change_places(vault: Vault, folder: Path) -> None:
     (other,) = set(folder.iterdir()) - {own}
     own.write_bytes(other.read_bytes())
     with pytest.raises(SealBroken):
-        Vault.open(folder, KEK).unseal(ID, sealed)
+        Vault.open(folder, KEK).open_payload(ID, sealed)
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33])

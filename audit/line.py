@@ -1,0 +1,125 @@
+"""The line: entries that wait to be written, and the callers who wait for them.
+
+No timer gathers them: while one batch is being synced the next one forms by itself. The order in
+which entries are stamped is the order in the line and in the log.
+"""
+
+import asyncio
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Condition
+from typing import TypeAlias
+
+from audit.entry import Receipt, Record
+from audit.errors import AuditUnavailable
+
+MOST_WAITING = 4096
+MOST_ENTRIES = 1024
+MOST_BYTES = 4 << 20
+"""A batch holds no more of either, but for a single entry that is larger."""
+
+Waiting: TypeAlias = "asyncio.Future[Receipt] | Future[Receipt]"
+
+
+@dataclass(slots=True)
+class Waiter:
+    """An entry on its way: its bytes, what they take in a segment, and who waits since when (s)."""
+
+    raw: bytes
+    payload: bytes | None
+    size: int
+    future: Waiting
+    since: float
+    record: Record
+    reserved: bool
+
+
+class Line:
+    """A bounded queue between the callers' thread and the writer's."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        # Held while an entry is stamped, so that its place in the line is the one it says.
+        self.turn = Condition()
+        self._waiting: deque[Waiter] = deque()
+        self._under_way: list[Waiter] = []
+        self._idle = False
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._under_way)
+
+    def join(self, waiter: Waiter) -> None:
+        """Stand behind the last; the caller holds `turn`."""
+        self._waiting.append(waiter)
+        if self._idle:
+            self._idle = False
+            self.turn.notify()
+
+    def take(self, timeout_s: float | None) -> list[Waiter] | None:
+        """Return the next batch; an empty one after `timeout_s`; None when closed and empty."""
+        with self.turn:
+            self._under_way = []
+            if not self._waiting and not self._closed:
+                self._idle = True
+                self.turn.wait(timeout_s)
+                self._idle = False
+            if not self._waiting:
+                return None if self._closed else []
+            self._under_way = self._batch()
+            return self._under_way
+
+    def drain(self) -> list[Waiter]:
+        """Return all who wait, also for the batch under way; the caller holds `turn`."""
+        everybody = [*self._under_way, *self._waiting]
+        self._under_way = []
+        self._waiting.clear()
+        return everybody
+
+    def overdue(self, before: float) -> tuple[list[Waiter], float | None]:
+        """Those who have waited since `before`, and since when the next one has.
+
+        They stay in the line: their entries are written all the same.
+        """
+        with self.turn:
+            waiting = [w for w in (*self._under_way, *self._waiting) if not w.future.done()]
+        late = [waiter for waiter in waiting if waiter.since <= before]
+        return late, waiting[len(late)].since if len(late) < len(waiting) else None
+
+    def close(self) -> None:
+        """Let the writer go when it has taken everything."""
+        with self.turn:
+            self._closed = True
+            self._idle = False
+            self.turn.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody may join any more."""
+        return self._closed
+
+    def _batch(self) -> list[Waiter]:
+        batch: list[Waiter] = []
+        size = 0
+        while self._waiting and len(batch) < MOST_ENTRIES:
+            size += self._waiting[0].size
+            if batch and size > self._most_bytes:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+
+def acknowledge(batch: list[Waiter], origin: str, first: int, leaves: list[bytes]) -> None:
+    """Tell those who still wait that their entries, from index `first` on, are durable."""
+    for index, (waiter, leaf) in enumerate(zip(batch, leaves, strict=True), first):
+        if not waiter.future.done():
+            waiter.future.set_result(Receipt(origin, index, leaf))
+
+
+def refuse(waiters: list[Waiter], reason: str) -> None:
+    """Tell those who still wait that nothing can be promised."""
+    for waiter in waiters:
+        if not waiter.future.done():
+            waiter.future.set_exception(AuditUnavailable(reason))
+            waiter.future.exception()  # seen: a caller need not wait for every entry
