@@ -133,6 +133,8 @@ def _read_table(text: object) -> Table:
     if not all(agents) or not agents or len(set(agents)) < len(agents):
         raise refuse("policy.table", "expected a first row 'tool | AGENT | ...', each agent once")
     rows = tuple(_row(number, cells, len(agents)) for number, cells in enumerate(lines) if number)
+    if not rows:
+        raise refuse("policy.table", "expected a row for each tool")
     if len({row.tool for row in rows}) < len(rows):
         raise refuse("policy.table", "a tool has two rows")
     return Table(agents, rows)

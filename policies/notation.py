@@ -161,7 +161,10 @@ class NotEmpty:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         inner = handler(schema)
-        return {**inner, "minItems" if inner["type"] == "array" else "minProperties": 1}
+        if inner["type"] == "array":
+            return {**inner, "minItems": 1}
+        # Names that do not fit the pattern are refused, not let pass unread.
+        return {**inner, "minProperties": 1, "additionalProperties": False}
 
 
 def _different(items: tuple[T, ...]) -> tuple[T, ...]:
