@@ -11,7 +11,7 @@ from gateway.identity.errors import NameInvalid
 _AGENT = re.compile(r"(?=.{1,64}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # as in policy files
 _USER = re.compile(r"(?!agent:)[!-~]{1,255}")  # `ana`, `ana@acme.example`, `idp|42`
 _GROUP = re.compile(r"[!-~]{1,200}")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what `secrets.token_urlsafe` makes may begin with -
 
 
 def agent(text: object) -> str:

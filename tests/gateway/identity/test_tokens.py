@@ -435,7 +435,7 @@ def test_an_audience_in_a_list_by_itself_is_that_audience(
 
 
 agents = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,8}){0,2}", fullmatch=True)
-ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,36}", fullmatch=True)
+ids = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 principals = st.builds(
     Principal,
     agent=agents,
