@@ -119,6 +119,14 @@ def loose_end(signature: str) -> str:
     return signature[:-1] + alphabet[alphabet.index(signature[-1]) | 1]
 
 
+def malleated(signature: str) -> str:
+    """The same R with S + L, which satisfies the equation too (RFC 8032, section 8.4)."""
+    data = unbase64(signature)
+    order = 2**252 + 27742317777372353535851937790883648493
+    scalar = int.from_bytes(data[32:], "little") + order
+    return base64(data[:32] + scalar.to_bytes(32, "little"))
+
+
 def raw(forge: Forge, old: bytes, new: bytes) -> str:
     """A signed payload in which one piece of text is another."""
     payload = to_bytes(forge.claims)
@@ -242,6 +250,10 @@ FORGED: dict[str, tuple[str, Make]] = {
     "signature-tampered": (
         "invalid",
         lambda f: ".".join((*f.parts()[:2], flipped(f.parts()[2], 7))),
+    ),
+    "signature-malleated": (
+        "invalid",
+        lambda f: ".".join((*f.parts()[:2], malleated(f.parts()[2]))),
     ),
     "signature-short": ("invalid", lambda f: f.good[:-4]),
     "signature-zeros": ("invalid", lambda f: ".".join((*f.parts()[:2], base64(bytes(64))))),
