@@ -12,7 +12,7 @@ cannot be told: they end as `unknown`, and a resend of one is answered so instea
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 from audit.canonical import Json
 from gateway.action import Outcome
@@ -47,6 +47,52 @@ class Unfinished:
     pin: str
     ts: int  # microseconds
     charges: tuple[Charge, ...] = ()  # returned when it turns out not to have been forwarded
+
+    @classmethod
+    def from_entry(cls, body: Mapping[str, Json], index: int, leaf: str) -> Self:
+        """The call that a decision entry authorises."""
+        tool = cast("Mapping[str, str]", body["tool"])
+        return cls(
+            id=cast("str", body["id"]),
+            index=index,
+            leaf=leaf,
+            session=cast("str", body["session"]),
+            tool=tool["name"],
+            actor=cast("Mapping[str, Json]", body["actor"]),
+            pin=tool["pin"],
+            ts=cast("int", body["ts"]),
+            charges=charges_of(body),
+        )
+
+    def to_row(self) -> dict[str, Json]:
+        """The whole call, for the stored view."""
+        return {
+            "id": self.id,
+            "index": self.index,
+            "leaf": self.leaf,
+            "session": self.session,
+            "tool": self.tool,
+            "actor": dict(self.actor),
+            "pin": self.pin,
+            "ts": self.ts,
+            "charges": [charge.to_json() for charge in self.charges],
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Json]) -> Self:
+        """The inverse of `to_row`."""
+        charges = cast("list[Mapping[str, Json]]", row["charges"])
+        return cls(
+            id=cast("str", row["id"]),
+            index=cast("int", row["index"]),
+            leaf=cast("str", row["leaf"]),
+            session=cast("str", row["session"]),
+            tool=cast("str", row["tool"]),
+            actor=cast("Mapping[str, Json]", row["actor"]),
+            pin=cast("str", row["pin"]),
+            ts=cast("int", row["ts"]),
+            charges=tuple(Charge.from_json(charge) for charge in charges),
+        )
 
 
 class Calls:
@@ -122,22 +168,11 @@ class Calls:
 
     def authorised(self, body: Mapping[str, Json], index: int, leaf: str) -> bool:
         """A decision entry that authorises; True when the gate has abandoned the call."""
-        call_id = cast("str", body["id"])
-        tool = cast("Mapping[str, str]", body["tool"])
-        self._unfinished[call_id] = Unfinished(
-            id=call_id,
-            index=index,
-            leaf=leaf,
-            session=cast("str", body["session"]),
-            tool=tool["name"],
-            actor=cast("Mapping[str, Json]", body["actor"]),
-            pin=tool["pin"],
-            ts=cast("int", body["ts"]),
-            charges=charges_of(body),
-        )
-        self.changed.add(call_id)
-        if call_id in self._abandoned:
-            self._abandoned.discard(call_id)
+        call = Unfinished.from_entry(body, index, leaf)
+        self._unfinished[call.id] = call
+        self.changed.add(call.id)
+        if call.id in self._abandoned:
+            self._abandoned.discard(call.id)
             return True
         return False
 
@@ -153,30 +188,10 @@ class Calls:
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one unfinished call; None when it has its outcome."""
         call = self._unfinished.get(key)
-        if call is None:
-            return None
-        return {
-            "index": call.index,
-            "leaf": call.leaf,
-            "session": call.session,
-            "tool": call.tool,
-            "actor": dict(call.actor),
-            "pin": call.pin,
-            "ts": call.ts,
-            "charges": [charge.to_json() for charge in call.charges],
-        }
+        return None if call is None else call.to_row()
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        charges = cast("list[Mapping[str, Json]]", row["charges"])
-        self._unfinished[key] = Unfinished(
-            id=key,
-            index=cast("int", row["index"]),
-            leaf=cast("str", row["leaf"]),
-            session=cast("str", row["session"]),
-            tool=cast("str", row["tool"]),
-            actor=cast("Mapping[str, Json]", row["actor"]),
-            pin=cast("str", row["pin"]),
-            ts=cast("int", row["ts"]),
-            charges=tuple(Charge.from_json(charge) for charge in charges),
-        )
+        call = Unfinished.from_row(row)
+        assert call.id == key
+        self._unfinished[key] = call

@@ -17,7 +17,6 @@ from gateway.identity.revocation import Revocations
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 
-
 REVOKING = frozenset({"policy.changed", "session.end", "token.revoke"})
 """Kinds of entry after which nothing that was verified or decided before still stands."""
 

@@ -1,27 +1,29 @@
 """Approvals: the questions that are open, and the answers that wait to be used.
 
-Every change is an entry first and a change here second (`asked`, `decided`, `ended` and the
-claim in a decision are folded back in), so no answer exists that the log does not hold, and none
-is used twice: a claim is one compare-and-set, taken before the decision is written and never
-given back.
+The requests themselves are a fold of the log: they change by entries and by nothing else, so no
+answer exists that the log does not hold. What is on its way into the log stands beside them. A
+call that claims an approved request has it from that moment for itself, a request that is being
+ended is open no more, and neither is ever given back: when the entry cannot be written, the call
+has to be asked anew.
 """
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Literal, cast
+from dataclasses import replace
+from typing import cast
 
 from audit.canonical import Json
-from gateway.approval.quorum import Members, check_voter, is_reached
+from gateway.approval.quorum import Members, answered, check_vote, groups_of
 from gateway.approval.request import (
     NEXT,
     OPEN,
     Key,
     Request,
     State,
+    Verdict,
     Vote,
     digest,
-    obligation_from_json,
     obligation_to_json,
 )
 from gateway.errors import ApprovalRefused
@@ -30,87 +32,83 @@ from gateway.recorder import Recorder
 from policies.decision import Decision, Facts
 
 KEEP_S = 24 * 3600
-"""How long an ended request can still be looked up; afterwards the log alone knows it."""
+"""How long after its time a request can still be looked up; then the log alone knows it."""
 
 
 class Approvals:
-    """Requests by id, and the newest one of every key."""
+    """Requests by id, the newest one of every key, and what was refused."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._by_id: dict[str, Request] = {}
         self._by_key: dict[Key, str] = {}
+        self._denied: dict[Key, str] = {}  # by key without session: a new one does not help
         self._claimed: dict[str, str] = {}  # call id -> request id
+        self._taken: dict[str, str] = {}  # request id -> id of the call whose entry is under way
+        self._ending: set[str] = set()
+        self._asking: dict[Key, asyncio.Task[Request]] = {}
+        self._answering = asyncio.Lock()
         self.changed: set[str] = set()
 
     def get(self, request_id: str) -> Request | None:
         """The request of that id, or None."""
-        return self._by_id.get(request_id)
+        request = self._by_id.get(request_id)
+        if request is None or request_id not in self._taken or request.state != "approved":
+            return request
+        return replace(request, state="claimed", call=self._taken[request_id])
 
     def all(self) -> tuple[Request, ...]:
         """Every known request, oldest first."""
-        return tuple(sorted(self._by_id.values(), key=lambda request: (request.asked, request.id)))
+        found = [request for name in self._by_id if (request := self.get(name)) is not None]
+        return tuple(sorted(found, key=lambda request: (request.asked, request.id)))
 
     def find(self, key: Key, now_s: int) -> Request | None:
-        """The request that governs a call with this key now: open, or refused and not yet over."""
+        """The request that governs a call with this key now: refused and not yet over, or open.
+
+        A no holds for the same agent, user, tool and arguments in every session, since an agent
+        can get itself a new one.
+        """
+        refused = self._by_id.get(self._denied.get(_anywhere(key), ""))
+        if refused is not None and refused.expires > now_s:
+            return refused
         request = self._by_id.get(self._by_key.get(key, ""))
-        if request is None or request.expires <= now_s:
+        if request is None or request.expires <= now_s or not self._is_open(request.id):
             return None
-        return request if request.state in OPEN or request.state == "denied" else None
+        return request
 
     def claim(self, request: Request, call_id: str) -> bool:
         """Take an approved request for one call; False when another call was first.
 
-        No await lies between the comparison and the change, and the change is never undone: if
-        the decision then cannot be recorded, the call has to be asked anew.
+        No await lies between the comparison and the change, and the change is never undone.
         """
-        if self._by_id[request.id].state != "approved":
+        known = self._by_id.get(request.id)
+        if known is None or known.state != "approved" or not self._is_open(request.id):
             return False
-        self._put(replace(request, state="claimed", call=call_id))
-        self._claimed[call_id] = request.id
+        self._taken[request.id] = call_id
         return True
 
     async def ask(
         self, key: Key, facts: Facts, decision: Decision, *, words: bytes, changed: Sequence[str]
     ) -> Request:
-        """Open a request for the call of `key` and record it.
+        """Open a request for the call of `key` and record it; one for all who ask at once.
 
         words    the canonical arguments, kept sealed
         changed  what differs from an earlier answer that no longer fits, for the people asked
+
+        Raises AuditUnavailable.
         """
-        now = self._recorder.now()
-        request_id = self._recorder.new_id()
-        obligations = [obligation_to_json(o) for o in decision.obligations]
-        shown: dict[str, Json] = {
-            "actor": {"agent": key.agent, "chain": list(key.chain), "sub": key.user},
-            "session": key.session,
-            "tool": {"name": key.tool, "pin": key.pin},
-            "match": key.arguments,
-            "snapshot": decision.snapshot,
-            "labels": cast("list[Json]", sorted(facts.labels)),
-            "provenance": dict(facts.provenance),
-            "obligations": cast("list[Json]", obligations),
-        }
-        expires_s = min((o.expires_s for o in decision.obligations), default=0)
-        fields: dict[str, Json] = {
-            **shown,
-            "approval": request_id,
-            "rules": list(decision.rules),
-            "changed": list(changed),
-            "digest": digest(shown, secrets.token_hex(16)),
-            "asked": now // 1_000_000,
-            "expires": now // 1_000_000 + expires_s,
-        }
-        await self._recorder.write_sealed(
-            "approval.asked", fields, subject=key.user or key.agent, name="args", words=words
-        )
-        return self._by_id[request_id]
+        asking = self._asking.get(key)
+        if asking is None:
+            opening = self._open(key, facts, decision, words=words, changed=changed)
+            asking = self._asking[key] = asyncio.create_task(opening)
+            asking.add_done_callback(lambda _: self._asking.pop(key))
+        return await asyncio.shield(asking)  # who asked first may go away; the others still ask
 
     async def decide(
         self,
         request_id: str,
         operator: Operator,
-        verdict: Literal["approve", "deny"],
+        verdict: Verdict,
         *,
         reason: str,
         members: Members,
@@ -120,75 +118,106 @@ class Approvals:
         Raises ApprovalRefused when there is no such open request or this person may not answer
         it, and AuditUnavailable when the answer could not be recorded: then it was not given.
         """
-        now_s = self._recorder.now() // 1_000_000
-        request = self._by_id.get(request_id)
-        if request is None:
-            raise ApprovalRefused("approval.unknown", "there is no such request")
-        if request.state != "asked":
-            raise ApprovalRefused("approval.ended", f"this request is {request.state}")
-        if request.expires <= now_s:
-            raise ApprovalRefused("approval.expired", "this request has expired")
-        vote = Vote(operator.name, verdict, tuple(sorted(operator.groups)), reason, now_s)
-        check_voter(request, vote, members)
-        voted = replace(request, votes=(*request.votes, vote))
-        state: State = "asked"
-        if verdict == "deny":
-            state = "denied"
-        elif is_reached(voted, members):
-            state = "approved"
-        fields: dict[str, Json] = {
-            "approval": request.id,
-            "digest": request.digest,
-            "by": vote.operator,
-            "groups": list(vote.groups),
-            "verdict": vote.verdict,
-            "at": vote.at,
-            "state": state,
-        }
-        await self._recorder.write_sealed(
-            "approval.decided", fields, subject=operator.name, name="reason", words=reason.encode()
-        )
-        return self._by_id[request_id]
+        async with self._answering:  # each answer is judged by those before it
+            now_s = self._recorder.now() // 1_000_000
+            request = self._asked(request_id, now_s)
+            groups = groups_of(operator.name, operator.groups, request, members)
+            vote = Vote(operator.name, verdict, groups, now_s)
+            check_vote(request, vote, reason=reason)
+            fields: dict[str, Json] = {
+                **vote.to_json(),
+                "approval": request.id,
+                "digest": request.digest,
+                "state": answered(request, vote).state,
+            }
+            await self._recorder.write_sealed(
+                "approval.decided",
+                fields,
+                subject=operator.name,
+                name="reason",
+                words=reason.encode(),
+            )
+            return self._by_id[request_id]
 
     async def withdraw(self, request_id: str, *, by: str) -> Request:
-        """Take a question back, for its asker or an operator. Raises ApprovalRefused."""
-        request = self._by_id.get(request_id)
+        """Take a question back, for its asker or an operator.
+
+        Raises ApprovalRefused and AuditUnavailable; after the latter no call can use it either.
+        """
+        request = self.get(request_id)
         if request is None or request.state not in OPEN:
             raise ApprovalRefused("approval.ended", "this request is not open")
-        await self._end(request, "withdrawn", by=by)
+        await self._end(request_id, "withdrawn", by=by)
         return self._by_id[request_id]
 
     async def expire(self, now_s: int) -> None:
-        """End what is past its time, and forget what ended long ago."""
-        for request in self.all():
-            if request.state in OPEN and request.expires <= now_s:
-                await self._end(request, "expired", by="clock")
-            elif request.state not in OPEN and request.expires + KEEP_S < now_s:
+        """End what is past its time, and forget what was so long ago. Raises AuditUnavailable."""
+        for request in list(self._by_id.values()):
+            if request.expires + KEEP_S < now_s:
                 self._forget(request)
+            elif request.expires <= now_s and request.state in OPEN:
+                await self._end(request.id, "expired", by="clock")
 
-    async def _end(self, request: Request, state: State, *, by: str) -> None:
-        await self._recorder.write(
-            "approval.ended", {"approval": request.id, "state": state, "by": by}
+    def _is_open(self, request_id: str) -> bool:
+        request = self.get(request_id)
+        return request is not None and request.state in OPEN and request_id not in self._ending
+
+    def _asked(self, request_id: str, now_s: int) -> Request:
+        request = self.get(request_id)
+        if request is None:
+            raise ApprovalRefused("approval.unknown", "there is no such request")
+        if request.state != "asked" or request_id in self._ending:
+            raise ApprovalRefused("approval.ended", f"this request is over: {request.state}")
+        if request.expires <= now_s:
+            raise ApprovalRefused("approval.expired", "this request has expired")
+        return request
+
+    async def _open(
+        self, key: Key, facts: Facts, decision: Decision, *, words: bytes, changed: Sequence[str]
+    ) -> Request:
+        now_s = self._recorder.now() // 1_000_000
+        request_id = self._recorder.new_id()
+        shown: dict[str, Json] = {
+            **key.to_json(),
+            "snapshot": decision.snapshot,
+            "labels": cast("list[Json]", sorted(facts.labels)),
+            "provenance": dict(facts.provenance),
+            "obligations": [obligation_to_json(o) for o in decision.obligations],
+        }
+        nonce = secrets.token_hex(16)
+        fields: dict[str, Json] = {
+            **shown,
+            "approval": request_id,
+            "rules": list(decision.rules),
+            "changed": list(changed),
+            "nonce": nonce,
+            "digest": digest(shown, nonce),
+            "asked": now_s,
+            "expires": now_s + min((o.expires_s for o in decision.obligations), default=0),
+        }
+        await self._recorder.write_sealed(
+            "approval.asked", fields, subject=key.user or key.agent, name="args", words=words
         )
+        return self._by_id[request_id]
+
+    async def _end(self, request_id: str, state: State, *, by: str) -> None:
+        if request_id in self._taken:
+            return
+        self._ending.add(request_id)
+        fields: dict[str, Json] = {"approval": request_id, "state": state, "by": by}
+        await self._recorder.write("approval.ended", fields)
 
     # -- the fold ---------------------------------------------------------------------------
 
     def asked(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
         """Entry `approval.asked`."""
-        request = _request(body, index, leaf)
-        self._by_key[request.key] = request.id
-        self._put(request)
+        self._put(Request.from_entry(body, index, leaf))
 
     def decided(self, body: Mapping[str, Json]) -> None:
         """Entry `approval.decided`. An answer that came after the end changes nothing."""
         request = self._by_id.get(str(body["approval"]))
-        if request is None or request.state != "asked":
-            return
-        groups = tuple(cast("list[str]", body["groups"]))
-        verdict = cast("Literal['approve', 'deny']", body["verdict"])
-        vote = Vote(str(body["by"]), verdict, groups, "", cast("int", body["at"]))
-        state = cast("State", body["state"])
-        self._put(replace(request, votes=(*request.votes, vote), state=state))
+        if request is not None:
+            self._put(answered(request, Vote.from_json(body)))
 
     def ended(self, body: Mapping[str, Json]) -> None:
         """Entry `approval.ended`."""
@@ -196,10 +225,8 @@ class Approvals:
 
     def used(self, request_id: str, call_id: str) -> None:
         """A decision entry that carries a claim."""
-        request = self._by_id.get(request_id)
-        if request is not None and request.state in OPEN:
-            self._put(replace(request, state="claimed", call=call_id))
-        self._claimed[call_id] = request_id
+        if self._step(request_id, "claimed", call=call_id):
+            self._claimed[call_id] = request_id
 
     def settled(self, call_id: str, status: str) -> None:
         """An outcome entry of the call that claimed a request."""
@@ -207,19 +234,38 @@ class Approvals:
         if request_id is not None:
             self._step(request_id, _ENDS.get(status, "failed"))
 
-    def _step(self, request_id: str, state: State) -> None:
+    def _step(self, request_id: str, state: State, *, call: str | None = None) -> bool:
         request = self._by_id.get(request_id)
-        if request is not None and state in NEXT[request.state]:
-            self._put(replace(request, state=state))
+        if request is None or state not in NEXT[request.state]:
+            return False
+        self._put(replace(request, state=state, call=call or request.call))
+        return True
 
     def _put(self, request: Request) -> None:
-        self._by_id[request.id] = request
+        self._index(request)
         self.changed.add(request.id)
+        if request.state not in OPEN:
+            self._taken.pop(request.id, None)
+            self._ending.discard(request.id)
+
+    def _index(self, request: Request) -> None:
+        self._by_id[request.id] = request
+        newest = self._by_id.get(self._by_key.get(request.key, ""))
+        if newest is None or newest.index < request.index:
+            self._by_key[request.key] = request.id
+        if request.state == "denied":
+            longest = self._by_id.get(self._denied.get(_anywhere(request.key), ""))
+            if longest is None or longest.expires < request.expires:
+                self._denied[_anywhere(request.key)] = request.id
 
     def _forget(self, request: Request) -> None:
         del self._by_id[request.id]
-        if self._by_key.get(request.key) == request.id:
-            del self._by_key[request.key]
+        for index, key in ((self._by_key, request.key), (self._denied, _anywhere(request.key))):
+            if index.get(key) == request.id:
+                del index[key]
+        self._claimed.pop(request.call or "", None)
+        self._taken.pop(request.id, None)
+        self._ending.discard(request.id)
         self.changed.add(request.id)
 
     # -- the stored view --------------------------------------------------------------------
@@ -227,87 +273,19 @@ class Approvals:
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one request; None when it is forgotten."""
         request = self._by_id.get(key)
-        if request is None:
-            return None
-        return {
-            "actor": {
-                "agent": request.key.agent,
-                "chain": list(request.key.chain),
-                "sub": request.key.user,
-            },
-            "approval": request.id,
-            "session": request.key.session,
-            "tool": {"name": request.key.tool, "pin": request.key.pin},
-            "match": request.key.arguments,
-            "snapshot": request.snapshot,
-            "labels": cast("list[Json]", sorted(request.labels)),
-            "provenance": dict(request.provenance),
-            "rules": list(request.rules),
-            "obligations": [obligation_to_json(o) for o in request.obligations],
-            "digest": request.digest,
-            "index": request.index,
-            "leaf": request.leaf,
-            "asked": request.asked,
-            "expires": request.expires,
-            "state": request.state,
-            "votes": [{**asdict(vote), "groups": list(vote.groups)} for vote in request.votes],
-            "call": request.call,
-        }
+        return None if request is None else request.to_row()
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        votes = cast("list[dict[str, Json]]", row["votes"])
-        request = replace(
-            _request(row, cast("int", row["index"]), cast("str", row["leaf"])),
-            state=cast("State", row["state"]),
-            votes=tuple(_vote(vote) for vote in votes),
-            call=cast("str | None", row["call"]),
-        )
-        self._by_id[key] = request
-        newest = self._by_id.get(self._by_key.get(request.key, ""))
-        if newest is None or newest.index < request.index:
-            self._by_key[request.key] = request.id
+        request = Request.from_row(row)
+        assert request.id == key
+        self._index(request)
         if request.state == "claimed" and request.call is not None:
-            self._claimed[request.call] = request.id
+            self._claimed[request.call] = key
 
 
 _ENDS: Mapping[str, State] = {"done": "executed", "error": "failed", "unknown": "unknown"}
 
 
-def _request(body: Mapping[str, Json], index: int, leaf: str) -> Request:
-    actor = cast("Mapping[str, Json]", body["actor"])
-    tool = cast("Mapping[str, str]", body["tool"])
-    obligations = cast("list[Mapping[str, Json]]", body["obligations"])
-    key = Key(
-        agent=cast("str", actor["agent"]),
-        user=cast("str | None", actor["sub"]),
-        chain=tuple(cast("list[str]", actor["chain"])),
-        session=cast("str", body["session"]),
-        tool=tool["name"],
-        pin=tool["pin"],
-        arguments=cast("str", body["match"]),
-    )
-    return Request(
-        id=cast("str", body["approval"]),
-        key=key,
-        snapshot=cast("str", body["snapshot"]),
-        labels=frozenset(cast("list[str]", body["labels"])),
-        provenance=tuple(sorted(cast("dict[str, str]", body["provenance"]).items())),
-        rules=tuple(cast("list[str]", body["rules"])),
-        obligations=tuple(obligation_from_json(o) for o in obligations),
-        digest=cast("str", body["digest"]),
-        index=index,
-        leaf=leaf,
-        asked=cast("int", body["asked"]),
-        expires=cast("int", body["expires"]),
-    )
-
-
-def _vote(row: Mapping[str, Json]) -> Vote:
-    return Vote(
-        operator=cast("str", row["operator"]),
-        verdict=cast("Literal['approve', 'deny']", row["verdict"]),
-        groups=tuple(cast("list[str]", row["groups"])),
-        reason=cast("str", row["reason"]),
-        at=cast("int", row["at"]),
-    )
+def _anywhere(key: Key) -> Key:
+    return replace(key, session="")

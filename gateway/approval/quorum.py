@@ -1,52 +1,88 @@
-"""Quorum: who may answer a request, and when enough of them have.
+"""Quorum: who may answer a request, and what an answer makes of it.
 
 An approval needs people other than the asker, each counted once, from the group that its rule
 names. Nothing here is satisfied by an empty list: no obligations, no voters and a quorum below
-one all mean that nobody has approved.
+one all mean that nobody has approved. Which of the asked groups a person was in is settled when
+they answer and stands in their vote, so that counting needs nothing but the votes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from gateway.approval.request import Request, Vote
+from gateway.approval.request import Request, State, Vote
 from gateway.errors import ApprovalRefused
 from policies.decision import Obligation
 
 Members = Callable[[str], frozenset[str]]
-"""The names of the people in a group, as the policy in force states them."""
+"""The people whom the policy in force lists for a group; empty: their own groups say it."""
 
 
-def check_voter(request: Request, vote: Vote, members: Members) -> None:
+def groups_of(
+    name: str, groups: Iterable[str], request: Request, members: Members
+) -> tuple[str, ...]:
+    """Of the groups that `request` asks, those that the person is in.
+
+    groups  that the person is registered with; they count for no group whose members are listed
+    """
+    registered = frozenset(groups)
+    asked = sorted({obligation.from_group for obligation in request.obligations})
+    return tuple(
+        group
+        for group in asked
+        if (name in members(group) if members(group) else group in registered)
+    )
+
+
+def check_vote(request: Request, vote: Vote, *, reason: str) -> None:
     """Raise ApprovalRefused, with the reason, when this person's answer may not count."""
-    if any(earlier.operator == vote.operator for earlier in request.votes):
+    if _is_among(vote.operator, (earlier.operator for earlier in request.votes)):
         raise ApprovalRefused("approval.voted", "you have already answered this request")
-    if vote.operator in request.askers:
+    if _is_among(vote.operator, request.askers):
         raise ApprovalRefused("approval.self", "who asks may not answer")
-    concerned = [o for o in request.obligations if in_group(vote, o, members)]
+    concerned = [o for o in request.obligations if o.from_group in vote.groups]
     if not concerned:
         raise ApprovalRefused("approval.group", "you are in none of the groups that are asked")
-    if any(obligation.passkey for obligation in concerned):
+    if vote.verdict == "approve" and any(obligation.passkey for obligation in concerned):
         raise ApprovalRefused("approval.passkey", "this approval must be signed with a passkey")
-    if any(o.reason_required for o in concerned) and not vote.reason.strip():
-        raise ApprovalRefused("approval.reason", "this approval needs a reason")
+    if any(obligation.reason_required for obligation in concerned) and not reason.strip():
+        raise ApprovalRefused("approval.reason", "this request is answered with a reason")
 
 
-def is_reached(request: Request, members: Members) -> bool:
-    """Whether every obligation has its number of distinct approvers."""
+def answered(request: Request, vote: Vote) -> Request:
+    """The request after this answer; as it was when it is over, or the person has answered.
+
+    One no is enough. It is approved when every obligation has its number of distinct approvers.
+    """
+    if request.state != "asked" or _is_among(vote.operator, (v.operator for v in request.votes)):
+        return request
+    voted = replace(request, votes=(*request.votes, vote))
+    state: State = "asked"
+    if vote.verdict == "deny":
+        state = "denied"
+    elif is_reached(voted):
+        state = "approved"
+    return replace(voted, state=state)
+
+
+def is_reached(request: Request) -> bool:
+    """Whether every obligation has its number of distinct approvers, none of them an asker."""
     return bool(request.obligations) and all(
-        _approvers(request, obligation, members) >= max(1, obligation.quorum)
+        _approvers(request, obligation) >= max(1, obligation.quorum)
         for obligation in request.obligations
     )
 
 
-def in_group(vote: Vote, obligation: Obligation, members: Members) -> bool:
-    """Whether the voter belongs to the group that this obligation asks."""
-    return obligation.from_group in vote.groups or vote.operator in members(obligation.from_group)
-
-
-def _approvers(request: Request, obligation: Obligation, members: Members) -> int:
+def _approvers(request: Request, obligation: Obligation) -> int:
     names = {
-        vote.operator
+        vote.operator.casefold()
         for vote in request.votes
-        if vote.verdict == "approve" and in_group(vote, obligation, members)
+        if vote.verdict == "approve"
+        and obligation.from_group in vote.groups
+        and not _is_among(vote.operator, request.askers)
     }
-    return len(names - request.askers)
+    return len(names)
+
+
+def _is_among(name: str, names: Iterable[str]) -> bool:
+    """Names that differ in case alone are taken for one person's."""
+    return name.casefold() in {other.casefold() for other in names}

@@ -7,13 +7,14 @@ digested is what they answer.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, cast
+from dataclasses import dataclass, replace
+from typing import Literal, Self, cast
 
 from audit import canonical
 from audit.canonical import Json
 from policies.decision import Obligation
 
+Verdict = Literal["approve", "deny"]
 State = Literal[
     "asked",
     "approved",
@@ -47,10 +48,28 @@ class Vote:
     """One person's answer."""
 
     operator: str
-    verdict: Literal["approve", "deny"]
-    groups: tuple[str, ...]  # of the person, as resolved when they answered
-    reason: str
+    verdict: Verdict
+    groups: tuple[str, ...]  # those that were asked and the person was in when they answered
     at: int  # seconds since the epoch
+
+    def to_json(self) -> dict[str, Json]:
+        """The vote as it stands in entries and rows."""
+        return {
+            "by": self.operator,
+            "verdict": self.verdict,
+            "groups": list(self.groups),
+            "at": self.at,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Json]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(
+            operator=cast("str", row["by"]),
+            verdict=cast("Verdict", row["verdict"]),
+            groups=tuple(cast("list[str]", row["groups"])),
+            at=cast("int", row["at"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +83,30 @@ class Key:
     tool: str
     pin: str
     arguments: str
+
+    def to_json(self) -> dict[str, Json]:
+        """The key as it stands in entries and rows."""
+        return {
+            "actor": {"agent": self.agent, "chain": list(self.chain), "sub": self.user},
+            "session": self.session,
+            "tool": {"name": self.tool, "pin": self.pin},
+            "match": self.arguments,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Json]) -> Self:
+        """The inverse of `to_json`."""
+        actor = cast("Mapping[str, Json]", row["actor"])
+        tool = cast("Mapping[str, str]", row["tool"])
+        return cls(
+            agent=cast("str", actor["agent"]),
+            user=cast("str | None", actor["sub"]),
+            chain=tuple(cast("list[str]", actor["chain"])),
+            session=cast("str", row["session"]),
+            tool=tool["name"],
+            pin=tool["pin"],
+            arguments=cast("str", row["match"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +132,68 @@ class Request:
     @property
     def askers(self) -> frozenset[str]:
         """The names that may not answer: every actor, and the person they act for."""
-        self_allowed = all(obligation.self_allowed for obligation in self.obligations)
+        self_allowed = bool(self.obligations) and all(o.self_allowed for o in self.obligations)
         people = () if self_allowed or self.key.user is None else (self.key.user,)
         return frozenset((self.key.agent, *self.key.chain, *people))
+
+    @classmethod
+    def from_entry(cls, body: Mapping[str, Json], index: int, leaf: str) -> Self:
+        """The question that entry `approval.asked` puts."""
+        obligations = cast("list[Mapping[str, Json]]", body["obligations"])
+        return cls(
+            id=cast("str", body["approval"]),
+            key=Key.from_json(body),
+            snapshot=cast("str", body["snapshot"]),
+            labels=frozenset(cast("list[str]", body["labels"])),
+            provenance=tuple(sorted(cast("dict[str, str]", body["provenance"]).items())),
+            rules=tuple(cast("list[str]", body["rules"])),
+            obligations=tuple(obligation_from_json(o) for o in obligations),
+            digest=cast("str", body["digest"]),
+            index=index,
+            leaf=leaf,
+            asked=cast("int", body["asked"]),
+            expires=cast("int", body["expires"]),
+        )
+
+    def to_row(self) -> dict[str, Json]:
+        """The whole request, for the stored view."""
+        return {
+            **self.key.to_json(),
+            "approval": self.id,
+            "snapshot": self.snapshot,
+            "labels": cast("list[Json]", sorted(self.labels)),
+            "provenance": dict(self.provenance),
+            "rules": list(self.rules),
+            "obligations": [obligation_to_json(o) for o in self.obligations],
+            "digest": self.digest,
+            "index": self.index,
+            "leaf": self.leaf,
+            "asked": self.asked,
+            "expires": self.expires,
+            "state": self.state,
+            "votes": [vote.to_json() for vote in self.votes],
+            "call": self.call,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Json]) -> Self:
+        """The inverse of `to_row`."""
+        votes = cast("list[Mapping[str, Json]]", row["votes"])
+        return replace(
+            cls.from_entry(row, cast("int", row["index"]), cast("str", row["leaf"])),
+            state=cast("State", row["state"]),
+            votes=tuple(Vote.from_json(vote) for vote in votes),
+            call=cast("str | None", row["call"]),
+        )
 
 
 def digest(shown: Mapping[str, Json], nonce: str) -> str:
     """The digest of what is shown to an approver, hex.
 
-    `shown` holds principal, chain, session, tool and pin, the arguments' commitment, snapshot,
-    labels, provenance and obligations; `nonce` is random, so that no digest can be foretold.
+    shown  actor, session, tool and pin, `match`, snapshot, labels, provenance and obligations:
+           the members of those names in the entry that asked
+    nonce  random, so that no digest can be foretold; stands in the entry too, so that anybody
+           who reads it can make the digest anew
     """
     text = b"passavant-approval-v1\n" + canonical.write({**shown, "nonce": nonce})
     return hashlib.sha256(text).hexdigest()

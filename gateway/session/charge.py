@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from audit.canonical import MAX_SAFE, Json
 from policies.decision import Facts
-from policies.document import Budget, Limit
+from policies.register import Budget, Limit
 
 MICRO = 1_000_000
 """A budget is counted in millionths of its unit: entries hold whole numbers, prices do not."""

@@ -12,14 +12,12 @@ too little, and at most a thirtieth of the window too long.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import Protocol, Self, cast
 
 from audit.canonical import MAX_SAFE, Json
 from gateway.session.charge import Charge, Terms, cost, counted_for
 from policies.decision import Decision, Facts
-
-if TYPE_CHECKING:
-    from policies.compile import Snapshot
+from policies.snapshot import Snapshot
 
 SLOTS = 30
 
@@ -73,7 +71,7 @@ class Limits:
         self._holders: dict[str, tuple[Charge, ...]] = {}  # by id of the call
         self.changed: set[str] = set()
 
-    def reserve(self, snapshot: "Snapshot", call: Counted) -> Reservation | str:
+    def reserve(self, snapshot: Snapshot, call: Counted) -> Reservation | str:
         """Count `call` against everything its decision names, or the name of what refuses it.
 
         All or nothing, without an await: of calls that come at once as many pass as fit. A name
@@ -200,7 +198,7 @@ def _slot_end(charge: Charge) -> int:
     return (charge.at // length + 1) * length
 
 
-def _limit_charge(snapshot: "Snapshot", name: str, facts: Facts) -> tuple[Charge, int] | None:
+def _limit_charge(snapshot: Snapshot, name: str, facts: Facts) -> tuple[Charge, int] | None:
     """The charge of one call, and how much may count at most; None when it cannot be told."""
     limit = snapshot.limits.get(name)
     key = None if limit is None else counted_for(limit.per, facts)
@@ -210,14 +208,14 @@ def _limit_charge(snapshot: "Snapshot", name: str, facts: Facts) -> tuple[Charge
     return Charge("limit", name, key, 1, terms.window, facts.now), terms.most
 
 
-def _budget_charge(snapshot: "Snapshot", name: str, facts: Facts) -> tuple[Charge, int] | None:
+def _budget_charge(snapshot: Snapshot, name: str, facts: Facts) -> tuple[Charge, int] | None:
     """The same for a budget, by the cost that the tool states in its unit."""
     budget = snapshot.budgets.get(name)
     key = None if budget is None else counted_for(budget.per, facts)
     tool = snapshot.tools.get(facts.tool)
     if budget is None or key is None or tool is None:
         return None
-    amount = cost((tool.cost or {}).get(budget.unit), facts.args)
+    amount = cost(tool.cost.get(budget.unit), facts.args)
     if amount is None and budget.unknown_cost != "deny":
         amount = cost(budget.unknown_cost, facts.args)
     if amount is None or amount > MAX_SAFE:
