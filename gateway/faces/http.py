@@ -156,13 +156,7 @@ async def read_body(receive: Receive, head: Head, rules: EdgeRules) -> bytes:
     length = _declared_length(head)
     if length is not None and length > rules.max_body:
         raise _too_large(rules)
-    try:
-        async with asyncio.timeout(rules.body_seconds):
-            body = await _collect(receive, rules)
-    except TimeoutError:
-        raise RequestRefused(
-            "request.timeout", f"no whole body within {rules.body_seconds:g} seconds"
-        ) from None
+    body = await _collect_in_time(receive, rules)
     if length is not None and length != len(body):
         raise RequestRefused("request.malformed", "the body is not as long as Content-Length says")
     return body
@@ -186,10 +180,9 @@ _ALWAYS = (
 
 async def respond(send: Send, reply: Reply) -> None:
     """Write one answer; a `content-type` among its headers takes the place of JSON's."""
-    length = (b"content-length", b"%d" % len(reply.body))
-    own = any(name == b"content-type" for name, _ in reply.headers)
-    always = _ALWAYS[1:] if own or not reply.body else _ALWAYS
-    headers = [length, *always, *reply.headers]
+    own_type = b"content-type" in [name for name, _ in reply.headers]
+    always = _ALWAYS[1:] if own_type or not reply.body else _ALWAYS
+    headers = [(b"content-length", b"%d" % len(reply.body)), *always, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
@@ -217,6 +210,30 @@ def _declared_length(head: Head) -> int | None:
     if not _LENGTH.fullmatch(value):
         raise RequestRefused("request.malformed", "Content-Length is not a plain decimal number")
     return int(value)
+
+
+async def _collect_in_time(receive: Receive, rules: EdgeRules) -> bytes:
+    # As `asyncio.timeout` does it, at a third of its price: most bodies are there already.
+    task = asyncio.current_task()
+    assert task is not None
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(rules.body_seconds, expire)
+    try:
+        return await _collect(receive, rules)
+    except asyncio.CancelledError:
+        if not expired or task.uncancel() > 0:
+            raise
+        raise RequestRefused(
+            "request.timeout", f"no whole body within {rules.body_seconds:g} seconds"
+        ) from None
+    finally:
+        timer.cancel()
 
 
 async def _collect(receive: Receive, rules: EdgeRules) -> bytes:

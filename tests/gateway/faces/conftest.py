@@ -285,7 +285,7 @@ def gate() -> GateDouble:
 @pytest.fixture
 def worlds(gate: GateDouble) -> Worlds:
     catalogue = Catalogue({(tool.server, tool.name): tool for tool in gate.tools}, "digest")
-    return Worlds(World(cast("Snapshot", None), catalogue))
+    return Worlds(World(cast("Snapshot", None), catalogue, ()))
 
 
 @pytest.fixture

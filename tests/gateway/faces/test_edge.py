@@ -273,6 +273,22 @@ async def test_a_body_that_does_not_arrive_is_given_up() -> None:
     assert refused.value.code == "request.timeout"
 
 
+async def test_a_request_that_is_ended_while_its_body_arrives_ends() -> None:
+    arriving = asyncio.Event()
+
+    async def silence() -> dict[str, Any]:
+        arriving.set()
+        await asyncio.Event().wait()
+        return {}
+
+    rules = EdgeRules("http://x", frozenset())
+    reading = asyncio.create_task(read_body(silence, Head("POST", "/mcp", "peer", {}, ()), rules))
+    await arriving.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
 async def test_a_fault_of_ours_is_answered_without_its_words(
     agent: Agent, gate: GateDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
