@@ -13,7 +13,17 @@ from policies.decision import Effect
 from policies.document import Guardrail, PolicyDocument, Rule
 from policies.finding import Position
 from policies.notation import ANY, tool_matches
-from policies.register import RISKS, Agent, Approval, Budget, Group, Limit, Risk, Tool
+from policies.register import (
+    RISKS,
+    UNDECLARED_LABELS,
+    Agent,
+    Approval,
+    Budget,
+    Group,
+    Limit,
+    Risk,
+    Tool,
+)
 from policies.source import Path, Source
 
 T = TypeVar("T")
@@ -92,22 +102,33 @@ class Joined:
             if isinstance(each.said, Rule) and each.effect != "deny"
         )
 
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """Every label that the result of some tool may put on a session."""
+        return UNDECLARED_LABELS.union(*(tool.labels for tool in self.tools.values()))
+
     def tools_of(self, patterns: Sequence[str]) -> frozenset[str]:
         """The listed tools that the patterns cover."""
-        return frozenset(
-            tool for tool in self.tools for pattern in patterns if tool_matches(pattern, tool)
+        named = self.tools.keys() & set(patterns)
+        wide = [pattern for pattern in patterns if pattern.endswith(ANY)]
+        return frozenset(named).union(
+            tool for pattern in wide for tool in self.tools if tool_matches(pattern, tool)
         )
 
     def agents_of(self, statement: Guardrail | Rule) -> frozenset[str]:
         """The agents that a guardrail or rule concerns."""
+        if statement.roles:
+            return frozenset().union(*(self._holders.get(role, ()) for role in statement.roles))
         subjects = frozenset(statement.subjects)
-        if subjects == {ANY}:
-            return frozenset(self.agents)
-        if statement.agents:
-            return subjects
-        return frozenset(
-            name for name, agent in self.agents.items() if subjects.intersection(agent.roles)
-        )
+        return frozenset(self.agents) if subjects == {ANY} else subjects
+
+    @cached_property
+    def _holders(self) -> Mapping[str, set[str]]:
+        holders: dict[str, set[str]] = {}
+        for name, agent in self.agents.items():
+            for role in agent.roles:
+                holders.setdefault(role, set()).add(name)
+        return holders
 
     def pairs(self, statement: Guardrail | Rule) -> frozenset[tuple[str, str]]:
         """(agent, tool) that it can concern, as far as the agent may take that risk at all."""

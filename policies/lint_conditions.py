@@ -12,7 +12,6 @@ from policies.condition_parse import parse
 from policies.errors import ConditionInvalid
 from policies.finding import Finding, nearest
 from policies.joined import Joined, Placed
-from policies.register import UNDECLARED_LABELS
 
 _UPPER = {"<": "upper", "<=": "upper", ">": "lower", ">=": "lower"}
 _LOWER = {"<": "lower", "<=": "lower", ">": "upper", ">=": "upper"}
@@ -42,7 +41,7 @@ def _constant(condition: Condition, statement: Placed) -> Iterator[Finding]:
 
 
 def _unemitted(condition: Condition, statement: Placed, joined: Joined) -> Iterator[Finding]:
-    emitted = UNDECLARED_LABELS.union(*(tool.labels for tool in joined.tools.values()))
+    emitted = joined.labels
     for node in walk(condition.root):
         match node:
             case In(item=Value(value=str(label)), of=Path(root="labels")) if label not in emitted:
