@@ -204,7 +204,7 @@ class _Compiler:
                 default = None if users.default == "unrestricted" else users.default
                 lists = [UserList(name, each, each.tools) for name, each in users.lists.items()]
                 return Users(default, tuple(lists))
-        return Users()
+        return Users(default=(), lists=())
 
     def _delegation(self) -> Delegation:
         for document in self._documents:

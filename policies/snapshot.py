@@ -45,10 +45,13 @@ class UserList:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """What persons may have done in their name; `default` None is no limit."""
+    """What persons may have done in their name.
 
-    default: tuple[str, ...] | None = None
-    lists: tuple[UserList, ...] = ()
+    default  for whom no list names; None is no limit, and () is what silence means: nothing
+    """
+
+    default: tuple[str, ...] | None
+    lists: tuple[UserList, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,42 @@
+"""Patterns answer in linear time, or are refused."""
+
+import time
+
+import pytest
+
+from policies.errors import ConditionFailed
+from policies.pattern import MAX_LENGTH, searcher
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        pytest.param("(", id="broken"),
+        pytest.param(r"(a)\1", id="back-reference"),
+        pytest.param("(?=a)", id="look-ahead"),
+        pytest.param("a" * (MAX_LENGTH + 1), id="too-long"),
+        pytest.param("((a{100}){100}){100}", id="too-costly"),
+    ],
+)
+def test_a_pattern_without_a_bound_is_refused(pattern: str) -> None:
+    with pytest.raises(ConditionFailed):
+        searcher(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)*x", "a?" * 100 + "a" * 100])
+def test_a_pattern_bomb_is_answered_at_once(pattern: str) -> None:
+    before = time.perf_counter()
+    searcher(pattern)("a" * 200_000 + "!")
+    assert time.perf_counter() - before < 1
+
+
+def test_a_pattern_is_found_anywhere_unless_it_is_anchored() -> None:
+    assert searcher("b")("abc")
+    assert not searcher("^b$")("abc")
+    assert not searcher("^b$")("a\nb\nc")
+    assert not searcher("^b$")("b\n")
+
+
+def test_half_a_character_fails() -> None:
+    with pytest.raises(ConditionFailed):
+        searcher("a")("\ud800")
