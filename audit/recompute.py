@@ -82,7 +82,7 @@ class Recomputation:
             if entries is None:
                 self._complain(bundle.path, "is missing")
         if entries is None:
-            self._order.skip(bundle.width)
+            self._order.lose_track()
             return [None] * bundle.width
         for number, complaint in self._order.check(bundle.index * WIDTH, entries):
             self._complain(f"{bundle.path}, entry {number}", complaint)

@@ -25,7 +25,7 @@ class EntryOrder:
     """Follows entries from the first one on and names what is wrong with them."""
 
     def __init__(self) -> None:
-        self._boot = ""
+        self._boot: str | None = ""  # None: unknown, after what could not be read
         self._boots: set[str] = set()
         self._seq = 0  # of the entry that follows
         self._ts = 0  # of the entry before
@@ -40,14 +40,14 @@ class EntryOrder:
             own = _read([raw])
             if own is None:
                 yield index, "is not canonical JSON with the members of an entry"
-                self.skip(1)
+                self.lose_track()
                 continue
             for complaint in self._complaints(own.boot[0], own.seq[0], own.ts[0]):
                 yield index, complaint
 
-    def skip(self, count: int) -> None:
-        """Pass over entries that cannot be read and have been reported."""
-        self._seq += count
+    def lose_track(self) -> None:
+        """Pass over what cannot be read and has been reported: anything may follow it."""
+        self._boot = None
 
     def _continued_by(self, columns: "_Columns") -> bool:
         """All is well: the same boot goes on. Decided for many entries in few steps."""
@@ -60,11 +60,12 @@ class EntryOrder:
         )
 
     def _complaints(self, boot: str, seq: int, ts: int) -> Iterator[str]:
-        if boot == self._boot and seq != self._seq:
-            yield f"has seq {seq} where {self._seq} follows"
-        elif boot != self._boot and boot in self._boots:
+        if self._boot in (None, boot):
+            if self._boot is not None and seq != self._seq:
+                yield f"has seq {seq} where {self._seq} follows"
+        elif boot in self._boots:
             yield f"belongs to the earlier boot {boot}"
-        elif boot != self._boot and seq != 0:
+        elif seq != 0:
             yield f"begins boot {boot} with seq {seq}"
         if ts < self._ts:
             yield f"is dated {self._ts - ts} us before an earlier entry"

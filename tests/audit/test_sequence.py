@@ -102,8 +102,12 @@ def test_what_the_log_would_not_write_is_named_alone(raw: bytes) -> None:
     assert found == [(1, "is not canonical JSON with the members of an entry")]
 
 
-def test_a_bundle_that_cannot_be_read_is_passed_over() -> None:
+@pytest.mark.parametrize(
+    "following", [entry(256), entry(99, boot=NEXT, ts=1)], ids=["same-boot", "later-boot"]
+)
+def test_after_what_cannot_be_read_anything_may_follow(following: bytes) -> None:
     order = EntryOrder()
     assert list(order.check(0, [entry(0)])) == []
-    order.skip(255)
-    assert list(order.check(256, [entry(256)])) == []
+    order.lose_track()
+    assert list(order.check(256, [following])) == []
+    assert len(list(order.check(257, [following]))) == 1
