@@ -20,6 +20,7 @@ class Epoch:
 
     value: int = 0
     _confirmed_until: int | None = None  # microseconds; None: this process owns the number
+    _lost: bool = False
 
     @classmethod
     def followed(cls) -> Self:
@@ -41,6 +42,13 @@ class Epoch:
         self.value = value
         self._confirmed_until = max(self._confirmed_until, now + CONFIRMED_FOR_US)
 
+    def lose(self) -> None:
+        """Never be confirmed again: this process can no longer tell what was revoked."""
+        self._lost = True
+        self.value += 1
+
     def confirmed(self, now: int) -> bool:
         """Tell whether the number is known to be current at `now` (microseconds)."""
+        if self._lost:
+            return False
         return self._confirmed_until is None or now <= self._confirmed_until

@@ -115,6 +115,10 @@ class State:
             self._epoch.advance()
         self.applied = index + 1
 
+    def lose(self) -> None:
+        """Give this state up: it is not what the log amounts to, so nothing may rely on it."""
+        self._epoch.lose()
+
     def _decision(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
         if not authorises(body):
             return

@@ -1,11 +1,12 @@
 """The keeper: brings state, view and log together at start, and keeps the view near afterwards."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterable
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from audit.entry import Entry
 from audit.log import Log
 from gateway.state import State
 from gateway.store.view import Change, View, check_continues
@@ -24,6 +25,7 @@ class Keeper:
         self._log = entries
         self._leaf = ""
         self._saved = 0
+        self._one_at_a_time = asyncio.Lock()
 
     def restore(self) -> None:
         """Fill the state: rows of the view first, then every entry of the log beyond them.
@@ -38,35 +40,57 @@ class Keeper:
             rooms[room].restore(key, row)
         self._state.applied = self._saved = size
         self._leaf = leaf
-        for entry in self._log.entries(size):
-            self.apply(entry.index, entry.leaf.hex(), entry.body)
+        self.follow(self._log.entries(size))
 
-    def apply(self, index: int, leaf: str, body: "dict[str, object]") -> None:
-        """Fold one durable entry in."""
-        self._state.apply(index, leaf, body)  # type: ignore[arg-type]  # Json, as the log read it
-        self._leaf = leaf
+    def follow(self, entries: Iterable[Entry]) -> None:
+        """Fold durable entries in, in their order.
+
+        Whatever fails here leaves a state that is not the log's, in which a revocation could be
+        missing: from then on nothing is confirmed, and every call is refused.
+        """
+        try:
+            for entry in entries:
+                leaf = entry.leaf.hex()
+                self._state.apply(entry.index, leaf, entry.body)
+                self._leaf = leaf
+        except BaseException:
+            self._state.lose()
+            raise
 
     async def run(self) -> None:
         """Save what changed, again and again, until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
-            with suppress(SQLAlchemyError):
+            try:
                 await self.save()
+            except SQLAlchemyError:
+                log.exception("view.behind", size=self._saved)
 
     async def save(self) -> None:
         """Bring the view up to the state. Raises SQLAlchemyError; then it stays where it was."""
-        if self._state.applied == self._saved:
-            return
-        size, leaf = self._state.applied, self._leaf
-        changes, taken = [], {}
-        for name, room in self._state.rooms.items():
-            taken[name], room.changed = room.changed, set()
-            changes += [Change.of(name, key, room.stored(key)) for key in taken[name]]
-        try:
-            await asyncio.to_thread(self._view.save, changes, size=size, leaf=leaf)
-        except SQLAlchemyError as error:
-            for name, keys in taken.items():
-                self._state.rooms[name].changed |= keys
-            log.error("view.behind", reason=type(error).__name__, size=self._saved)
-            raise
-        self._saved = size
+        async with self._one_at_a_time:
+            if self._state.applied == self._saved:
+                return
+            size, leaf = self._state.applied, self._leaf
+            changes = self._changes()
+            taken = {name: room.changed for name, room in self._state.rooms.items()}
+            for room in self._state.rooms.values():
+                room.changed = set()
+            saving = asyncio.create_task(
+                asyncio.to_thread(self._view.save, changes, size=size, leaf=leaf)
+            )
+            try:
+                await asyncio.shield(saving)
+            except BaseException:
+                await asyncio.wait([saving])  # a thread cannot be stopped: none may save beside it
+                for name, room in self._state.rooms.items():
+                    room.changed |= taken[name]
+                raise
+            self._saved = size
+
+    def _changes(self) -> list[Change]:
+        return [
+            Change.of(name, key, room.stored(key))
+            for name, room in self._state.rooms.items()
+            for key in room.changed
+        ]

@@ -33,7 +33,7 @@ _ROWS = Table(
     "state",
     _METADATA,
     Column("room", String(32), primary_key=True),
-    Column("key", String(128), primary_key=True),
+    Column("key", String(512), primary_key=True),
     Column("row", LargeBinary, nullable=False),
 )
 _APPLIED = Table(

@@ -48,3 +48,12 @@ def test_the_number_of_a_replica_never_falls(heard: list[tuple[int, int]]) -> No
         before = epoch.value
         epoch.confirm(value, now)
         assert epoch.value == max(before, value)
+
+
+def test_what_lost_its_state_is_never_confirmed_again() -> None:
+    for epoch in (Epoch(), Epoch.followed()):
+        before = epoch.value
+        epoch.lose()
+        epoch.confirm(before + 9, NOW)
+        assert epoch.value > before
+        assert not epoch.confirmed(NOW)
