@@ -15,6 +15,7 @@ from policies.decision import Effect
 from policies.notation import (
     ArgumentName,
     Block,
+    FileName,
     JsonObject,
     Label,
     Moment,
@@ -22,7 +23,6 @@ from policies.notation import (
     Sentence,
     Several,
     Some,
-    Spelling,
     ToolName,
     ToolPattern,
     UserName,
@@ -34,7 +34,6 @@ from policies.register import Part
 from policies.source import Source
 
 Origin = Literal["user", "trusted", "untrusted", "none"]
-FileName = Annotated[str, Spelling(r"[^\x00-\x1f]{1,400}", "the name of a file")]
 
 
 class Circumstances(Part):

@@ -135,11 +135,24 @@ ResultPart = Annotated[
 ConditionText = Annotated[
     str, Field(min_length=1, max_length=2000, description="a condition, as 'args.amount <= 100'")
 ]
+
+
+def _shows(text: str) -> str:
+    """An escape may write what the file may not hold: it would reach terminals and pages."""
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    raise refuse("policy.hidden-character", f"found {text[:80]!a}, expected text that shows")
+
+
 Sentence = Annotated[
     str,
     Spelling(r"(?=\s*\S)[\s\S]{1,500}", "a sentence for a person, of at most 500 characters"),
+    AfterValidator(_shows),
 ]
-"""Prose: one or more visible characters."""
+"""Prose: one or more characters, all of which show."""
+FileName = Annotated[
+    str, Spelling(r"[^\x00-\x1f]{1,400}", "the name of a file"), AfterValidator(_shows)
+]
 
 
 @dataclass(frozen=True, slots=True)

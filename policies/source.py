@@ -216,7 +216,7 @@ _PLAIN = tuple(
         (r"(?i:true|false|yes|no|on|off)", _QUOTE),
         (r"(?i:null)|~", "write null, or put it in quotes"),
         (r"-?(0|[1-9][0-9]{0,30})", int),
-        (r"-?(0|[1-9][0-9]*)\.[0-9]+", float),
+        (r"-?(0|[1-9][0-9]{0,15})\.[0-9]{1,17}", float),
         (_DAY, date.fromisoformat),
         (_DAY + r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})", datetime.fromisoformat),
         (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?", "write 2027-03-31 or use quotes"),

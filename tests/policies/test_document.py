@@ -427,6 +427,14 @@ def test_an_allow_may_name_all_tools_of_one_server() -> None:
             "{id: g, why: x, tools: [s.read], until: 2027-03-31}", "policy.unknown-key", id="until"
         ),
         pytest.param("{id: g, why: x, tools: []}", "policy.empty", id="no-tools"),
+        pytest.param(
+            r'{id: g, why: "a \u202e b", tools: [s.read]}',
+            "policy.hidden-character",
+            id="direction",
+        ),
+        pytest.param(
+            r'{id: g, why: "\e[2J", tools: [s.read]}', "policy.hidden-character", id="terminal"
+        ),
         pytest.param("{id: g, why: x, agents: [], tools: [s.read]}", "policy.empty", id="agents"),
     ],
 )

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from policies.errors import PolicyInvalid
 from policies.finding import Finding
 from policies.loader import load_policies, load_tests, read_policies, read_tests
 
+DATA = Path(__file__).parent / "data"
 HEAD = "apiVersion: passavant/v1\nkind: Policy\nname: test\ndefault: deny\n"
 
 
@@ -130,3 +133,51 @@ def test_a_test_file_is_no_policy_and_a_policy_no_test_file() -> None:
 def test_a_missing_test_file_is_a_finding(tmp_path: Path) -> None:
     with pytest.raises(PolicyInvalid, match="cannot be read"):
         load_tests(tmp_path / "t.yaml")
+
+
+LINES = (DATA / "acme.policy.yaml").read_text().splitlines()
+ODD = [
+    "", " ", "[]", "{}", "null", "true", "yes", "-1", "1.0", "2027-03-31", "'*'", "[a, a]", "&x a",
+    "*x", "!!str a", "<<", "{a: {b: c}}", "\u202e", "\x00", "x" * 3000, "[" * 50, "'", '"', ": :",
+]  # fmt: skip
+
+
+@given(
+    edits=st.lists(
+        st.tuples(
+            st.integers(0, len(LINES) - 1),
+            st.sampled_from(["drop", "repeat", "swap", "value", "key", "indent"]),
+            st.sampled_from(ODD),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=300)
+def test_a_damaged_policy_is_refused_with_places_or_still_means_something(
+    edits: list[tuple[int, str, str]],
+) -> None:
+    lines = list(LINES)
+    for number, edit, odd in edits:
+        lines[number] = _edited(lines[number], edit, odd)
+    try:
+        (document,) = read_policies([("p.yaml", "\n".join(lines).encode())])
+    except PolicyInvalid as error:
+        places = [(finding.at.file, finding.at.line) for finding in error.findings]
+    else:
+        places = [("p.yaml", document.source.at("default").line)]
+        assert document.policy.default == "deny"
+    assert places
+    assert all(file == "p.yaml" and line >= 1 for file, line in places)
+
+
+def _edited(line: str, edit: str, odd: str) -> str:
+    key, colon, value = line.partition(": ")
+    return {
+        "drop": "",
+        "repeat": f"{line}\n{line}",
+        "swap": f"{value}{colon}{key}",
+        "value": f"{key}: {odd}",
+        "key": f"{odd}: {value}",
+        "indent": f"  {line}",
+    }[edit]
