@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from policies.clause import Clause
-from policies.decision import Decision, Effect, Facts
+from policies.decision import Decision, Facts
 from policies.errors import ConditionFailed
-from policies.expectations import Call, Case, Expectation, Matrix, TestDocument
-from policies.finding import nearest
+from policies.expectations import Call, Expectation, Matrix, TestDocument
+from policies.explain import explain
+from policies.finding import Position, nearest
 from policies.kernel import decide, refusal
-from policies.report import Considered, Gap, Played, TestReport
+from policies.report import Gap, Played, TestReport
 from policies.snapshot import Snapshot
 
 SOMEONE = "someone"
@@ -65,32 +66,32 @@ def _cases(stage: _Stage) -> Iterator[Played]:
     for index, case in enumerate(content.tests):
         base = content.calls[case.call] if isinstance(case.call, str) else case.call
         for number, variation in enumerate(case.each):
-            facts = _facts(base.varied(case.with_).varied(variation), stage.now)
-            decision, considered = _play(stage, facts)
+            call = base.varied(case.with_).varied(variation)
             at = source.at("tests", index, "each", number)
             name = case.name if len(case.each) == 1 else f"{case.name} [{number + 1}]"
-            complaints = tuple(_differences(case.expect, decision))
-            expected = _expected(case)
-            yield Played(name, at, facts, expected, decision, complaints, considered)
+            yield _play(stage, name, at, call, case.expect)
 
 
 def _cells(stage: _Stage) -> Iterator[Played]:
     matrix = stage.tests.content.matrix
     if matrix is None:
         return
+    at = stage.tests.source.at("matrix", "table")
     for row in matrix.table.rows:
         for agent, effect in zip(matrix.table.agents, row.effects, strict=True):
             if row.tool in stage.snapshot.tools and agent in stage.snapshot.agents:
-                yield _cell(stage, matrix, row.tool, agent, effect)
+                call = _call(matrix, row.tool, agent)
+                name = f"{_MATRIX}: {row.tool}, {agent}"
+                yield _play(stage, name, at, call, Expectation(effect=effect))
 
 
-def _cell(stage: _Stage, matrix: Matrix, tool: str, agent: str, effect: Effect) -> Played:
-    facts = _facts(_call(matrix, tool, agent), stage.now)
-    decision, considered = _play(stage, facts)
-    complaints = tuple(_differences(Expectation(effect=effect), decision))
-    at = stage.tests.source.at("matrix", "table")
-    name = f"{_MATRIX}: {tool}, {agent}"
-    return Played(name, at, facts, effect, decision, complaints, considered)
+def _play(stage: _Stage, name: str, at: Position, call: Call, expect: Expectation) -> Played:
+    facts = _facts(call, stage.now)
+    _observe(stage, facts)
+    decision = decide(stage.snapshot, facts)
+    complaints = tuple(_differences(expect, decision))
+    explanation = explain(stage.snapshot, facts) if complaints else None
+    return Played(name, at, facts, _expected(expect), decision, complaints, explanation)
 
 
 def _call(matrix: Matrix, tool: str, agent: str) -> Call:
@@ -118,44 +119,29 @@ def _facts(call: Call, now: int) -> Facts:
     )
 
 
-def _play(stage: _Stage, facts: Facts) -> tuple[Decision, tuple[Considered, ...]]:
-    decision = decide(stage.snapshot, facts)
-    considered = tuple(_considered(stage, facts))
-    return decision, considered
-
-
-def _considered(stage: _Stage, facts: Facts) -> Iterator[Considered]:
-    """Every rule that concerns the call: also those the kernel need not look at any more."""
+def _observe(stage: _Stage, facts: Facts) -> None:
+    """Note what every clause that concerns the call does: also those the kernel need not reach."""
     if refusal(stage.snapshot, facts) is not None:
         return
     for link in (facts.agent, *facts.chain):
         as_link = replace(facts, agent=link)
         for clause in stage.snapshot.engine.candidates(link, facts.tool):
-            yield Considered(clause.id, clause.effect, link, _verdict(stage, clause, as_link))
+            stage.considered[clause.id] += 1
+            if clause.until is None or facts.now < clause.until:
+                _note(stage, clause, as_link)
 
 
-def _verdict(stage: _Stage, clause: Clause, facts: Facts) -> str:
-    stage.considered[clause.id] += 1
-    if clause.until is not None and facts.now >= clause.until:
-        return "has ended"
+def _note(stage: _Stage, clause: Clause, facts: Facts) -> None:
     if clause.test is None:
         stage.matched.add(clause.id)
-        return "matched"
-    truth, verdict = _truth(clause, facts)
+        return
+    try:
+        truth = "true" if clause.test(facts) else "false"
+    except ConditionFailed:
+        truth = "failed"
     stage.seen[clause.id, truth] += 1
     if truth == "true" or (truth == "failed" and clause.refuses):
         stage.matched.add(clause.id)
-    return verdict
-
-
-def _truth(clause: Clause, facts: Facts) -> tuple[str, str]:
-    assert clause.test is not None
-    try:
-        held = clause.test(facts)
-    except ConditionFailed as error:
-        meaning = "matched" if clause.refuses else "did not match"
-        return "failed", f"{meaning}, since the condition has no value: {error}"
-    return ("true", "matched") if held else ("false", "condition false")
 
 
 # -- comparing ---------------------------------------------------------------------------------
@@ -180,11 +166,10 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _expected(case: Case) -> str:
-    expect = case.expect
+def _expected(expect: Expectation) -> str:
     parts: list[str] = [expect.effect]
     if expect.rules is not None:
-        parts.append(f"by {_listed(expect.rules)}")
+        parts.append(f"by {_listed(expect.rules)}" if expect.rules else "by no rule")
     if expect.approval:
         parts.append(f"with {expect.approval}")
     return " ".join(parts)

@@ -3,33 +3,24 @@
 Each failure says what was expected, what came out, and which rules were considered on the way.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from audit.canonical import Json
 from policies.decision import Decision, Facts
+from policies.explain import Explanation
 from policies.finding import Position
-
-
-@dataclass(frozen=True, slots=True)
-class Considered:
-    """One rule that concerns a call, and what became of it: "matched", "condition false", ..."""
-
-    rule: str
-    effect: str
-    agent: str
-    verdict: str
-
-    def __str__(self) -> str:
-        return f"{self.rule} ({self.effect}, as {self.agent}): {self.verdict}"
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
     """One call that was played.
 
-    name      of the test, or "matrix"
-    actual    None when nothing could be decided: the expectation itself is at fault
-    complaints  each difference between expected and actual; empty: it passed
+    name         of the test, or "matrix: TOOL, AGENT"
+    expected     in a few words
+    complaints   each difference between expected and actual; empty: it passed
+    explanation  of a failure: every rule considered, with the values its condition read
     """
 
     name: str
@@ -38,7 +29,7 @@ class Played:
     expected: str
     actual: Decision
     complaints: tuple[str, ...]
-    considered: tuple[Considered, ...]
+    explanation: Explanation | None
 
     @property
     def passed(self) -> bool:
@@ -48,17 +39,21 @@ class Played:
     def lines(self) -> Iterator[str]:
         """The failure, line by line."""
         facts = self.facts
-        on_behalf = f" for {facts.user}" if facts.user else ""
+        who = f"{facts.agent} for {facts.user}" if facts.user else facts.agent
         handed_on = f" asked by {', '.join(facts.chain)}" if facts.chain else ""
         yield f"{self.at}: FAIL {self.name}"
-        yield f"  call        {facts.agent}{on_behalf}{handed_on}: {facts.tool} {dict(facts.args)}"
+        yield f"  call        {who}{handed_on}: {facts.tool} {_shown(facts.args)}"
         yield f"  expected    {self.expected}"
         rules = ", ".join(self.actual.rules) or "no rule matched"
         yield f"  actual      {self.actual.effect} ({rules}): {self.actual.reason}"
         for complaint in self.complaints:
             yield f"  differs     {complaint}"
-        for considered in self.considered or ("no rule concerns this agent and tool",):
-            yield f"  considered  {considered}"
+        verdicts = self.explanation.considered if self.explanation else ()
+        none = "nothing: refused before any rule" if self.actual.rules else "no rule concerns it"
+        for verdict in verdicts or (none,):
+            yield "  considered  " + str(verdict).replace("\n", "\n          ")
+        for near in self.explanation.near_misses if self.explanation else ():
+            yield f"  near miss   {near}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +105,8 @@ class TestReport:
             f" {self.rules[0]} of {self.rules[1]}, truth values seen {self.sides[0]} of"
             f" {self.sides[1]}"
         )
+
+
+def _shown(args: Mapping[str, Json]) -> str:
+    """In ASCII: a character that does not show must show here."""
+    return json.dumps(args, sort_keys=True)

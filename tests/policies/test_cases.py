@@ -177,26 +177,41 @@ def test_a_failure_shows_expected_actual_and_the_rules_considered(snapshot: Snap
         "tests:\n  - name: pays too much\n    call: pay\n    with: {args: {amount: 101}}\n"
         "    expect: {effect: ask, rules: [pays], approval: one}\n"
     )
-    assert list(play(snapshot, text).lines())[:-1] == [
+    lines = list(play(snapshot, text).lines())
+    assert lines[:7] == [
         "t.yaml:7:5: FAIL pays too much",
-        "  call        bot: s.pay {'amount': 101}",
+        '  call        bot: s.pay {"amount": 101}',
         "  expected    ask by pays with one",
         "  actual      deny (no rule matched): No rule lets bot use s.pay in this way.",
         "  differs     effect: expected ask, actual deny",
         "  differs     rules: expected pays, actual none",
         "  differs     approval: expected one, actual none",
-        "  considered  never-tainted (deny, as bot): condition false",
-        "  considered  pays-late (allow, as bot): condition false",
-        "  considered  pays (ask, as bot): condition false",
     ]
+    considered = "\n".join(lines[7:])
+    for rule in ("never-tainted", "pays", "pays-late"):
+        assert f"considered  {rule} (" in considered
+    assert "args.amount <= 100  [args.amount = 101]" in considered
 
 
-def test_a_failure_says_which_value_was_missing(snapshot: Snapshot) -> None:
-    report = play(
-        snapshot, "tests: [{name: a, call: pay, with: {args: {}}, expect: {effect: ask}}]"
-    )
-    verdicts = {each.rule: each.verdict for each in report.failed[0].considered}
-    assert verdicts["pays"].startswith("did not match, since the condition has no value")
+@pytest.mark.parametrize(
+    ("variation", "note"),
+    [
+        pytest.param("{args: {}}", "args.amount = absent", id="missing-argument"),
+        pytest.param("{agent: aide, user: kim}", "near miss   pays: the same tool for", id="near"),
+        pytest.param("{agent: nobody}", "nothing: refused before any rule", id="unknown-agent"),
+    ],
+)
+def test_a_failure_without_a_matching_rule_says_why(
+    snapshot: Snapshot, variation: str, note: str
+) -> None:
+    text = f"tests: [{{name: a, call: pay, with: {variation}, expect: {{effect: ask}}}}]"
+    assert note in "\n".join(play(snapshot, text).lines())
+
+
+def test_characters_that_do_not_show_are_shown_in_a_failure(snapshot: Snapshot) -> None:
+    with_ = '{args: {amount: 1, to: "p\\u202eq"}}'
+    text = f"tests: [{{name: a, call: pay, with: {with_}, expect: {{effect: deny}}}}]"
+    assert "\\u202e" in "\n".join(play(snapshot, text).lines())
 
 
 def test_variations_replace_member_by_member_and_the_inner_wins(snapshot: Snapshot) -> None:
@@ -262,7 +277,7 @@ def test_a_matrix_may_state_the_circumstances_of_its_cells(snapshot: Snapshot) -
     report = play(
         snapshot, MATRIX.replace("  args:", "  with: {labels: [web], user: guest}\n  args:")
     )
-    assert {str(each.actual.effect) for each in report.played} == {"allow", "deny"}
+    assert {each.actual.effect for each in report.played} == {"allow", "deny"}
     assert [each.name for each in report.failed] == ["matrix: s.pay, bot"]
 
 
