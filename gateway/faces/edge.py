@@ -87,20 +87,8 @@ class Edge:
 
         resource  path of the protected resource as we name it; None: there is nothing at this path
         """
-        principal: Principal | None = None
         try:
-            head = read_head(scope, self.rules)
-            _check_found(resource)
-            principal = self._authenticate(scope["headers"])
-            _check_no_query(scope)
-            reply = await answer(Caller(principal, head, receive))
-        except (RequestRefused, AuthError) as refused:
-            await self._gate.refuse(
-                principal, source=source(scope), code=refused.code, detail=str(refused)
-            )
-            reply = problem(
-                refused.code, str(refused), headers=self._demands(refused, resource or "")
-            )
+            reply = await self._reply(scope, receive, resource, answer)
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - the outermost handler: it denies
@@ -109,6 +97,21 @@ class Edge:
         await respond(send, reply)
         if reply.call is not None:
             self._gate.delivered(reply.call)
+
+    async def _reply(
+        self, scope: Scope, receive: Receive, resource: str | None, answer: Answer
+    ) -> Reply:
+        principal: Principal | None = None
+        try:
+            head = read_head(scope, self.rules)
+            _check_found(resource)
+            principal = self._authenticate(scope["headers"])
+            _check_no_query(scope)
+            return await answer(Caller(principal, head, receive))
+        except (RequestRefused, AuthError) as refused:
+            code, detail = refused.code, str(refused)
+            await self._gate.refuse(principal, source(scope), code=code, detail=detail)
+            return problem(code, detail, headers=self._demands(refused, resource or ""))
 
     def _demands(
         self, refused: RequestRefused | AuthError, resource: str

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from audit.canonical import Json
 from gateway.action import Action, Outcome
-from gateway.catalogue.tools import Tool
 from gateway.errors import RequestRefused
 from gateway.faces.edge import Caller, Gate
 from gateway.faces.http import Reply, trace_id
@@ -84,30 +83,48 @@ class McpTools:
     ) -> Called:
         """Take one `tools/call` across the gate. Raises RpcRefused."""
         name, arguments = _read_call(message)
-        catalogue = self._worlds.current.catalogue
-        tool = catalogue.by_published(name) if server is None else catalogue.lookup(server, name)
+        server, own_name = self._named(caller.principal, server, name)
+        self._check_mirrored(caller, server, own_name, arguments)
         action = Action(
-            server=tool.server if tool is not None else server or "",
-            tool=tool.name if tool is not None else name,
+            server=server,
+            tool=own_name,
             args=arguments,
             face=f"mcp/{version}",
             request_id=self._new_id(),
             trace=trace_id(caller.head),
             source=caller.head.source,
         )
-        if tool is not None:
-            self._check_mirrored(caller, tool, arguments)
         outcome, present = await attended(
             self._gate.cross(caller.principal, action), caller.receive
         )
         return Called(outcome, present)
 
-    def _check_mirrored(self, caller: Caller, tool: Tool, arguments: dict[str, Json]) -> None:
+    def _named(self, principal: Principal, server: str | None, name: str) -> tuple[str, str]:
+        """Server and own name of the tool that `name` means on this endpoint.
+
+        Nothing here tells an unknown name from a forbidden one: what is published under a name of
+        its own choosing is found only by who may know of it.
+        """
+        if server is not None:
+            return server, name
+        tool = self._worlds.current.catalogue.by_published(name)
+        spelled = _split(name)
+        if tool is None or (tool.server, tool.name) == spelled:
+            return spelled
+        seen = tool in self._gate.listing(principal, tool.server)
+        return (tool.server, tool.name) if seen else spelled
+
+    def _check_mirrored(
+        self, caller: Caller, server: str, name: str, arguments: dict[str, Json]
+    ) -> None:
+        tool = self._worlds.current.catalogue.lookup(server, name)
+        if tool is None:
+            return
         marks = self._marks.get(tool.pin)
         if marks is None:
             marks = self._marks[tool.pin] = mirrored(tool.definition.get("inputSchema"))
         # Only for who may know of the tool: this refusal tells that it exists.
-        if marks and tool in self._gate.listing(caller.principal, tool.server):
+        if marks and tool in self._gate.listing(caller.principal, server):
             check_parameters(marks, arguments, caller.head)
 
 
@@ -124,6 +141,12 @@ def call_result(outcome: Outcome) -> dict[str, Json]:
         meta |= {META + "approval": outcome.approval, META + "expires": outcome.expires}
     content: list[Json] = [{"type": "text", "text": outcome.text}]
     return {"content": content, "isError": True, "_meta": meta}
+
+
+def _split(published: str) -> tuple[str, str]:
+    """`server__tool` as its parts: a server's name holds no underscore."""
+    server, joint, tool = published.partition("__")
+    return (server, tool) if joint else ("", published)
 
 
 def _read_call(message: Message) -> tuple[str, dict[str, Json]]:

@@ -240,7 +240,9 @@ def authenticate(headers: Headers) -> Principal:
     )
 
 
-def make_tool(server: str, name: str, schema: Value = None, **members: Value) -> Tool:
+def make_tool(
+    server: str, name: str, schema: Value = None, *, published: str | None = None, **members: Value
+) -> Tool:
     definition = {
         "inputSchema": schema or {"type": "object", "properties": {}},
         "name": name,
@@ -251,7 +253,7 @@ def make_tool(server: str, name: str, schema: Value = None, **members: Value) ->
     return Tool(
         server=server,
         name=name,
-        published=f"{server}__{name}",
+        published=published or f"{server}__{name}",
         definition=definition,
         pin=f"{server}.{name}",
     )
@@ -278,6 +280,7 @@ def gate() -> GateDouble:
             make_tool("ledger", "pay", title="Pay"),
             make_tool("git", "git_log"),
             make_tool("ledger", "book", MARKED),
+            make_tool("ledger", "a_long_name", published="short"),
         )
     )
 

@@ -71,6 +71,7 @@ async def test_the_official_client_lists_and_calls(
             "ledger__book",
             "ledger__pay",
             "ledger__refund",
+            "short",
         ]
         gate.outcome = Outcome("done", None, "", {"content": [{"type": "text", "text": "paid"}]})
         result = await client.call_tool("ledger__pay", {"amount": 40})

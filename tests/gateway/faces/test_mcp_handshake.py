@@ -68,7 +68,7 @@ async def test_a_greeting_of_another_shape_opens_nothing(
 async def test_tools_are_listed_and_called_in_a_session(agent: Agent, gate: GateDouble) -> None:
     session = await agent.open("2025-06-18")
     listed = await agent.legacy("tools/list", session=session, version="2025-06-18")
-    assert len(listed.body["result"]["tools"]) == 4
+    assert len(listed.body["result"]["tools"]) == 5
     assert "resultType" not in listed.body["result"]
     called = await agent.legacy("tools/call", CALL, session=session, version="2025-06-18")
     assert called.body["result"]["unheard"] == {"of": "members"}

@@ -41,7 +41,7 @@ async def test_the_list_holds_published_names_in_order_and_definitions_unchanged
 ) -> None:
     result = (await agent.modern("tools/list")).body["result"]
     names = [tool["name"] for tool in result["tools"]]
-    assert names == ["git__git_log", "ledger__book", "ledger__pay", "ledger__refund"]
+    assert names == ["git__git_log", "ledger__book", "ledger__pay", "ledger__refund", "short"]
     assert (result["resultType"], result["cacheScope"]) == ("complete", "private")
     originals = {tool.published: dict(tool.definition) for tool in gate.tools}
     for tool in result["tools"]:
@@ -110,27 +110,45 @@ async def test_one_server_is_called_by_its_own_names(
 
 
 @pytest.mark.parametrize(
-    ("path", "name", "server"),
+    ("path", "name", "reached"),
     [
-        pytest.param("/mcp", "ledger__fly", "", id="no-such-tool"),
-        pytest.param("/mcp", "pay", "", id="own-name-on-the-common-endpoint"),
-        pytest.param("/mcp", "ledger.pay", "", id="policy-spelling"),
-        pytest.param("/mcp", "ledger__pаy", "", id="cyrillic-a"),
-        pytest.param("/mcp", "Ledger__Pay", "", id="another-case"),
-        pytest.param("/mcp", "ledger__pay ", "", id="trailing-space"),
-        pytest.param("/mcp/git", "pay", "git", id="another-servers-tool"),
-        pytest.param("/mcp/ledger", "ledger__pay", "ledger", id="published-name-on-one-server"),
-        pytest.param("/mcp/nosuch", "pay", "nosuch", id="no-such-server"),
+        pytest.param("/mcp", "ledger__fly", ("ledger", "fly"), id="no-such-tool"),
+        pytest.param("/mcp", "pay", ("", "pay"), id="own-name-on-the-common-endpoint"),
+        pytest.param("/mcp", "ledger.pay", ("", "ledger.pay"), id="policy-spelling"),
+        pytest.param("/mcp", "ledger__pаy", ("ledger", "pаy"), id="cyrillic-a"),
+        pytest.param("/mcp", "Ledger__Pay", ("Ledger", "Pay"), id="another-case"),
+        pytest.param("/mcp", "ledger__pay ", ("ledger", "pay "), id="trailing-space"),
+        pytest.param("/mcp", "ledger__git__git_log", ("ledger", "git__git_log"), id="two-servers"),
+        pytest.param("/mcp/git", "pay", ("git", "pay"), id="another-servers-tool"),
+        pytest.param("/mcp/ledger", "ledger__pay", ("ledger", "ledger__pay"), id="published"),
+        pytest.param("/mcp/nosuch", "pay", ("nosuch", "pay"), id="no-such-server"),
     ],
 )
 async def test_a_name_that_is_none_reaches_the_gate_as_such(
-    agent: Agent, gate: GateDouble, path: str, name: str, server: str
+    agent: Agent, gate: GateDouble, path: str, name: str, reached: tuple[str, str]
 ) -> None:
     encoded = b"=?base64?" + base64.b64encode(name.encode()) + b"?="
     headers = [(b"mcp-name", encoded)]
     await agent.of(path=path).modern("tools/call", {"name": name}, headers=headers)
     [action] = gate.crossed
-    assert (action.server, action.tool) == (server, name)
+    assert (action.server, action.tool) == reached
+    assert all((tool.server, tool.name) != reached for tool in gate.tools)
+
+
+async def test_t70_a_forbidden_name_is_read_like_one_that_does_not_exist(
+    agent: Agent, gate: GateDouble
+) -> None:
+    stranger = agent.of(token=b"stranger")
+    for name in ("ledger__pay", "ledger__fly", "short", "brief"):
+        await stranger.modern("tools/call", {"name": name})
+    assert [(action.server, action.tool) for action in gate.crossed] == [
+        ("ledger", "pay"),
+        ("ledger", "fly"),
+        ("", "short"),  # published so for ledger.a_long_name; nobody told the stranger
+        ("", "brief"),
+    ]
+    await agent.modern("tools/call", {"name": "short"})
+    assert (gate.crossed[-1].server, gate.crossed[-1].tool) == ("ledger", "a_long_name")
 
 
 async def test_a_result_comes_back_equal_as_json(agent: Agent, gate: GateDouble) -> None:
