@@ -15,7 +15,7 @@ from gateway.catalogue import names
 from gateway.errors import NameRefused
 from gateway.links.address import Destination, Listener
 from gateway.links.credentials import Reference
-from gateway.links.era import VERSIONS
+from gateway.links.era import VERSIONS, Version
 from gateway.links.mcp import McpLink
 from gateway.links.mcp_http import HttpTransport, Upstream
 from gateway.links.mcp_stdio import Command, StdioTransport
@@ -23,7 +23,6 @@ from gateway.links.sandbox import Confinement, Sandbox
 
 _LOOK_AGAIN_S = 60.0  # over HTTP no server can say by itself that its tools changed
 
-Version = Literal["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
 

@@ -9,14 +9,17 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from audit.canonical import Json
 from gateway.errors import NotUnderstood
 from gateway.links.jsonrpc import dump
 
+Version = Literal["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+
 MODERN = "2026-07-28"
-HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-VERSIONS = (MODERN, *HANDSHAKE)
+HANDSHAKE: tuple[Version, ...] = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
+VERSIONS: tuple[Version, ...] = (MODERN, *HANDSHAKE)
 
 OUTDATED = frozenset({-32020, -32022})
 """Errors that say what we know of a server is old: header mismatch, unsupported version."""

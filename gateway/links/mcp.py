@@ -39,7 +39,7 @@ _GREETING_S = 15.0  # a PyPI server needs 3 s on a loaded machine
 _STEADY_S = 30.0  # after so long a conversation the next attempt starts with the first delay again
 _MAX_PAGES = 64
 _MAX_TOOLS = 1024
-_CHANGE_DELAY_S = 0.1
+_CHANGE_EVERY_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -135,6 +135,7 @@ class McpLink:
         self._conversation: _Conversation | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._change: asyncio.TimerHandle | None = None
+        self._told = 0.0
 
     async def start(self) -> None:
         """Begin to reach the server and keep at it in the background; returns at once."""
@@ -308,11 +309,12 @@ class McpLink:
         return message.result
 
     def _changed(self) -> None:
-        """Tell that the tools may have changed; a flood of such notices is told once."""
+        """Tell that the tools may have changed; of a flood of such notices, few are told."""
         if self._change is None:
             loop = asyncio.get_running_loop()
-            self._change = loop.call_later(_CHANGE_DELAY_S, self._tell_change)
+            self._change = loop.call_at(self._told + _CHANGE_EVERY_S, self._tell_change)
 
     def _tell_change(self) -> None:
         self._change = None
+        self._told = asyncio.get_running_loop().time()
         self.on_change(self.name)

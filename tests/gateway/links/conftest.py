@@ -1,0 +1,58 @@
+"""What tests of links share: scripted servers, links to them, and both event loops."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
+from gateway.links.mcp import McpLink
+from gateway.links.sandbox import Sandbox
+from tests.gateway.links.http_upstream import Upstream
+
+Reach = Callable[..., Awaitable[McpLink]]
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    async with Upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> Surroundings:
+    return Surroundings(
+        secret=lambda reference: f"secret of {reference}",
+        sandbox=Sandbox(None, tmp_path / "home", allow_unsandboxed=True),
+        path="/usr/local/bin:/usr/bin:/bin",
+        own=lambda: (),
+        tls=ssl.create_default_context(),
+    )
+
+
+@pytest.fixture
+async def reach(surroundings: Surroundings) -> AsyncIterator[Reach]:
+    """Starts a link and waits until it is up; closed when the test ends."""
+    links: list[McpLink] = []
+
+    async def reach(spec: ServerSpec) -> McpLink:
+        link = build_link("s", spec, surroundings)
+        link._backoff = (0.01,)
+        links.append(link)
+        await up(link)
+        return link
+
+    yield reach
+    for link in links:
+        await link.close()
+
+
+async def up(link: McpLink) -> None:
+    """Start a link, or wait for the next time it says that it was reached."""
+    reached = asyncio.Event()
+    link.on_change = lambda _name: reached.set()
+    await link.start()
+    async with asyncio.timeout(20):
+        await reached.wait()
