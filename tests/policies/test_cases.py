@@ -352,6 +352,12 @@ def test_a_call_refused_before_any_rule_covers_nothing(snapshot: Snapshot) -> No
     assert play(snapshot, text).rules == (0, 4)
 
 
+def test_a_rule_that_has_ended_is_explained_as_such(snapshot: Snapshot) -> None:
+    text = "now: 2027-01-01\ntests: [{name: a, call: pay, expect: {effect: ask}}]\n" + COVERAGE
+    gaps = [gap.message for gap in play(snapshot, text).gaps]
+    assert "coverage: pays-late never matched: considered 1 times, always after its end" in gaps
+
+
 def test_a_share_of_rules_that_is_reached_is_enough(snapshot: Snapshot) -> None:
     text = "tests: [{name: a, call: pay, expect: {effect: ask}}]\ncoverage: {rules: 25%}\n"
     assert play(snapshot, text).passed
