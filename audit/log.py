@@ -27,7 +27,6 @@ from audit.line import MOST_BYTES, MOST_WAITING, Line, Waiter, Waiting, acknowle
 from audit.merkle import consistency_path, inclusion_path, verify_inclusion
 from audit.note import Signer
 from audit.proof import Proof
-from audit.recovery import Head
 from audit.scribe import Scribe
 from audit.stamp import Stamp
 from audit.store import Store
@@ -166,8 +165,11 @@ class Log:
         self._subscribers.append(callback)
 
     def entry(self, index: int) -> Entry:
-        """Return a durable entry. Raises NoSuchEntry, LogDamaged or OSError."""
-        return self._store.reader.entry(index, self.size)
+        """Return a durable entry, checked against the signed root.
+
+        Raises NoSuchEntry, LogDamaged or OSError.
+        """
+        return self._included(index, self._store.head.size)[0]
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """Yield durable entries from `start` up to `stop`, or to the present end.
@@ -176,6 +178,15 @@ class Log:
         """
         size = self.size
         return self._store.reader.entries(start, size if stop is None else min(stop, size))
+
+    def checkpoint(self, size: int | None = None) -> Checkpoint:
+        """The state of the log now, or when it had `size` entries. Raises LogDamaged or OSError."""
+        head = self._store.head
+        if size is None or size == head.size:
+            return Checkpoint(self.origin, head.size, head.root)
+        if not 0 <= size < head.size:
+            raise ValueError(f"the log has {head.size} entries, not {size}")
+        return Checkpoint(self.origin, size, self._store.reader.frontier(size, head.size).root())
 
     def signed_checkpoint(self) -> bytes:
         """The signed checkpoint over all durable entries."""
@@ -188,16 +199,7 @@ class Log:
         """
         head = self._store.head
         size = head.size if size is None else size
-        if not 0 <= index < size <= head.size:
-            raise NoSuchEntry(index, min(size, head.size))
-        reader = self._store.reader
-        checkpoint = self._checkpoint(size, head)
-        path = inclusion_path(index, size, reader.hashes(head.size))
-        leaf = reader.entry(index, head.size).leaf
-        try:
-            verify_inclusion(leaf, index, size, path, checkpoint.root)
-        except NotIncluded as error:
-            raise LogDamaged("is not what was signed", place=f"entry {index}") from error
+        _, path, checkpoint = self._included(index, size)
         note = head.note.decode() if size == head.size else self._signer.sign(str(checkpoint))
         return str(Proof(index, tuple(path), note))
 
@@ -298,10 +300,19 @@ class Log:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(verdict, *arguments)
 
-    def _checkpoint(self, size: int, head: Head) -> Checkpoint:
-        if size == head.size:
-            return Checkpoint(self.origin, size, head.root)
-        return Checkpoint(self.origin, size, self._store.reader.frontier(size, head.size).root())
+    def _included(self, index: int, size: int) -> tuple[Entry, list[bytes], Checkpoint]:
+        """An entry with the path that leads from it to the root of the first `size` entries."""
+        committed = self._store.head.size
+        if not 0 <= index < size <= committed:
+            raise NoSuchEntry(index, min(size, committed))
+        reader, checkpoint = self._store.reader, self.checkpoint(size)
+        entry = reader.entry(index, committed)
+        path = inclusion_path(index, size, reader.hashes(committed))
+        try:
+            verify_inclusion(entry.leaf, index, size, path, checkpoint.root)
+        except NotIncluded as error:
+            raise LogDamaged("is not what was signed", place=f"entry {index}") from error
+        return entry, path, checkpoint
 
     def _last_time(self) -> int:
         size = self._store.head.size
