@@ -52,7 +52,7 @@ def as_card(members: Mapping[str, Any]) -> None:
 
 def say(text: str) -> None:
     """Talk to the person at the terminal; never mixed into data."""
-    typer.echo(inert(text), err=True)
+    typer.echo("\n".join(map(inert, text.split("\n"))), err=True)
 
 
 def _cell(value: object) -> str:

@@ -7,7 +7,7 @@ and a new epoch. A proposal that does not compile changes nothing.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -17,7 +17,7 @@ from gateway.catalogue.review import Review
 from gateway.catalogue.tools import Catalogue
 from gateway.errors import ActivationRefused
 from gateway.recorder import Recorder
-from gateway.world import World, Worlds
+from gateway.world import Contents, World, Worlds
 from policies.compile import Snapshot, ToolSchema, compile_snapshot
 from policies.errors import PolicyError
 from policies.loader import read_policies
@@ -26,9 +26,6 @@ log = structlog.get_logger(__name__)
 
 READINGS = 5
 WATCH_EVERY_S = 0.5
-
-Contents = tuple[tuple[str, bytes], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Activation:
@@ -46,7 +43,7 @@ class Activation:
 
     def propose(self) -> Snapshot:
         """Compile the files as they are now against the catalogue in force. Raises PolicyError."""
-        return compile_files(self.paths, self.worlds.current.catalogue)
+        return compile_contents(read_stable(self.paths), self.worlds.current.catalogue)
 
     async def activate(self, digest: str, *, by: str) -> Snapshot:
         """Put the proposal of that digest into force, as recorded.
@@ -55,13 +52,15 @@ class Activation:
         they do not compile, AuditUnavailable when the change cannot be recorded.
         """
         async with self._one_at_a_time:
-            snapshot = self.propose()
+            catalogue = self.worlds.current.catalogue
+            contents = read_stable(self.paths)
+            snapshot = compile_contents(contents, catalogue)
             if snapshot.digest != digest:
                 raise ActivationRefused(
                     "policy.other-digest", f"the files now amount to {snapshot.digest}"
                 )
             await self._record(snapshot.digest, by=by)
-            self._replace(World(snapshot, self.worlds.current.catalogue))
+            self._replace(World(snapshot, catalogue, contents))
             return snapshot
 
     async def accept(self, review: Review, server: str, digest: str, *, by: str) -> None:
@@ -71,8 +70,7 @@ class Activation:
         compile any more; then nothing has changed.
         """
         async with self._one_at_a_time:
-            sources = self.worlds.current.snapshot.sources
-            contents = tuple((source.file, source.raw) for source in sources)
+            contents = self.worlds.current.contents
 
             def check(catalogue: Catalogue) -> None:
                 compile_contents(contents, catalogue)
@@ -80,13 +78,13 @@ class Activation:
             catalogue = await review.accept(server, digest, by=by, check=check)
             snapshot = compile_contents(contents, catalogue)
             await self._record(snapshot.digest, by=by)
-            self._replace(World(snapshot, catalogue))
+            self._replace(World(snapshot, catalogue, contents))
 
     def observed(self, catalogue: Catalogue) -> None:
         """Tools were blocked or unblocked by what their server offers: no rule has changed."""
         current = self.worlds.current
         if catalogue.digest == current.catalogue.digest:
-            self.worlds.current = World(current.snapshot, catalogue)
+            self.worlds.current = replace(current, catalogue=catalogue)
 
     async def watch(self) -> None:
         """Activate every change of the files that compiles, until cancelled; for `dev` only."""
@@ -116,12 +114,6 @@ class Activation:
         log.info("policy.activated", snapshot=world.snapshot.digest)
 
 
-def compile_files(paths: Sequence[Path], catalogue: Catalogue) -> Snapshot:
-    """Read and compile a set of files. Raises PolicyError, and ActivationRefused when the files
-    do not stand still."""
-    return compile_contents(_read_stable(paths), catalogue)
-
-
 def compile_contents(contents: Contents, catalogue: Catalogue) -> Snapshot:
     """Compile files that were read, by (name, bytes). Raises PolicyError."""
     documents = read_policies(contents)
@@ -149,8 +141,11 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _read_stable(paths: Sequence[Path]) -> Contents:
-    """Read until two readings are equal, so that no half-written file is compiled."""
+def read_stable(paths: Sequence[Path]) -> Contents:
+    """Read files until two readings are equal, so that no half-written file is compiled.
+
+    Raises ActivationRefused when one cannot be read, or they do not stand still.
+    """
     before = _read(paths)
     for _ in range(READINGS):
         after = _read(paths)

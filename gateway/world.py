@@ -9,12 +9,17 @@ from gateway.catalogue.tools import Catalogue
 from policies.compile import Snapshot
 
 
+Contents = tuple[tuple[str, bytes], ...]
+"""Policy files as they were read: name and bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Rules and tools that belong together."""
 
     snapshot: Snapshot
     catalogue: Catalogue
+    contents: Contents  # the policy files that the snapshot was compiled from
 
 
 class Worlds:

@@ -5,7 +5,7 @@ states, then the body. A route that states no role cannot be built. Denials are 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -49,6 +49,15 @@ STATUS: Mapping[str, int] = {
     "audit_unavailable": 503,
 }
 """HTTP status of every code this API answers with; others are 400."""
+
+
+class Routes(APIRouter):
+    """Routes whose answers are JSON as they are: a model that filters them would be a second one
+    beside the types."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+        """Add a route without a response model."""
+        super().add_api_route(path, endpoint, **{**options, "response_model": None})
 
 
 def services_of(request: Request) -> Services:

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from audit import canonical
@@ -10,11 +9,11 @@ from audit.canonical import Json
 from audit.errors import SealBroken, SubjectErased
 from gateway.approval.request import Request, obligation_to_json
 from gateway.errors import ApprovalRefused
-from gateway.operator.api import Approver, Here, Viewer, body_of
+from gateway.operator.api import Approver, Here, Routes, Viewer, body_of
 from gateway.operator.services import Services
 from starlette.requests import Request as HttpRequest
 
-router = APIRouter()
+router = Routes()
 
 
 class Answer(BaseModel):

@@ -1,17 +1,18 @@
 """`/api/policy`: what is in force, what the files propose, why a call is decided as it is."""
 
-from fastapi import APIRouter
+from dataclasses import asdict
+
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from audit.canonical import Json
-from gateway.operator.api import Author, Here, Viewer, body_of
+from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
 from policies.decision import Facts
 from policies.errors import PolicyInvalid
 from policies.explain import explain
 
-router = APIRouter()
+router = Routes()
 
 
 class Named(BaseModel):
@@ -41,7 +42,7 @@ async def in_force(services: Here, _: Viewer) -> dict[str, Json]:
     snapshot = services.worlds.current.snapshot
     answer: dict[str, Json] = {
         "snapshot": snapshot.digest,
-        "files": {source.file: source.raw.decode() for source in snapshot.sources},
+        "files": {name: raw.decode() for name, raw in services.worlds.current.contents},
         "warnings": [str(warning) for warning in snapshot.warnings],
     }
     try:
@@ -52,7 +53,7 @@ async def in_force(services: Here, _: Viewer) -> dict[str, Json]:
 
 
 @router.post("/apply")
-async def apply(services: Here, operator: Author, http: Request) -> dict[str, Json]:
+async def apply(services: Here, operator: Administrator, http: Request) -> dict[str, Json]:
     """Put what the files amount to into force, if it is still what that digest names."""
     wanted = await body_of(http, Named)
     snapshot = await services.activation.activate(wanted.digest, by=operator.name)
@@ -80,7 +81,8 @@ async def explain_call(services: Here, _: Viewer, http: Request) -> dict[str, Js
         now=services.recorder.now(),
     )
     explanation = explain(world.snapshot, facts)
-    return explanation.to_json()
+    told: dict[str, Json] = asdict(explanation)
+    return {**told, "text": str(explanation)}
 
 
 @router.get("/agents")

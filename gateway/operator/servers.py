@@ -3,17 +3,16 @@
 from difflib import unified_diff
 from json import dumps
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from audit.canonical import Json
 from gateway.catalogue.review import Offer
-from gateway.operator.api import Administrator, Here, Viewer, body_of
+from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
 
-router = APIRouter()
+router = Routes()
 
 
 class Reviewed(BaseModel):

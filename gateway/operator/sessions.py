@@ -1,13 +1,12 @@
 """`/api/sessions`: what is open, what it has touched, and ending it."""
 
-from fastapi import APIRouter
 
 from audit.canonical import Json
-from gateway.operator.api import Administrator, Here, Viewer
+from gateway.operator.api import Administrator, Here, Routes, Viewer
 from gateway.operator.errors import OperatorRefused
 from gateway.session.session import Session
 
-router = APIRouter()
+router = Routes()
 
 
 @router.get("")

@@ -1,11 +1,11 @@
 """`/api/whoami`, `/api/status` and `/metrics`."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from audit.canonical import Json
-from gateway.operator.api import Here, Viewer
+from gateway.operator.api import Here, Routes, Viewer
 
-router = APIRouter()
+router = Routes()
 
 
 @router.get("/api/whoami")

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
@@ -10,13 +9,13 @@ from audit.canonical import Json
 from gateway.identity import scopes
 from gateway.identity.minting import Order, actor
 from gateway.identity.tokens import renewable_until
-from gateway.operator.api import Administrator, Here, body_of, peer
+from gateway.operator.api import Administrator, Here, Routes, body_of, peer
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
 from gateway.session.session import Session
 from gateway.settings import milliseconds
 
-router = APIRouter()
+router = Routes()
 
 
 class Wanted(BaseModel):
@@ -54,7 +53,7 @@ async def issue(services: Here, operator: Administrator, http: Request) -> dict[
         user=wanted.user,
         session=session,
         scopes=scopes.parse(" ".join(wanted.tools)),
-        hops=snapshot.max_hops,
+        hops=snapshot.delegation.max_hops,
         lifetime_s=wanted.ttl_s or ttl_s,
         by=f"operator:{operator.name}",
         source=peer(http),

@@ -1,0 +1,31 @@
+"""Every route of the operators' listener, in one table."""
+
+from fastapi import FastAPI
+
+from gateway.operator import (
+    api,
+    approvals,
+    evidence,
+    policy,
+    servers,
+    sessions,
+    status,
+    tokens,
+)
+from gateway.operator.services import Services
+
+
+def build(services: Services) -> FastAPI:
+    """The operators' application."""
+    routers = {
+        "approvals": approvals.router,
+        "audit": evidence.router,
+        "policy": policy.router,
+        "servers": servers.router,
+        "sessions": sessions.router,
+        "tokens": tokens.router,
+        "": status.router,
+    }
+    app = api.build(services, routers)
+    app.include_router(evidence.published)
+    return app

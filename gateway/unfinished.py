@@ -1,0 +1,71 @@
+"""After a crash: calls that were authorised and have no outcome.
+
+Whether they acted cannot be told, so each gets an outcome that says just that. A resend that comes
+soon after is answered with it instead of being forwarded a second time.
+"""
+
+import hashlib
+from typing import cast
+
+import structlog
+
+from audit.entry import Receipt
+from audit.errors import SealBroken, SubjectErased
+from gateway import answers
+from gateway.approval.request import Key
+from gateway.calls import Calls, Unfinished
+from gateway.recorder import Recorder
+from gateway.records import outcome_entry
+
+log = structlog.get_logger(__name__)
+
+
+async def settle(calls: Calls, recorder: Recorder, *, origin: str, digest_key: bytes) -> int:
+    """Record `unknown` for every unfinished call; how many there were.
+
+    Raises AuditUnavailable: a gateway that cannot record this cannot start.
+    """
+    found = calls.unfinished
+    for call in found:
+        outcome = answers.outcome_unknown(call.tool, "upstream.unknown_outcome")
+        fields = outcome_entry(
+            call.id,
+            Receipt(origin, call.index, bytes.fromhex(call.leaf)),
+            tool=call.tool,
+            session=call.session,
+            status="unknown",
+            labels=(),
+            us=recorder.now() - call.ts,
+            code=outcome.code,
+        )
+        await recorder.write("outcome", fields)
+        key = _key(call, recorder, digest_key)
+        if key is not None:
+            calls.hold(call, key, outcome)
+    if found:
+        log.warning("calls.unknown", count=len(found))
+    return len(found)
+
+
+def _key(call: Unfinished, recorder: Recorder, digest_key: bytes) -> Key | None:
+    """What a resend of this call would be recognised by; None when its arguments are gone."""
+    try:
+        words = recorder.words(call.index, "args")
+    except (SealBroken, SubjectErased):
+        return None
+    if words is None:
+        return None
+    return Key(
+        agent=cast("str", call.actor["agent"]),
+        user=cast("str | None", call.actor["sub"]),
+        chain=tuple(cast("list[str]", call.actor["chain"])),
+        session=call.session,
+        tool=call.tool,
+        pin=call.pin,
+        arguments=arguments_digest(words, digest_key),
+    )
+
+
+def arguments_digest(words: bytes, digest_key: bytes) -> str:
+    """By what equal arguments are recognised: a keyed digest of their canonical bytes, hex."""
+    return hashlib.blake2b(words, key=digest_key, digest_size=32).hexdigest()
