@@ -279,13 +279,21 @@ class _Parser:
     def _list(self, opening: _Token) -> Node:
         values: list[Scalar] = []
         while not self._sees("]"):
-            item = self._unary()
-            if not isinstance(item, Value) or isinstance(item.value, tuple):
-                _refuse("a list holds numbers, texts, true, false and null", item.at)
-            values.append(item.value)
+            values.append(self._literal())
             if not self._accepts(","):
                 break
         return Value(tuple(values), opening.at, self._expect("]"))
+
+    def _literal(self) -> Scalar:
+        minus = self._accepts("-")
+        token = self._take()
+        if token.kind == "number" and isinstance(token.value, int | float):
+            return -token.value if minus else token.value
+        if token.kind == "text" and not minus:
+            return token.value
+        if token.kind == "name" and token.text in _CONSTANTS and not minus:
+            return _CONSTANTS[token.text]
+        _refuse("a list holds numbers, texts, true, false and null", token.at)
 
     def _call(self, name: _Token, known: Mapping[str, int], at: int, *receiver: Node) -> Node:
         if name.text not in known:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 _MAX_DEPTH = 16
+# References may double at each step: beyond this many parts of one schema all is anything.
+_MAX_PARTS = 10_000
 
 
 class Kind(StrEnum):
@@ -77,13 +79,15 @@ _KINDS: Mapping[str, Kind] = {
 
 
 class _Reader:
-    """Reads one schema; local references are followed to a bounded depth."""
+    """Reads one schema; local references are followed to a bounded depth and number."""
 
     def __init__(self, root: object) -> None:
         self._root = root
+        self._parts = 0
 
     def shape(self, schema: object, depth: int) -> Shape:
-        if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+        self._parts += 1
+        if not isinstance(schema, Mapping) or depth > _MAX_DEPTH or self._parts > _MAX_PARTS:
             return ANYTHING
         parts = [self._own(schema, depth)]
         if "$ref" in schema:
@@ -151,14 +155,14 @@ def _choices(schema: Mapping[str, object]) -> frozenset[object] | None:
 
 def _either(shapes: list[Shape]) -> Shape:
     """What fits one of the shapes."""
-    items = [shape.item or ANYTHING for shape in shapes if Kind.LIST in shape.kinds]
+    items = [shape.item for shape in shapes if Kind.LIST in shape.kinds]
     maps = [shape for shape in shapes if Kind.MAP in shape.kinds]
     choices = [shape.choices for shape in shapes]
     return Shape(
         kinds=frozenset().union(*(shape.kinds for shape in shapes)),
-        item=_either(items) if items else None,
+        item=_either([item for item in items if item]) if items and all(items) else None,
         members={
-            name: _either([shape.members[name] for shape in maps if name in shape.members])
+            name: _either([_member(shape, name) for shape in maps if _may_hold(shape, name)])
             for name in {name for shape in maps for name in shape.members}
         },
         required=frozenset.intersection(*(shape.required for shape in maps))
@@ -167,6 +171,14 @@ def _either(shapes: list[Shape]) -> Shape:
         is_open=any(shape.is_open for shape in maps),
         choices=None if None in choices else frozenset().union(*(c for c in choices if c)),
     )
+
+
+def _may_hold(shape: Shape, name: str) -> bool:
+    return shape.is_open or name in shape.members
+
+
+def _member(shape: Shape, name: str) -> Shape:
+    return shape.members.get(name, ANYTHING)
 
 
 def _both(shapes: list[Shape]) -> Shape:
