@@ -24,6 +24,7 @@ class DurableFolder:
         self._folder, self._staged = folder, folder / STAGING / "file"
         self._files = OsFiles()
         self._unsynced: set[Path] = set()
+        self._made: set[Path] = set()
         self._make(self._staged.parent)
         self._staged.unlink(missing_ok=True)
         self.sync()
@@ -61,6 +62,7 @@ class DurableFolder:
     def remove(self, paths: Iterable[str]) -> None:
         """Remove subfolders with the files in them, if they are there; need not be durable."""
         for path in paths:
+            self._made.discard(self._folder / path)
             with suppress(FileNotFoundError):
                 for file in (self._folder / path).iterdir():
                     file.unlink(missing_ok=True)
@@ -84,8 +86,12 @@ class DurableFolder:
 
     def _make(self, folder: Path) -> None:
         """Make a folder and those above it; a new name is durable once its parent is synced."""
-        if not folder.exists():
+        if folder in self._made:
+            return
+        new = not folder.exists()
+        if new:
             self._make(folder.parent)
             folder.mkdir(mode=0o700, exist_ok=True)
-        if folder != self._folder:
+        if new or self._folder in folder.parents:  # what a crash has left may be unsynced
             self._unsynced.add(folder.parent)
+        self._made.add(folder)

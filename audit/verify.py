@@ -227,8 +227,10 @@ class _Verification:
 
     def _latest(self, signed: Checkpoint) -> int:
         """Return the largest size that the log has signed by now in this folder."""
-        later = [self._read_checkpoint(path) for path in (CHECKPOINT, ANNOUNCED)]
-        for path, found in zip((CHECKPOINT, ANNOUNCED), later, strict=True):
+        later = []
+        for path in (ANNOUNCED, CHECKPOINT):  # in this order: the one becomes the other
+            found = self._read_checkpoint(path)
             if found and found.size == signed.size and found.root != signed.root:
                 self._complain(path, f"two different roots are signed for {signed.size} entries")
+            later.append(found)
         return max(found.size if found else 0 for found in [signed, *later])
