@@ -118,7 +118,9 @@ def encode(record: Record, *, ts: int, boot: str, seq: int) -> bytes:
     }
     try:
         raw = orjson.dumps(body, option=_OPTIONS)  # first: it ends on a value that holds itself
-        _check(body)
+        _check_values(body)
+        if not raw.isascii():
+            _check_keys(body)
     except (orjson.JSONEncodeError, TypeError) as error:
         raise EntryRefused(f"{record.kind}: {error}") from None
     if len(raw) > MAX_ENTRY_BYTES:
@@ -126,16 +128,24 @@ def encode(record: Record, *, ts: int, boot: str, seq: int) -> bytes:
     return raw
 
 
-def _check(body: dict[str, Any]) -> None:
-    """Refuse floats, other types and keys that are not ASCII; integers were bounded in writing."""
+def _check_values(body: dict[str, Any]) -> None:
+    """Refuse floats and other types; integers were bounded in writing."""
     pending: list[Any] = [body]
     for part in pending:  # grows while it is walked
-        kind = type(part)
-        if kind is dict:
-            if not "".join(part).isascii():
-                raise EntryRefused("a key is not ASCII")
-            pending += [item for item in part.values() if type(item) not in _PLAIN]
-        elif kind is list:
-            pending += [item for item in part if type(item) not in _PLAIN]
-        else:
-            raise EntryRefused(f"{kind.__name__} has no place in an entry")
+        values = part.values() if type(part) is dict else part
+        if _PLAIN.issuperset(map(type, values)):
+            continue
+        for value in values:
+            kind = type(value)
+            if kind is dict or kind is list:
+                pending.append(value)
+            elif kind not in _PLAIN:
+                raise EntryRefused(f"{kind.__name__} has no place in an entry")
+
+
+def _check_keys(part: dict[str, Json] | list[Json]) -> None:
+    if isinstance(part, dict) and not "".join(part).isascii():
+        raise EntryRefused("a key is not ASCII")
+    for value in part.values() if isinstance(part, dict) else part:
+        if isinstance(value, dict | list):
+            _check_keys(value)
