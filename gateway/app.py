@@ -10,9 +10,9 @@ import os
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Literal
@@ -22,8 +22,9 @@ from fastapi import FastAPI
 
 from audit.canonical import Json
 from audit.errors import AuditError
+from audit.files import Files, OsFiles
 from audit.index import Index
-from audit.log import Log
+from audit.log import Log, microseconds
 from audit.note import Signer
 from audit.sealed import Vault
 from audit.tiles import Publisher
@@ -88,10 +89,14 @@ class Surroundings:
     environ        the process's environment, for `env:` references and PATH
     accept_policy  digest of a policy that may come into force at this start although another one
                    was last active; None: none
+    clock          microseconds since 1970; may jump, the gateway's time does not run backwards
+    disk           what the log is written to
     """
 
     environ: Mapping[str, str]
     accept_policy: str | None = None
+    clock: Callable[[], int] = microseconds
+    disk: Files = field(default_factory=OsFiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
     """
     async with AsyncExitStack() as stack:
         home = Home.at(settings.home)
-        evidence = await stack.enter_async_context(_evidence(settings, home))
+        evidence = await stack.enter_async_context(_evidence(settings, home, around))
         epoch, metrics = Epoch(), Metrics()
         state = _state(evidence.recorder, epoch)
         view = await stack.enter_async_context(_kept(settings, home, evidence, state))
@@ -157,10 +162,18 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
 
 
 @asynccontextmanager
-async def _evidence(settings: Settings, home: Home) -> AsyncIterator[_Evidence]:
+async def _evidence(
+    settings: Settings, home: Home, around: Surroundings
+) -> AsyncIterator[_Evidence]:
     """The log, its published form and its index."""
     signer = Signer(settings.audit.origin, home.log_key())
-    entries = Log.open(home.log, signer=signer, segment_bytes=settings.audit.segment_bytes)
+    entries = Log.open(
+        home.log,
+        signer=signer,
+        segment_bytes=settings.audit.segment_bytes,
+        clock=around.clock,
+        files=around.disk,
+    )
     every_s = milliseconds(settings.audit.checkpoint_every) / 1000
     publisher = Publisher(entries, home.tiles, every_s, alarm=_alarm)
     index = Index(home.search_index, entries, COLUMNS)
