@@ -34,7 +34,7 @@ def decide(snapshot: Snapshot, facts: Facts) -> Decision:
             budgets=(),
             reason="The decision could not be made.",
             errors=(f"engine-error: {type(error).__name__}",),
-            snapshot=str(getattr(snapshot, "digest", "")),
+            snapshot=_digest(snapshot),
         )
 
 
@@ -69,6 +69,11 @@ def refusal(snapshot: Snapshot, facts: Facts) -> Refusal | None:
         if refused is not None:
             return refused
     return None
+
+
+def _digest(snapshot: object) -> str:
+    """Of what may not even be a snapshot: this runs where everything else has failed."""
+    return snapshot.digest if isinstance(snapshot, Snapshot) else ""
 
 
 def _decided(snapshot: Snapshot, facts: Facts) -> Decision:

@@ -11,7 +11,7 @@ from itertools import product
 import casbin
 import pytest
 from casbin.core_enforcer import CoreEnforcer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.compile import compile_snapshot
@@ -364,6 +364,7 @@ def _stock(policy: Snapshot) -> Callable[[Facts], Effect]:
     return decided
 
 
+@settings(max_examples=40)
 @given(world=_worlds().filter(bool), several=st.lists(_facts(), min_size=1, max_size=8))
 def test_index_stock_casbin_and_oracle_agree(
     world: list[dict[str, object]], several: list[Facts]
@@ -376,6 +377,7 @@ def test_index_stock_casbin_and_oracle_agree(
         assert answer == stock(facts)
 
 
+@settings(max_examples=40)
 @given(
     world=_worlds(),
     added=st.one_of(_statement(guardrail=True), _statement(guardrail=False)),
@@ -393,6 +395,7 @@ def test_adding_a_refusal_never_allows_more(
         assert RANK[effect_of(after, facts)] <= RANK[effect_of(before, facts)]
 
 
+@settings(max_examples=40)
 @given(world=_worlds(), facts=_facts())
 def test_the_order_of_statements_changes_no_answer(
     world: list[dict[str, object]], facts: Facts
