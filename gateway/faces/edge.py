@@ -92,7 +92,7 @@ class Edge:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - the outermost handler: it denies
-            _log.error("face.failed", resource=resource, error=type(error).__name__)
+            _log.error("face.failed", resource=resource, exc_info=error)
             reply = problem("internal", "the gateway failed; nothing more is known")
         await respond(send, reply)
         if reply.call is not None:

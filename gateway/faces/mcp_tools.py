@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from audit.canonical import Json
 from gateway.action import Action, Outcome
+from gateway.diagnostics import begin_request
 from gateway.errors import RequestRefused
 from gateway.faces.edge import Caller, Gate
 from gateway.faces.http import Reply, trace_id
@@ -85,14 +86,17 @@ class McpTools:
         name, arguments = _read_call(message)
         server, own_name = self._named(caller.principal, server, name)
         self._check_mirrored(caller, server, own_name, arguments)
+        request_id = self._new_id()
+        begin_request(request_id)
         action = Action(
             server=server,
             tool=own_name,
             args=arguments,
             face=f"mcp/{version}",
-            request_id=self._new_id(),
+            request_id=request_id,
             trace=trace_id(caller.head),
             source=caller.head.source,
+            called=name,
         )
         outcome, present = await attended(
             self._gate.cross(caller.principal, action), caller.receive

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from audit.canonical import read
 from audit.errors import NotStrict
 from gateway.action import Action, Outcome
+from gateway.diagnostics import begin_request
 from gateway.errors import RequestRefused
 from gateway.faces.edge import Authenticate, Caller, Edge, Gate, MethodRefused
 from gateway.faces.http import (
@@ -98,14 +99,17 @@ class RestFace:
             raise RequestRefused(f"request.{error.code}", str(error)) from None
         if not isinstance(arguments, dict):
             raise RequestRefused("request.malformed", "the body must be an object: the arguments")
+        request_id = self._new_id()
+        begin_request(request_id)
         return Action(
             server=server,
             tool=tool,
             args=arguments,
             face="rest",
-            request_id=self._new_id(),
+            request_id=request_id,
             trace=trace_id(caller.head),
             source=caller.head.source,
+            called=f"{server}.{tool}",
         )
 
 
