@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,6 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from gateway.action import Outcome
+from gateway.faces import presence
 from gateway.faces.http import EdgeRules
 from gateway.listeners import address_of, bind, serving
 
@@ -199,3 +201,33 @@ async def test_t24_a_request_that_two_servers_would_read_differently_is_refused(
     assert status in statuses
     assert len(gate.crossed) == (status == 200)
     assert all(action.tool == "pay" for action in gate.crossed)
+
+
+async def test_a_client_that_hangs_up_in_the_middle_of_a_call_was_not_answered(
+    served: Served, gate: GateDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crossing, hung_up = asyncio.Event(), asyncio.Event()
+    listen = presence._Watch._listen
+
+    async def cross(*_: object) -> Outcome:
+        crossing.set()
+        await hung_up.wait()
+        return gate.outcome
+
+    async def notice(watch: presence._Watch) -> None:
+        await listen(watch)
+        hung_up.set()
+
+    monkeypatch.setattr(presence, "PATIENCE_S", 0)
+    monkeypatch.setattr(presence._Watch, "_listen", notice)
+    monkeypatch.setattr(gate, "cross", cross)
+    host, _, port = served.address.partition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(HEAD % served.address.encode() + LENGTH + b"\r\n" + CALL)
+    await crossing.wait()
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.wait_for(hung_up.wait(), 10)
+    for _ in range(20):  # turns of the loop, in which the face ends
+        await asyncio.sleep(0)
+    assert gate.answered == []
