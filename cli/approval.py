@@ -72,9 +72,7 @@ def watch(home: Home = DEFAULT_HOME) -> None:
             time.sleep(WATCH_EVERY_S)
 
 
-def _decide(
-    api: Operators, request: str, verdict: str, reason: str, digest: str | None
-) -> None:
+def _decide(api: Operators, request: str, verdict: str, reason: str, digest: str | None) -> None:
     """Show the whole request before it is answered, and answer exactly what was shown."""
     found = api.get(f"/api/approvals/{request}")
     if digest is not None and digest != found["digest"]:

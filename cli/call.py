@@ -1,4 +1,4 @@
-"""`passavant call`: one tool call as an agent would make it, recorded with the operator as asker."""
+"""`passavant call`: one tool call as an agent makes it, recorded with the operator behind it."""
 
 import json as jsonlib
 from typing import Annotated, Any

@@ -67,9 +67,9 @@ class Operators:
             answer = self._http.request(method, path, **request)
         except httpx.HTTPError as error:
             stop(f"the gateway does not answer ({type(error).__name__})")
-        if answer.is_success:
-            return answer
-        stop(*_complaint(answer))
+        if not answer.is_success:
+            stop(*_complaint(answer))
+        return answer
 
 
 @contextmanager

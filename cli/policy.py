@@ -84,7 +84,9 @@ def explain(
     agent: Annotated[str, typer.Option("--agent")],
     args: Annotated[str, typer.Option("--args", help="Arguments, as JSON.")] = "{}",
     user: Annotated[str | None, typer.Option("--for")] = None,
-    label: Annotated[list[str] | None, typer.Option("--label", help="What the session has touched.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="What the session has touched.")
+    ] = None,
     policy: Annotated[
         list[Path] | None,
         typer.Option("--policy", exists=True, help="Files instead of the policy in force."),
@@ -146,7 +148,9 @@ def history(home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
     for entry in page["entries"]:
         body = entry["body"]
         at = datetime.fromtimestamp(body["ts"] / 1e6, UTC)
-        typer.echo(f"{entry['index']:>8}  {at:%Y-%m-%d %H:%M:%S}Z  {body['snapshot']}  {body['by']}")
+        typer.echo(
+            f"{entry['index']:>8}  {at:%Y-%m-%d %H:%M:%S}Z  {body['snapshot']}  {body['by']}"
+        )
 
 
 def _findings(files: Sequence[Path], lock: Path | None) -> tuple[Finding, ...]:

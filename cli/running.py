@@ -1,6 +1,5 @@
 """`passavant dev` and `passavant serve`: run a gateway in the foreground until it is stopped."""
 
-import asyncio
 import os
 import secrets
 import socket
@@ -21,24 +20,27 @@ from cli.demo.workspace import AGENT, OPERATOR, Workspace
 from cli.errors import stop
 from cli.options import DEFAULT_HOME, Home
 from cli.output import say
-from gateway.app import Gateway, Mode, Surroundings, opened
+from gateway.app import Mode, Surroundings, opened
+from gateway.applications import Gateway
 from gateway.diagnostics import configure
 from gateway.errors import GatewayError
 from gateway.identity import private_files
 from gateway.listeners import address_of, bind, serving, until_stopped
-from gateway.operator.credentials import KEY_BYTES, Operator
+from gateway.operator.credentials import KEY_BYTES, Operator, Role
 from gateway.redaction import Redaction
 from gateway.settings import Settings, load
 from policies.errors import PolicyError
 
-ROLES = frozenset({"viewer", "approver", "author", "administrator"})
+ROLES: frozenset[Role] = frozenset({"viewer", "approver", "author", "administrator"})
 
 Announce = Callable[[Gateway], None]
 
 
 def dev(
     home: Home = DEFAULT_HOME,
-    port: Annotated[int, typer.Option(min=0, max=65_534, help="Agents; operators on the next.")] = 7300,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_534, help="Agents; operators on the next.")
+    ] = 7300,
     once: Annotated[bool, typer.Option("--once", help="Play the demonstration and end.")] = False,
 ) -> None:
     """Run everything on this machine with a demonstration."""

@@ -35,6 +35,7 @@ class Action:
     request_id: str  # ours (uuid7), never the caller's
     trace: str | None  # W3C trace id (32 hex), for finding only: self-reported, never trusted
     source: str  # peer address, "127.0.0.1:41022"
+    called: str  # the name as the caller wrote it: what answers say, whether it exists or not
 
 
 @dataclass(frozen=True, slots=True)

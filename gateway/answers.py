@@ -9,6 +9,8 @@ from gateway.action import Outcome
 from gateway.approval.request import Request
 from policies.decision import Decision
 
+UNREVIEWED = "the tool is not as it was reviewed"
+
 
 def not_permitted(tool: str, reference: str) -> Outcome:
     """No rule lets this caller use a tool of that name, or there is none."""
@@ -87,6 +89,15 @@ def upstream_down(tool: str, code: str) -> Outcome:
     """The server behind the tool is not reachable; nothing was sent."""
     text = f"Unavailable: the server of {tool} cannot be reached. Nothing has been done."
     return Outcome("unavailable", code, text)
+
+
+def withheld(tool: str, reference: str) -> Outcome:
+    """The call was made, and the credential it was made with has been withdrawn since."""
+    text = (
+        f"Refused: your credential was withdrawn while {tool} ran; its result is not given out. "
+        f"Reference: {reference}."
+    )
+    return Outcome("refused", "auth.revoked", text)
 
 
 def outcome_unknown(tool: str, code: str) -> Outcome:

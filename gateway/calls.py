@@ -102,7 +102,7 @@ class Calls:
         self._by_key: dict[Key, Call] = {}
         self._by_id: dict[str, Call] = {}
         self._unfinished: dict[str, Unfinished] = {}
-        self._abandoned: set[str] = set()
+        self._abandoned: dict[str, int] = {}  # call id -> microseconds
         self.changed: set[str] = set()
 
     def earlier(self, key: Key, now: int) -> Call | None:
@@ -147,6 +147,9 @@ class Calls:
         for call in list(self._by_id.values()):
             if call.ended is not None and call.ended + HOLD_US <= now:
                 self._drop(call)
+        for call_id, since in list(self._abandoned.items()):
+            if since + HOLD_US <= now:
+                del self._abandoned[call_id]
 
     def _drop(self, call: Call) -> None:
         self._by_id.pop(call.id, None)
@@ -160,21 +163,18 @@ class Calls:
         """What was authorised and has no outcome, oldest first."""
         return tuple(self._unfinished.values())
 
-    def abandon(self, call_id: str) -> None:
+    def abandon(self, call_id: str, now: int) -> None:
         """The gate gave up waiting for this call's entry: should it become durable after all,
         it is closed as not forwarded.
         """
-        self._abandoned.add(call_id)
+        self._abandoned[call_id] = now
 
     def authorised(self, body: Mapping[str, Json], index: int, leaf: str) -> bool:
         """A decision entry that authorises; True when the gate has abandoned the call."""
         call = Unfinished.from_entry(body, index, leaf)
         self._unfinished[call.id] = call
         self.changed.add(call.id)
-        if call.id in self._abandoned:
-            self._abandoned.discard(call.id)
-            return True
-        return False
+        return self._abandoned.pop(call.id, None) is not None
 
     def settled(self, call_id: str) -> Unfinished | None:
         """An outcome entry; the call that it ends, or None when that had ended before."""

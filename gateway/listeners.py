@@ -39,7 +39,7 @@ def bind(address: str) -> socket.socket:
     except OSError:
         listener.close()
         raise
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's
     return listener
 
 
@@ -69,7 +69,7 @@ async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:  # 
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn says no more
             await asyncio.sleep(0.005)
         yield
     finally:

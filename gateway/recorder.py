@@ -37,13 +37,17 @@ class Recorder:
         """A new UUIDv7."""
         return self._log.new_id()
 
-    async def write(self, kind: str, fields: Mapping[str, Json]) -> Receipt:
-        """Record an act of administration or approval; it has its own reserve of disk.
+    async def write(
+        self, kind: str, fields: Mapping[str, Json], *, reserved: bool = True
+    ) -> Receipt:
+        """Record an act of administration or approval.
+
+        reserved  it has its own reserve of disk; not for what a stranger can cause at will
 
         Raises AuditUnavailable when the entry could not be made durable.
         """
         record = Record(self._log.new_id(), kind, fields)
-        return await self._log.append(record, reserved=True)
+        return await self._log.append(record, reserved=reserved)
 
     async def write_sealed(
         self, kind: str, fields: dict[str, Json], *, subject: str, name: str, words: bytes

@@ -10,67 +10,39 @@ from typing import cast
 
 from audit.canonical import Json
 from audit.entry import Receipt
-from gateway.action import Action
 from gateway.approval.request import obligation_to_json
+from gateway.attempt import Attempt
 from gateway.principal import Principal
 from gateway.session.charge import Charge
 from policies.decision import Decision, Facts
 
 
 def decision_entry(
-    principal: Principal,
-    action: Action,
-    facts: Facts,
-    decision: Decision,
+    call: Attempt,
     *,
-    pin: str | None,
-    emits: Iterable[str],
-    approval: str | None,
-    joined: str | None,
-    us: int,
+    approval: str | None = None,
+    joined: str | None = None,
+    emits: Iterable[str] = (),
     charges: Iterable[Charge] = (),
 ) -> dict[str, Json]:
     """What was decided about one call, and on which facts.
 
-    pin       of the tool's definition; None when there is no such tool
-    emits     labels that this entry puts on the session
     approval  the request that this call claims: with effect `ask` it is what authorises
     joined    the call whose answer this one shares
-    us        time the decision took, in microseconds
+    emits     labels that this entry puts on the session
     charges   what the call is counted as, when this entry authorises it
     """
-    told: dict[str, Json] = {
-        "labels": cast("list[Json]", sorted(facts.labels)),
-        "provenance": dict(facts.provenance),
-        "read": list(decision.read),
-        "totals": dict(facts.totals),
-        "now": facts.now,
-        "scopes": list(facts.scopes),
-    }
-    if facts.user_groups:
-        told["groups"] = cast("list[Json]", sorted(facts.user_groups))
-    decided: dict[str, Json] = {
-        "effect": decision.effect,
-        "rules": list(decision.rules),
-        "obligations": [obligation_to_json(o) for o in decision.obligations],
-        "snapshot": decision.snapshot,
-        "us": us,
-    }
-    if decision.errors:
-        decided["errors"] = list(decision.errors)
-    charged = [charge.to_json() for charge in charges]
-    if charged:
-        decided["charges"] = cast("list[Json]", charged)
+    action = call.action
     return {
-        "actor": actor(principal),
+        "actor": actor(call.principal),
         "approval": approval,
-        "decision": decided,
+        "decision": _decided(call, charges),
         "emits": cast("list[Json]", sorted(emits)),
-        "facts": told,
+        "facts": _facts(call.facts, call.decision),
         "joined": joined,
         "req": {"face": action.face, "id": action.request_id, "trace": action.trace},
-        "session": principal.session,
-        "tool": {"name": facts.tool, "pin": pin},
+        "session": call.principal.session,
+        "tool": {"name": call.facts.tool, "pin": None if call.tool is None else call.tool.pin},
     }
 
 
@@ -81,9 +53,9 @@ def outcome_entry(
     tool: str,
     session: str,
     status: str,
-    labels: Iterable[str],
     us: int,
     code: str | None,
+    labels: Iterable[str] = (),
 ) -> dict[str, Json]:
     """What came of an authorised call.
 
@@ -106,3 +78,34 @@ def outcome_entry(
 def actor(principal: Principal) -> dict[str, Json]:
     """Who acts, through whom and for whom."""
     return {"agent": principal.agent, "chain": list(principal.chain), "sub": principal.user}
+
+
+def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:
+    decision = call.decision
+    decided: dict[str, Json] = {
+        "effect": decision.effect,
+        "rules": list(decision.rules),
+        "obligations": [obligation_to_json(o) for o in decision.obligations],
+        "snapshot": decision.snapshot,
+        "us": call.us,
+    }
+    if decision.errors:
+        decided["errors"] = list(decision.errors)
+    charged: list[Json] = [charge.to_json() for charge in charges]
+    if charged:
+        decided["charges"] = charged
+    return decided
+
+
+def _facts(facts: Facts, decision: Decision) -> dict[str, Json]:
+    told: dict[str, Json] = {
+        "labels": cast("list[Json]", sorted(facts.labels)),
+        "provenance": dict(facts.provenance),
+        "read": list(decision.read),
+        "totals": dict(facts.totals),
+        "now": facts.now,
+        "scopes": list(facts.scopes),
+    }
+    if facts.user_groups:
+        told["groups"] = cast("list[Json]", sorted(facts.user_groups))
+    return told

@@ -70,7 +70,7 @@ class Refusals:
             **(facts or {}),
         }
         try:
-            return await self._recorder.write("refusal", fields)
+            return await self._recorder.write("refusal", fields, reserved=False)
         except AuditUnavailable:
             return None
 
@@ -125,7 +125,7 @@ class Refusals:
             "count": count,
             "since": tally.began,
         }
-        await self._recorder.write("refusal", fields)
+        await self._recorder.write("refusal", fields, reserved=False)
 
 
 def _actor(principal: Principal | None) -> dict[str, Json]:

@@ -148,11 +148,12 @@ def load(path: Path) -> Settings:
     """
     try:
         source = Source.read(str(path), path.read_bytes())
-        settings = Settings.model_validate(source.value)
     except OSError as error:
         raise SettingsInvalid(f"{path}: {error.strerror}") from error
     except PolicyInvalid as error:
         raise SettingsInvalid(str(error)) from error
+    try:
+        settings = Settings.model_validate(source.value)
     except ValidationError as error:
         raise SettingsInvalid(_complaints(source, error)) from error
     unsupported = settings.unsupported()

@@ -4,15 +4,17 @@ Whether they acted cannot be told, so each gets an outcome that says just that. 
 soon after is answered with it instead of being forwarded a second time.
 """
 
-import hashlib
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import structlog
 
-from audit.entry import Receipt
+from audit.canonical import Json
+from audit.entry import Receipt, Record
 from audit.errors import SealBroken, SubjectErased
 from gateway import answers
-from gateway.approval.request import Key
+from gateway.approval.request import Key, arguments_digest
 from gateway.calls import Calls, Unfinished
 from gateway.recorder import Recorder
 from gateway.records import outcome_entry
@@ -34,7 +36,6 @@ async def settle(calls: Calls, recorder: Recorder, *, origin: str, digest_key: b
             tool=call.tool,
             session=call.session,
             status="unknown",
-            labels=(),
             us=recorder.now() - call.ts,
             code=outcome.code,
         )
@@ -66,6 +67,29 @@ def _key(call: Unfinished, recorder: Recorder, digest_key: bytes) -> Key | None:
     )
 
 
-def arguments_digest(words: bytes, digest_key: bytes) -> str:
-    """By what equal arguments are recognised: a keyed digest of their canonical bytes, hex."""
-    return hashlib.blake2b(words, key=digest_key, digest_size=32).hexdigest()
+def closes_abandoned(recorder: Recorder) -> Callable[[Mapping[str, Json], int, str], None]:
+    """What to do with an authorising entry that became durable after its call was given up.
+
+    The caller was told that nothing was done, and nothing was: the log is to say so too.
+    """
+
+    def close(body: Mapping[str, Json], index: int, leaf: str) -> None:
+        call = Unfinished.from_entry(body, index, leaf)
+        fields = outcome_entry(
+            call.id,
+            Receipt(recorder.origin, index, bytes.fromhex(leaf)),
+            tool=call.tool,
+            session=call.session,
+            status="refused",
+            us=recorder.now() - call.ts,
+            code="not_forwarded",
+        )
+        record = Record(recorder.new_id(), "outcome", fields)
+        recorder.enqueue(record).add_done_callback(_report)
+
+    return close
+
+
+def _report(written: "asyncio.Future[Receipt]") -> None:
+    if not written.cancelled() and written.exception() is not None:
+        log.error("outcome.lost", reason=type(written.exception()).__name__)

@@ -31,7 +31,16 @@ class Child:
     async def start(self) -> Address:
         """Start it and wait until it is ready. Raises GatewayFailed."""
         (self._home / ADDRESS_FILE).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "cli.main", "dev", "--home", str(self._home), "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "cli.main",
+            "dev",
+            "--home",
+            str(self._home),
+            "--port",
+            "0",
+        ]
         with self._diagnostics.open("ab") as sink:
             self._process = await create_subprocess_exec(
                 *command, stdin=DEVNULL, stdout=sink, stderr=sink, start_new_session=True

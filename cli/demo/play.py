@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import jwt
 import typer
 
+from audit import canonical
 from cli.client import Address, Operators, operators
 from cli.demo.agent import Agent, Receipts, Said, connected
 from cli.demo.child import Child
 from cli.demo.workspace import AGENT, Workspace
 from cli.output import inert, say
 from gateway.home import Home
+from gateway.identity import claims
 from gateway.identity.keys import KeySet
-from gateway.identity.tokens import Issuer
 from gateway.principal import Principal
 
 ERAS = ("2026-07-28", "legacy")
@@ -40,7 +42,7 @@ BURST = 400
 KILL_AFTER = 40
 
 
-class Unexpected(Exception):  # noqa: N818 - it is the demonstration's verdict
+class Unexpected(Exception):
     """A step did not come out as it had to."""
 
 
@@ -120,7 +122,7 @@ class Play:
         async with httpx2.AsyncClient(trust_env=False) as http:
             for what, token in (
                 ("an expired token", await self._expired(http, agents, brief)),
-                ("a token for another audience", self._foreign()),
+                ("a token for another audience", self._foreign(address)),
                 ("a token with alg=none", _unsigned(good)),
             ):
                 answer = await _knock(http, agents, token)
@@ -139,10 +141,8 @@ class Play:
             event_hooks={"response": [self.receipts.keep]},
             trust_env=False,
         ) as http:
-            calls = [
-                asyncio.create_task(_call_until_gone(http, url)) for _ in range(8)
-            ]
-            while len(self.receipts.kept) < before + KILL_AFTER and not all(
+            calls = [asyncio.create_task(_call_until_gone(http, url)) for _ in range(8)]
+            while len(self.receipts.kept) < before + KILL_AFTER and not all(  # noqa: ASYNC110 - now
                 call.done() for call in calls
             ):
                 await asyncio.sleep(0)
@@ -195,14 +195,18 @@ class Play:
         shown = api.get(path)
         decided = api.post(f"{path}/approve", {"digest": shown["digest"], "reason": "paper"})
         whole = shown["arguments"] == _payment(400)
-        self._expect(whole and decided["state"] == "approved", "a person sees it whole and approves")
+        self._expect(
+            whole and decided["state"] == "approved", "a person sees it whole and approves"
+        )
 
     def _refused(self, what: str, answer: httpx2.Response, status: int) -> None:
         self._expect(answer.status_code == status, what, str(answer.json().get("code", "")))
 
-    def _expect(self, held: bool, what: str, detail: str = "") -> None:  # noqa: FBT001 - the verdict itself
+    def _expect(self, held: bool, what: str, detail: str = "") -> None:
         self.steps += 1
-        typer.echo(f"{'ok' if held else 'NO':<4}{self.steps:>3}  {inert(what):<58} {detail}".rstrip())
+        typer.echo(
+            f"{'ok' if held else 'NO':<4}{self.steps:>3}  {inert(what):<58} {detail}".rstrip()
+        )
         if not held:
             raise Unexpected(what)
 
@@ -217,13 +221,13 @@ class Play:
 
     async def _expired(self, http: httpx2.AsyncClient, url: str, brief: str) -> str:
         """A token that was good for a second, once it is not any more."""
-        while (await _knock(http, url, brief)).status_code != 401:
+        while (await _knock(http, url, brief)).status_code != 401:  # noqa: ASYNC110 - time is awaited
             await asyncio.sleep(0.25)
         return brief
 
-    def _foreign(self) -> str:
-        """A token with a good signature, made for another gateway."""
-        keys = KeySet.open(Home.at(self.workspace.home).token_keys, 0)
+    def _foreign(self, address: Address) -> str:
+        """A token with a good signature, made by this issuer for another gateway."""
+        key = KeySet.open(Home.at(self.workspace.home).token_keys, 0).active
         now = int(time.time())
         principal = Principal(
             agent=AGENT,
@@ -237,7 +241,10 @@ class Play:
             issued=now,
             expires=now + 60,
         )
-        return Issuer(keys, public_url="http://127.0.0.1:1").issue(principal)
+        issuer, audience = f"http://{address.agents}", "http://127.0.0.1:1"
+        content = canonical.write(claims.write(principal, issuer=issuer, audience=audience))
+        header = {"alg": "EdDSA", "kid": key.id, "typ": "at+jwt"}
+        return jwt.PyJWS(algorithms=["EdDSA"]).encode(content, key.private, "EdDSA", header)
 
 
 async def _call_until_gone(http: httpx2.AsyncClient, url: str) -> int:

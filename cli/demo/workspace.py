@@ -71,7 +71,13 @@ class Workspace:
                 "policy": [str(self.policy)],
                 "servers": {
                     "git": {
-                        "command": [python, "-m", "mcp_server_git", "--repository", str(self.repository)],
+                        "command": [
+                            python,
+                            "-m",
+                            "mcp_server_git",
+                            "--repository",
+                            str(self.repository),
+                        ],
                         "sandbox": {"write": [str(self.repository)], "network": "none"},
                     },
                     "time": {

@@ -109,6 +109,11 @@ class Key:
         )
 
 
+def arguments_digest(words: bytes, digest_key: bytes) -> str:
+    """By what equal arguments are recognised: a keyed digest of their canonical bytes, hex."""
+    return hashlib.blake2b(words, key=digest_key, digest_size=32).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A question to people about one call; times in seconds since the epoch."""

@@ -84,7 +84,7 @@ class McpTools:
     ) -> Called:
         """Take one `tools/call` across the gate. Raises RpcRefused."""
         name, arguments = _read_call(message)
-        server, own_name = self._named(caller.principal, server, name)
+        server, own_name = self._named(server, name)
         self._check_mirrored(caller, server, own_name, arguments)
         request_id = self._new_id()
         begin_request(request_id)
@@ -103,20 +103,12 @@ class McpTools:
         )
         return Called(outcome, present)
 
-    def _named(self, principal: Principal, server: str | None, name: str) -> tuple[str, str]:
-        """Server and own name of the tool that `name` means on this endpoint.
-
-        Nothing here tells an unknown name from a forbidden one: what is published under a name of
-        its own choosing is found only by who may know of it.
-        """
+    def _named(self, server: str | None, name: str) -> tuple[str, str]:
+        """Server and own name of the tool that `name` means on this endpoint, if there is one."""
         if server is not None:
             return server, name
         tool = self._worlds.current.catalogue.by_published(name)
-        spelled = _split(name)
-        if tool is None or (tool.server, tool.name) == spelled:
-            return spelled
-        seen = tool in self._gate.listing(principal, tool.server)
-        return (tool.server, tool.name) if seen else spelled
+        return _split(name) if tool is None else (tool.server, tool.name)
 
     def _check_mirrored(
         self, caller: Caller, server: str, name: str, arguments: dict[str, Json]

@@ -53,7 +53,8 @@ STATUS: Mapping[str, int] = {
 
 class Routes(APIRouter):
     """Routes whose answers are JSON as they are: a model that filters them would be a second one
-    beside the types."""
+    beside the types.
+    """
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         """Add a route without a response model."""
@@ -75,9 +76,7 @@ def requires(role: Role) -> Callable[..., Awaitable[Operator]]:
     async def operator(request: Request) -> Operator:
         services = services_of(request)
         try:
-            found = services.operators.check(
-                _bearer(request), services.recorder.now() // 1_000_000
-            )
+            found = services.operators.check(_bearer(request), services.recorder.now() // 1_000_000)
             if not found.may(role):
                 raise OperatorRefused("operator.role", f"this needs the role {role}")
         except GatewayError as error:

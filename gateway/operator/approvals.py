@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request as HttpRequest
 
 from audit import canonical
 from audit.canonical import Json
@@ -11,7 +12,6 @@ from gateway.approval.request import Request, obligation_to_json
 from gateway.errors import ApprovalRefused
 from gateway.operator.api import Approver, Here, Routes, Viewer, body_of
 from gateway.operator.services import Services
-from starlette.requests import Request as HttpRequest
 
 router = Routes()
 
@@ -26,7 +26,9 @@ class Answer(BaseModel):
 
 
 @router.get("")
-async def list_requests(services: Here, _: Viewer, state: str | None = None) -> list[dict[str, Json]]:
+async def list_requests(
+    services: Here, _: Viewer, state: str | None = None
+) -> list[dict[str, Json]]:
     """Every known request, newest first; of one state when it is named."""
     found = reversed(services.state.approvals.all())
     return [summary(request) for request in found if state in {None, request.state}]
@@ -93,7 +95,9 @@ def card(services: Services, request: Request) -> dict[str, Json]:
         "obligations": [obligation_to_json(o) for o in request.obligations],
         "arguments": arguments,
         "arguments_kept": words is not None,
-        "votes": [{"by": vote.operator, "verdict": vote.verdict, "at": vote.at} for vote in request.votes],
+        "votes": [
+            {"by": vote.operator, "verdict": vote.verdict, "at": vote.at} for vote in request.votes
+        ],
         "entry": request.index,
         "call": request.call,
     }

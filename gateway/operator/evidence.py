@@ -21,7 +21,9 @@ MOST = 1000
 SEALED = ("args", "result", "reason")
 """Members of entries whose words are kept sealed."""
 
-_TILE = re.compile(r"checkpoint|tile/(?:entries|[0-9]{1,2})/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[0-9]{1,3})?")
+_TILE = re.compile(
+    r"checkpoint|tile/(?:entries|[0-9]{1,2})/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[0-9]{1,3})?"
+)
 
 
 @router.get("/search")

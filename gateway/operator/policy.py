@@ -57,7 +57,10 @@ async def apply(services: Here, operator: Administrator, http: Request) -> dict[
     """Put what the files amount to into force, if it is still what that digest names."""
     wanted = await body_of(http, Named)
     snapshot = await services.activation.activate(wanted.digest, by=operator.name)
-    return {"snapshot": snapshot.digest, "warnings": [str(w) for w in snapshot.warnings]}
+    return {
+        "snapshot": snapshot.digest,
+        "warnings": [str(warning) for warning in snapshot.warnings],
+    }
 
 
 @router.post("/explain")
@@ -93,7 +96,7 @@ async def agents(services: Here, _: Viewer) -> list[dict[str, Json]]:
         {
             "name": name,
             "owner": agent.owner,
-            "roles": sorted(agent.roles),
+            "roles": list[Json](sorted(agent.roles)),
             "suspended": services.state.revocations.suspended(name),
         }
         for name, agent in sorted(snapshot.agents.items())

@@ -72,9 +72,7 @@ async def accept_server(
     """Accept what is offered, if it is what was reviewed and the policy stands on it."""
     _known(services, server)
     reviewed = await body_of(http, Reviewed)
-    await services.activation.accept(
-        services.review, server, reviewed.digest, by=operator.name
-    )
+    await services.activation.accept(services.review, server, reviewed.digest, by=operator.name)
     return {"tools": len(services.review.catalogue.tools(server))}
 
 

@@ -1,6 +1,5 @@
 """`/api/sessions`: what is open, what it has touched, and ending it."""
 
-
 from audit.canonical import Json
 from gateway.operator.api import Administrator, Here, Routes, Viewer
 from gateway.operator.errors import OperatorRefused

@@ -5,7 +5,7 @@ import errno
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -18,7 +18,11 @@ from audit.sealed import Vault
 from gateway.action import Action
 from gateway.approval.approvals import Approvals
 from gateway.approval.request import Key, Request, Verdict
+from gateway.attempt import Attempt
+from gateway.attempt import Attempt
 from gateway.calls import Calls
+from gateway.catalogue.tools import Tool
+from gateway.catalogue.tools import Tool
 from gateway.epoch import Epoch
 from gateway.identity.revocation import Revocations
 from gateway.operator.credentials import Operator
@@ -31,7 +35,11 @@ from gateway.session.session import Sessions
 from gateway.state import State
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
+from gateway.world import World
 from policies.decision import Decision, Effect, Facts, Obligation
+
+if TYPE_CHECKING:
+    from gateway.world import World
 
 SIGNER = Signer("gw.example/audit", Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
 NOW_S = 1_795_154_745
@@ -214,17 +222,23 @@ class Call:
     def decision(self, approval: str | None = None, joined: str | None = None) -> dict[str, Json]:
         """The members of its decision entry, but for its arguments."""
         server, _, tool = self.key.tool.partition(".")
+        attempt = Attempt(
+            id=self.id,
+            principal=self.principal,
+            action=Action(server, tool, {}, "rest", "r1", None, "127.0.0.1:1", self.key.tool),
+            world=cast("World", None),  # no entry is made from it
+            epoch=0,
+            tool=Tool(server, tool, f"{server}__{tool}", {}, self.key.pin),
+            words=b"{}",
+            facts=facts(self.key, now=self.now),
+            decision=replace(ASKED, effect=self.effect, obligations=self.obligations),
+            emits=frozenset(self.emits),
+            is_read=False,
+            key=self.key,
+            began=0,
+        )
         return decision_entry(
-            self.principal,
-            Action(server, tool, {}, "rest", "r1", None, "127.0.0.1:1"),
-            facts(self.key, now=self.now),
-            replace(ASKED, effect=self.effect, obligations=self.obligations),
-            pin=self.key.pin,
-            emits=self.emits,
-            approval=approval,
-            joined=joined,
-            us=1,
-            charges=self.charges,
+            attempt, approval=approval, joined=joined, emits=self.emits, charges=self.charges
         )
 
 

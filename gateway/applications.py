@@ -1,0 +1,185 @@
+"""The two applications of a gateway: what agents reach, and what operators reach.
+
+They share rooms and nothing else: no route of one is a route of the other.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass
+from importlib.metadata import version as distribution_version
+
+from fastapi import FastAPI
+
+from gateway.activation import Activation
+from gateway.evidence import Evidence
+from gateway.faces.agents import AgentsApp
+from gateway.faces.bearer import Bearer
+from gateway.faces.http import EdgeRules
+from gateway.faces.mcp import McpFace
+from gateway.faces.mcp import Sources as McpSources
+from gateway.faces.oauth import OAuthFace
+from gateway.faces.own import OwnFace
+from gateway.faces.rest import RestFace
+from gateway.gate import Gate, Rooms
+from gateway.home import Home
+from gateway.identity.authorization_server import AuthorizationServer, TokenRules
+from gateway.identity.client_authentication import ClientAuthentication
+from gateway.identity.clients import Clients
+from gateway.identity.keys import KeySet
+from gateway.identity.minting import Mint
+from gateway.identity.tokens import Issuer, TokenCheck
+from gateway.metrics import Scrape
+from gateway.metrics import Sources as MetricSources
+from gateway.operator import routes
+from gateway.operator.credentials import Operators
+from gateway.operator.services import Services
+from gateway.settings import Settings, milliseconds
+from gateway.state import State
+from gateway.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What both applications are made of."""
+
+    settings: Settings
+    home: Home
+    evidence: Evidence
+    state: State
+    upstream: Upstream
+    activation: Activation
+    rooms: Rooms
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that runs: its two applications, and what operators act on."""
+
+    agents: AgentsApp
+    operators: FastAPI
+    services: Services
+
+
+def assemble(parts: Parts) -> Gateway:
+    """Make the applications. Raises GatewayError for keys and clients that cannot be used."""
+    keys = KeySet.open(parts.home.token_keys, _now_s(parts))
+    services = _services(parts, keys)
+    return Gateway(_agents(parts, services, keys), routes.build(services), services)
+
+
+def _services(parts: Parts, keys: KeySet) -> Services:
+    settings, rooms = parts.settings, parts.rooms
+    tokens = settings.identity.tokens
+    check = TokenCheck(
+        keys,
+        rooms.revocations,
+        rooms.epoch,
+        public_url=settings.public_url,
+        skew_s=milliseconds(tokens.skew) // 1000,
+    )
+    mint = Mint(
+        Issuer(keys, public_url=settings.public_url),
+        rooms.recorder.write,
+        lambda: secrets.token_urlsafe(18),
+        max_ttl_s=milliseconds(tokens.max_ttl) // 1000,
+    )
+    return Services(
+        settings=settings,
+        home=parts.home,
+        log=parts.evidence.log,
+        index=parts.evidence.index,
+        recorder=rooms.recorder,
+        refusals=rooms.refusals,
+        state=parts.state,
+        worlds=rooms.worlds,
+        epoch=rooms.epoch,
+        activation=parts.activation,
+        review=parts.upstream.review,
+        mint=mint,
+        tokens=check,
+        operators=Operators.open(parts.home.operators),
+        scrape=Scrape(rooms.metrics, _metric_sources(parts)),
+        vkey=parts.evidence.vkey,
+        version=distribution_version("passavant"),
+        link_states=parts.upstream.states,
+    )
+
+
+def _agents(parts: Parts, services: Services, keys: KeySet) -> AgentsApp:
+    """The agents' listener: faces over one gate."""
+    settings, rooms = parts.settings, parts.rooms
+    gate = Gate(rooms)
+    rules = EdgeRules(settings.public_url, _hosts(settings))
+    bearer = Bearer(services.tokens, lambda: _now_s(parts))
+    new_id = rooms.recorder.new_id
+    mcp = McpFace(
+        gate=gate,
+        worlds=rooms.worlds,
+        authenticate=bearer,
+        rules=rules,
+        sources=McpSources(time.monotonic, new_id, lambda: secrets.token_urlsafe(24)),
+        version=services.version,
+    )
+    rest = RestFace(
+        gate=gate, authenticate=bearer, rules=rules, new_id=new_id, version=services.version
+    )
+    own = OwnFace(
+        gate=gate,
+        authenticate=bearer,
+        rules=rules,
+        sessions=rooms.sessions,
+        approvals=rooms.approvals,
+        now_s=lambda: _now_s(parts),
+    )
+    return AgentsApp(
+        {"/mcp": mcp, "/v1/tools": rest, "/v1/openapi.json": rest, "/v1": own},
+        others=_authorization_server(parts, services, keys, gate, rules),
+        ready=lambda: services.log.state != "read_only",
+    )
+
+
+def _authorization_server(
+    parts: Parts, services: Services, keys: KeySet, gate: Gate, rules: EdgeRules
+) -> FastAPI:
+    settings, rooms = parts.settings, parts.rooms
+    declared = {
+        name: client.secret_hash
+        for name, client in settings.identity.clients.items()
+        if client.secret_hash is not None
+    }
+    server = AuthorizationServer(
+        TokenRules(settings.public_url, milliseconds(settings.identity.tokens.ttl) // 1000),
+        ClientAuthentication(Clients.load(declared, parts.upstream.credentials.resolve)),
+        services.mint,
+        services.tokens,
+        rooms.revocations,
+        rooms.sessions,
+        rooms.recorder.write,
+    )
+    face = OAuthFace(
+        server=server, keys=keys, rules=rules, refuse=gate.refuse, now_s=lambda: _now_s(parts)
+    )
+    app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(face.router())
+    return app
+
+
+def _metric_sources(parts: Parts) -> MetricSources:
+    rooms = parts.rooms
+    return MetricSources(
+        refusals=rooms.refusals.counts,
+        log=parts.evidence.log.stats,
+        epoch=lambda: rooms.epoch.value,
+        open_approvals=lambda: sum(r.state == "asked" for r in rooms.approvals.all()),
+        links_up=lambda: {name: link.state == "up" for name, link in rooms.links.items()},
+    )
+
+
+def _now_s(parts: Parts) -> int:
+    return parts.rooms.recorder.now() // 1_000_000
+
+
+def _hosts(settings: Settings) -> frozenset[bytes]:
+    """What may stand in a Host header: the public name, and where the listener really is."""
+    public = settings.public_url.partition("://")[2]
+    return frozenset(host.lower().encode() for host in (public, settings.listen.agents))

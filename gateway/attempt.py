@@ -1,0 +1,171 @@
+"""Attempts: a call as the gate sees it, resolved, checked and decided, before anything happens.
+
+Steps 3 to 6 of the path of a call (ARCHITECTURE.md) are here, as one function without effects and
+without waiting: what it reads, it reads once, from one world.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from audit import canonical
+from audit.canonical import Json
+from gateway.action import Action
+from gateway.approval.request import Key, Request, arguments_digest
+from gateway.catalogue.tools import Tool
+from gateway.errors import ToolChanged
+from gateway.principal import Principal
+from gateway.session.session import Session
+from gateway.world import World
+from policies.decision import Decision, Facts
+from policies.kernel import decide, may_see
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A decided call that has had no effect yet."""
+
+    id: str  # of the decision entry to come
+    principal: Principal
+    action: Action
+    world: World
+    epoch: int
+    tool: Tool | None  # None: there is none that this caller may know of
+    words: bytes  # the arguments: canonical, and exactly what would be forwarded
+    facts: Facts
+    decision: Decision
+    emits: frozenset[str]  # labels this tool puts on the session
+    is_read: bool
+    key: Key
+    began: int  # nanoseconds, monotonic
+
+    @property
+    def us(self) -> int:
+        """Microseconds since the call arrived at the gate."""
+        return (time.monotonic_ns() - self.began) // 1000
+
+    @property
+    def subject(self) -> str:
+        """Whose words the arguments and the result are."""
+        return self.principal.user or self.principal.agent
+
+    def denied(self, rule: str) -> "Attempt":
+        """The same call, denied by something that stands outside the rules."""
+        decision = replace(self.decision, effect="deny", rules=(rule,), obligations=())
+        return replace(self, decision=decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an attempt stands on, taken at one moment.
+
+    now         microseconds since the epoch, by the log's clock
+    began       nanoseconds, monotonic: when the call arrived
+    digest_key  keys the digest by which equal arguments are recognised
+    """
+
+    world: World
+    epoch: int
+    session: Session
+    now: int
+    began: int
+    digest_key: bytes
+
+
+def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: str) -> Attempt:
+    """Resolve, check and decide `action`.
+
+    A tool that this caller may not use under any circumstances is not looked at further: what is
+    wrong with its arguments would tell that it exists.
+
+    Raises ToolChanged or ArgumentsInvalid.
+    """
+    world, name = ground.world, f"{action.server}.{action.tool}"
+    tool = world.catalogue.lookup(action.server, action.tool)
+    if tool is not None and not sees(world, principal, name):
+        tool = None
+    if tool is not None:
+        if not tool.callable:
+            raise ToolChanged(f"{name} is not the definition that was accepted")
+        tool.check(action.args)
+    facts = _facts(principal, ground.session, name, action.args, ground.now)
+    decision = decide(world.snapshot, facts)
+    if tool is None and decision.effect != "deny":
+        # The listing and the rules disagree: the arguments were not checked, so nothing passes.
+        decision = replace(decision, effect="deny", rules=("engine-error",), obligations=())
+    words = canonical.write(action.args)
+    rule = world.snapshot.tools.get(name)
+    return Attempt(
+        id=call_id,
+        principal=principal,
+        action=action,
+        world=world,
+        epoch=ground.epoch,
+        tool=tool,
+        words=words,
+        facts=facts,
+        decision=decision,
+        emits=frozenset() if rule is None else rule.emits,
+        is_read=rule is not None and rule.risk == "read",
+        key=_key(principal, name, tool, arguments_digest(words, ground.digest_key)),
+        began=ground.began,
+    )
+
+
+def sees(world: World, principal: Principal, tool: str) -> bool:
+    """Whether some call of this tool could pass for this caller; `tool` as `server.tool`."""
+    return may_see(
+        world.snapshot,
+        agent=principal.agent,
+        user=principal.user,
+        user_groups=principal.user_groups,
+        chain=principal.chain,
+        scopes=principal.scopes,
+        tool=tool,
+    )
+
+
+def outgrown(request: Request, call: Attempt) -> tuple[str, ...]:
+    """What the call, decided anew, asks beyond what people were shown; empty: the answer fits."""
+    return tuple(_differences(request, call))
+
+
+def _differences(request: Request, call: Attempt) -> Iterator[str]:
+    if not set(call.decision.obligations) <= set(request.obligations):
+        yield "obligations"
+    if not call.facts.labels <= request.labels:
+        yield "labels"
+    if tuple(sorted(call.facts.provenance.items())) != request.provenance:
+        yield "provenance"
+
+
+def _facts(
+    principal: Principal, session: Session, tool: str, args: Mapping[str, Json], now: int
+) -> Facts:
+    """Provenance and totals have their place in the facts; nothing fills them yet."""
+    return Facts(
+        agent=principal.agent,
+        tool=tool,
+        args=args,
+        user=principal.user,
+        user_groups=principal.user_groups,
+        chain=principal.chain,
+        scopes=principal.scopes,
+        labels=session.labels,
+        purpose=session.purpose,
+        purpose_tools=session.tools,
+        session=session.id,
+        now=now,
+    )
+
+
+def _key(principal: Principal, tool: str, pinned: Tool | None, arguments: str) -> Key:
+    return Key(
+        agent=principal.agent,
+        user=principal.user,
+        chain=principal.chain,
+        session=principal.session,
+        tool=tool,
+        pin="" if pinned is None else pinned.pin,
+        arguments=arguments,
+    )

@@ -1,0 +1,112 @@
+"""Upstream: the links to every server, and what of these servers was accepted."""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.catalogue.review import Review
+from gateway.catalogue.servers import Surroundings, build_links
+from gateway.catalogue.tools import Catalogue
+from gateway.errors import LinkDown
+from gateway.evidence import Evidence
+from gateway.home import Home
+from gateway.links.credentials import Credentials
+from gateway.links.mcp import McpLink
+from gateway.links.sandbox import Sandbox, find_bubblewrap
+from gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+REACHED_S = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Links by server, the credentials they use, and the review of what servers offer."""
+
+    links: Mapping[str, McpLink]
+    credentials: Credentials
+    review: Review
+
+    def states(self) -> dict[str, str]:
+        """The state of every link, by server."""
+        return {name: link.state for name, link in self.links.items()}
+
+    async def accept_first(self) -> None:
+        """Accept every server that never was, as it is first seen; for `dev` only.
+
+        Raises LinkDown when one cannot be reached.
+        """
+        deadline = time.monotonic() + REACHED_S
+        for server in self.links:
+            if self.review.is_accepted(server):
+                continue
+            while (offer := self.review.offer(server)) is None:
+                if time.monotonic() > deadline:
+                    raise LinkDown(server, f"not reached within {REACHED_S:.0f} s")
+                await asyncio.sleep(0.02)
+            await self.review.accept(server, offer.digest, by="dev", check=lambda _: None)
+
+
+@asynccontextmanager
+async def upstream(
+    settings: Settings,
+    home: Home,
+    evidence: Evidence,
+    *,
+    environ: Mapping[str, str],
+    allow_unsandboxed: bool,
+    on_catalogue: Callable[[Catalogue], None],
+) -> AsyncIterator[Upstream]:
+    """Open the links; servers are reached in the background.
+
+    environ            for `env:` references and PATH
+    allow_unsandboxed  whether local servers may run where nothing can confine them
+    on_catalogue       told when tools are blocked, unblocked or accepted
+
+    Raises GatewayError for a configuration that cannot be.
+    """
+    credentials = Credentials(environ, settings.home)
+    links = _links(settings, home, credentials, environ, allow_unsandboxed=allow_unsandboxed)
+    review = Review(links, home.lock, recorder=evidence.recorder, on_catalogue=on_catalogue)
+    review.watch()
+    try:
+        for link in links.values():
+            await link.start()
+        yield Upstream(links, credentials, review)
+    finally:
+        await review.close()
+        await asyncio.gather(*(link.close() for link in links.values()))
+
+
+def _links(
+    settings: Settings,
+    home: Home,
+    credentials: Credentials,
+    environ: Mapping[str, str],
+    *,
+    allow_unsandboxed: bool,
+) -> dict[str, McpLink]:
+    path = environ.get("PATH", os.defpath)
+    sandbox = Sandbox(find_bubblewrap(path), home.path, allow_unsandboxed=allow_unsandboxed)
+    log.info("sandbox", statement=sandbox.statement)
+    listeners = [_listener(settings.listen.agents), _listener(settings.listen.operators)]
+    around = Surroundings(
+        secret=credentials.resolve,
+        sandbox=sandbox,
+        path=path,
+        own=lambda: listeners,
+        tls=ssl.create_default_context(),
+    )
+    return build_links(settings.servers, around)
+
+
+def _listener(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
