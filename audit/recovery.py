@@ -8,7 +8,7 @@ anything that contradicts a header, a signature or the watermark, is damage: the
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +32,7 @@ from audit.segments import (
     MOST_BATCH_BYTES,
     SEAL,
     Header,
+    claim,
     name_of,
     ordinal_of,
     place_of,
@@ -77,12 +78,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """How far a segment is good: its last batch lies from `begin` to `end`."""
+    """How far a segment is good: its last batch lies from `begin` to `end`.
+
+    `bad` is where the first frame lies that is not; between, whole entries of a batch may lie.
+    """
 
     note: bytes
     begin: int
     end: int
-    sealed: bool
+    bad: int
+    sealed: bool = False
 
 
 def recover(files: Files, folder: Path, verifier: Verifier) -> State | None:
@@ -229,7 +234,7 @@ def _scan(
 ) -> _Scan:
     """Add a segment's batches to the tree, up to `stop` entries or the first frame that is bad."""
     place = name_of(header.ordinal)
-    scan = _Scan(header.note, HEADER_BYTES, HEADER_BYTES, sealed=False)
+    scan = _Scan(header.note, HEADER_BYTES, HEADER_BYTES, HEADER_BYTES)
     if tree.size == stop:
         return scan
     batch: list[tuple[bytes, int]] = []
@@ -240,13 +245,15 @@ def _scan(
         elif frame.type == COMMIT:
             _add(batch, tree)
             _check_commit(frame.payload, header.origin, tree, place=f"{place} at byte {offset}")
-            scan = _Scan(frame.payload, scan.end, frame.end, sealed=False)
+            scan = _Scan(frame.payload, scan.end, frame.end, frame.end)
             if tree.size == stop:
                 return scan
-        elif frame.type == SEAL and frame.payload == scan.note and not batch:
-            return _Scan(scan.note, scan.begin, frame.end, sealed=True)
+        elif frame.type == SEAL:
+            if batch or frame.payload != scan.note:
+                raise LogDamaged("seals something else", place=f"{place} at byte {offset}")
+            return replace(scan, end=frame.end, bad=frame.end, sealed=True)
         offset = frame.end
-    return scan
+    return replace(scan, bad=offset)
 
 
 def _add(batch: list[tuple[bytes, int]], tree: Tree) -> None:
@@ -278,6 +285,9 @@ def _torn_tail(
     commits = {size for size in _signed_sizes(rest, verifier) if size > head.size}
     if len(commits) > 1:
         raise LogDamaged(f"{len(commits)} signed commits lie behind the damage", place=place)
+    ends_batch, end = claim(rest[scan.bad - scan.end :])
+    if ends_batch and len(rest) > scan.bad - scan.end + end:
+        raise LogDamaged("a commit is altered, and bytes lie behind it", place=place)
     if scan.sealed:
         raise LogDamaged("bytes lie behind the seal", place=place)
     if len(rest) > MOST_BATCH_BYTES:

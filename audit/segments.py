@@ -169,3 +169,11 @@ def read_frames(
             return
         offset += FRAME_BYTES + length
         yield Frame(kind, payload, offset)
+
+
+def claim(raw: bytes) -> tuple[bool, int]:
+    """What a bad frame says of itself: whether it ends a batch, and how long it is."""
+    if len(raw) < FRAME_BYTES:
+        return False, len(raw)
+    length, kind, _ = _FRAME.unpack_from(raw)
+    return kind in (COMMIT, SEAL), FRAME_BYTES + length

@@ -83,7 +83,7 @@ class Writer:
             self._open_segment(state.active)
             watermark.move(self.head.size, self.head.root)
             watermark.sync()  # no closed mark may survive the next batch
-        except OSError:
+        except BaseException:
             self.abandon()
             raise
 
