@@ -15,7 +15,8 @@ import pytest_asyncio
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from gateway.app import Gateway, Surroundings, opened
+from gateway.app import Surroundings, opened
+from gateway.applications import Gateway
 from gateway.identity.minting import Order
 from gateway.identity.scopes import parse
 from gateway.listeners import address_of, bind, serving
