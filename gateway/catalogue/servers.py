@@ -18,7 +18,8 @@ from gateway.links.credentials import Reference
 from gateway.links.era import VERSIONS, Version
 from gateway.links.mcp import McpLink
 from gateway.links.mcp_http import HttpTransport, Upstream
-from gateway.links.mcp_stdio import Command, StdioTransport
+from gateway.links.mcp_stdio import StdioTransport
+from gateway.links.process import Command
 from gateway.links.sandbox import Confinement, Sandbox
 
 _LOOK_AGAIN_S = 60.0  # over HTTP no server can say by itself that its tools changed

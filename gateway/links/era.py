@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from audit.canonical import Json
 from gateway.errors import NotUnderstood
@@ -17,7 +17,7 @@ from gateway.links.jsonrpc import dump
 
 Version = Literal["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 
-MODERN = "2026-07-28"
+MODERN: Final = "2026-07-28"
 HANDSHAKE: tuple[Version, ...] = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 VERSIONS: tuple[Version, ...] = (MODERN, *HANDSHAKE)
 

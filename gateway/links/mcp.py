@@ -190,17 +190,16 @@ class McpLink:
         attempt = 0
         while True:
             begun = loop.time()
-            trouble = await self._converse()
-            self.state, self.trouble = "down", str(trouble)
-            log.warning("link.down", server=self.name, code=trouble.code, why=self.trouble)
+            await self._converse()
             if loop.time() - begun > _STEADY_S:
                 attempt = 0
             await asyncio.sleep(self._backoff[min(attempt, len(self._backoff) - 1)])
             attempt += 1
 
-    async def _converse(self) -> GatewayError:
-        """One conversation from opening to end; why it ended."""
+    async def _converse(self) -> None:
+        """One conversation, from opening to end."""
         transport: Transport | None = None
+        trouble: GatewayError = LinkLost(self.name, "the link was closed")
         try:
             transport = self._connect(self._changed)
             await transport.open()
@@ -210,14 +209,15 @@ class McpLink:
             conversation.tools = self._read_definitions(definitions, conversation)
             self._conversation, self.state, self.trouble = conversation, "up", None
             log.info("link.up", server=self.name, version=era.version, tools=len(definitions))
-            return await self._watch(transport)
+            trouble = await self._watch(transport)
         except GatewayError as error:
-            return error
+            trouble = error
         except Exception:  # outermost: a server must not be able to end its own supervision
             log.exception("link.failed", server=self.name)
-            return LinkDown(self.name, "an error of ours; see the log")
+            trouble = LinkDown(self.name, "an error of ours; see the log")
         finally:
-            self._conversation = None
+            self._conversation, self.state, self.trouble = None, "down", str(trouble)
+            log.warning("link.down", server=self.name, code=trouble.code, why=self.trouble)
             if transport is not None:
                 await transport.close()
 
