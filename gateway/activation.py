@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 READINGS = 5
 WATCH_EVERY_S = 0.5
 
+
 @dataclass(frozen=True, slots=True)
 class Activation:
     """Proposes and activates one set of files."""

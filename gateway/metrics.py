@@ -111,7 +111,9 @@ class Scrape(Collector):
             "passavant_call_duration_seconds", "From the arrival at the gate to the answer."
         )
         running, buckets = 0, []
-        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), self._metrics.durations, strict=True):
+        for bound, count in zip(
+            (*map(str, BUCKETS_S), "+Inf"), self._metrics.durations, strict=True
+        ):
             running += count
             buckets.append((bound, float(running)))
         family.add_metric([], buckets, sum_value=self._metrics.duration_sum_s)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from gateway.catalogue.tools import Catalogue
 from policies.compile import Snapshot
 
-
 Contents = tuple[tuple[str, bytes], ...]
 """Policy files as they were read: name and bytes."""
 
