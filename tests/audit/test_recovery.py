@@ -277,19 +277,21 @@ class TestAClosedLog:
             open_store(closed)
 
 
-class TestManySegments:
-    @pytest.fixture(scope="class")
-    def original(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder = tmp_path_factory.mktemp("many") / "log"
-        with opened(folder) as store:
-            for n in range(60):
-                commit(store, *[b"%d %d " % (n, k) + b"x" * 1000 for k in range(10)])
-        assert len(list(folder.glob("*.seg"))) >= 8
-        return folder
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of 600 entries in several segments."""
+    folder = tmp_path_factory.mktemp("many") / "log"
+    with opened(folder) as store:
+        for n in range(60):
+            commit(store, *[b"%d %d " % (n, k) + b"x" * 1000 for k in range(10)])
+    assert len(list(folder.glob("*.seg"))) >= 8
+    return folder
 
+
+class TestManySegments:
     @pytest.fixture
-    def folder(self, original: Path, tmp_path: Path) -> Path:
-        return copy(original, tmp_path / "log")
+    def folder(self, many: Path, tmp_path: Path) -> Path:
+        return copy(many, tmp_path / "log")
 
     def test_all_entries_are_there(self, folder: Path) -> None:
         with opened(folder) as store:
