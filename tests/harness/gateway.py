@@ -1,0 +1,279 @@
+"""A whole gateway, as `passavant serve` runs it: real listeners, real log, real links.
+
+    async with desk() as upstream, running(tmp_path, DESK, {"desk": upstream}) as gateway:
+        clerk = await gateway.agent()
+        answered = await clerk.call("desk.pay", amount=40, to="paper")
+        assert answered.done and upstream.paid == [40]
+        assert gateway.kinds(clerk) == ["session.open", "token.issue", "decision", "outcome"]
+
+It starts in a fraction of a second, so most tests have their own; a table of many cases shares one
+and takes a new agent for each case (what is counted per agent then starts anew).
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from audit.files import Files, OsFiles
+from gateway.app import Gateway, Mode, Surroundings, opened
+from gateway.catalogue.pins import Lock
+from gateway.home import Home
+from gateway.listeners import address_of, bind, serving
+from gateway.operator.credentials import KEY_BYTES, Operator, Role
+from gateway.settings import Settings
+from tests.harness.agent import REST, Agent
+from tests.harness.policy import AGENTS, APPROVER, DESK
+from tests.harness.upstream import Desk
+
+LINKS_UP_S = 20.0
+
+OPERATORS: Mapping[str, frozenset[Role]] = {
+    APPROVER: frozenset({"approver"}),
+    "vera": frozenset({"viewer"}),
+    "arno": frozenset({"author"}),
+    "adam": frozenset({"administrator"}),
+}
+"""Who holds a key, and in which role."""
+
+Server = Desk | Mapping[str, Any]
+"""A desk, or the settings of any other server."""
+
+
+@dataclass
+class Clock:
+    """The machine's time, and what a test adds to it; microseconds."""
+
+    ahead: int = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1000 + self.ahead
+
+    def pass_s(self, seconds: float) -> None:
+        self.ahead += int(seconds * 1_000_000)
+
+
+@dataclass
+class Running:
+    """A gateway that runs, and everything a test asks of it."""
+
+    gateway: Gateway
+    url: str
+    operators_url: str
+    policy: Path
+    clock: Clock
+    http: httpx.AsyncClient
+    keys: Mapping[str, str]
+    _agents: Iterator[int] = field(default_factory=count)
+
+    # -- agents -----------------------------------------------------------------------------
+
+    async def agent(
+        self,
+        name: str | None = None,
+        *,
+        way: str = REST,
+        server: str | None = None,
+        **wanted: Any,  # noqa: ANN401 - members of the request
+    ) -> Agent:
+        """An agent with a token of its own; of a name nobody had before, unless it is given.
+
+        wanted  further members of `POST /api/tokens`: user, session, tools, ttl_s
+        """
+        name = name or AGENTS[next(self._agents) % len(AGENTS)]
+        issued = (await self.operate("POST", "/api/tokens", {"agent": name, **wanted})).json()
+        return Agent(
+            self.http, self.url, issued["access_token"], name, issued["session"], way, server
+        )
+
+    # -- operators --------------------------------------------------------------------------
+
+    async def operate(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,  # noqa: ANN401 - JSON
+        *,
+        by: str = "adam",
+        check: bool = True,
+    ) -> httpx.Response:
+        """A request to the operators' API with that operator's key."""
+        response = await self.http.request(
+            method,
+            f"{self.operators_url}{path}",
+            json=body,
+            headers={"authorization": f"Bearer {self.keys[by]}"},
+        )
+        assert not check or response.is_success, response.text
+        return response
+
+    async def answer(
+        self, request: str | None, verdict: str = "approve", *, by: str = APPROVER
+    ) -> dict[str, Any]:
+        """Answer a request for approval as the person does who was shown it."""
+        shown = (await self.operate("GET", f"/api/approvals/{request}")).json()
+        body = {"digest": shown["digest"], "reason": "seen"}
+        answered = await self.operate("POST", f"/api/approvals/{request}/{verdict}", body, by=by)
+        told: dict[str, Any] = answered.json()
+        return told
+
+    async def apply(self, policy: str) -> httpx.Response:
+        """Put another policy into the file and into force, if it may."""
+        self.policy.write_text(policy)
+        proposed = (await self.operate("GET", "/api/policy")).json()["proposed"]
+        return await self.operate("POST", "/api/policy/apply", {"digest": proposed}, check=False)
+
+    # -- evidence ---------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """How many entries are durable."""
+        return self.gateway.services.log.size
+
+    def entries(
+        self, kind: str | None = None, *, of: Agent | None = None, since: int = 0
+    ) -> list[dict[str, Any]]:
+        """Durable entries, oldest first; those that name this agent, where one is given."""
+        found = [entry.body for entry in self.gateway.services.log.entries(since)]
+        return [
+            body
+            for body in found
+            if kind in {None, body["kind"]}
+            and (of is None or (body.get("actor") or {}).get("agent") == of.name)
+        ]
+
+    def kinds(self, of: Agent, since: int = 0) -> list[str]:
+        """Kinds of the entries of this agent's session."""
+        found = [entry.body for entry in self.gateway.services.log.entries(since)]
+        return [body["kind"] for body in found if body.get("session") == of.session]
+
+    def entry(self, index: int) -> dict[str, Any]:
+        """One entry."""
+        return self.gateway.services.log.entry(index).body
+
+    def refusals(self, code: str) -> int:
+        """How many refusals of that code there were since the start, written or counted."""
+        return self.gateway.services.refusals.counts.get(code, 0)
+
+    async def links_up(self) -> None:
+        """Wait until every server has been reached and looked at."""
+        services = self.gateway.services
+        async with asyncio.timeout(LINKS_UP_S):
+            for name in services.link_states():
+                while services.review.offer(name) is None:
+                    await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    policy: str = DESK,
+    servers: Mapping[str, Server] | None = None,
+    *,
+    mode: Mode = "serve",
+    clock: Clock | None = None,
+    disk: Files | None = None,
+    settings: Mapping[str, Any] | None = None,
+    accept_policy: str | None = None,
+) -> AsyncIterator[Running]:
+    """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
+
+    servers  desks are accepted beforehand as they are; others only in mode "dev", at the start
+    settings members of the deployment beside those that the harness fills in
+    """
+    clock = clock or Clock()
+    listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
+    agents, operators = map(address_of, listeners)
+    made = make_settings(
+        folder, policy, servers or {}, agents=agents, operators=operators, more=settings or {}
+    )
+    around = Surroundings(
+        {"PATH": os.defpath},
+        accept_policy=accept_policy,
+        clock=clock,
+        disk=disk or OsFiles(),
+    )
+    try:
+        async with (
+            opened(made, mode, around) as gateway,
+            serving(gateway.operators, listeners[1]),
+            serving(gateway.agents, listeners[0]),
+            httpx.AsyncClient(trust_env=False, timeout=30) as http,
+        ):
+            keys = {
+                name: gateway.services.operators.add(Operator(name, roles), _key_bytes(name))
+                for name, roles in OPERATORS.items()
+            }
+            found = Running(
+                gateway=gateway,
+                url=f"http://{agents}",
+                operators_url=f"http://{operators}",
+                policy=Path(made.policy[0]),
+                clock=clock,
+                http=http,
+                keys=keys,
+            )
+            await found.links_up()
+            yield found
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def make_settings(
+    folder: Path,
+    policy: str,
+    servers: Mapping[str, Server],
+    *,
+    agents: str,
+    operators: str,
+    more: Mapping[str, Any],
+) -> Settings:
+    """Settings of a deployment below `folder`, with its files written."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "desk.policy.yaml"
+    file.write_text(policy)
+    home = Home.at(folder / "home")
+    accept(home, {name: server for name, server in servers.items() if isinstance(server, Desk)})
+    return Settings.model_validate(
+        {
+            "apiVersion": "passavant/v1",
+            "kind": "Gateway",
+            "home": home.path,
+            "public_url": f"http://{agents}",
+            "operators_url": f"http://{operators}",
+            "listen": {"agents": agents, "operators": operators},
+            "policy": [str(file)],
+            "servers": {name: _spec(server) for name, server in servers.items()},
+            "identity": {"tokens": {"skew": "0s"}},
+            "audit": {"origin": "gw.example/log", "segment_bytes": 1 << 20},
+            "insecure_unsandboxed_stdio": True,
+            **more,
+        }
+    )
+
+
+def accept(home: Home, desks: Mapping[str, Desk]) -> None:
+    """Accept what desks offer now, as a person would have before, where nothing was accepted."""
+    lock = Lock.read(home.lock)
+    for name, desk in desks.items():
+        if name not in lock.servers:
+            lock = lock.accept(name, desk.tools)
+    lock.write(home.lock)
+
+
+def _spec(server: Server) -> Mapping[str, Any]:
+    if isinstance(server, Desk):
+        return {"url": server.url, "allow_private": True}
+    return server
+
+
+def _key_bytes(name: str) -> bytes:
+    return name.encode().ljust(KEY_BYTES, b"\0")

@@ -1,0 +1,65 @@
+"""The policy that goes with the desk, and with the ledger where a test wants real money."""
+
+AGENTS = tuple(f"clerk-{number}" for number in range(100))
+"""Names of like agents: what is counted per agent starts anew with each."""
+
+APPROVER = "omar"
+
+_AGENTS = "".join(f"  {name}: {{roles: [clerk], owner: team}}\n" for name in AGENTS)
+
+HEAD = f"""\
+apiVersion: passavant/v1
+kind: Policy
+name: desk
+default: deny
+users: {{default: unrestricted}}
+agents:
+{_AGENTS}  idle: {{roles: [nobody], owner: team}}
+groups:
+  people: {{members: [{APPROVER}, ines]}}
+approvals:
+  one-person: {{from: people, quorum: 1, expires: 30m, not: [requester]}}
+"""
+
+DESK = (
+    HEAD
+    + """\
+tools:
+  desk.pay: {risk: irreversible, emits: [], target: [to]}
+  desk.open: {risk: read, emits: []}
+  desk.fetch: {risk: read, emits: []}
+  desk.send: {risk: write, emits: [], target: [to]}
+  desk.look: {risk: read, emits: []}
+  desk.publish: {risk: irreversible, emits: []}
+  desk.wipe: {risk: irreversible, emits: []}
+rules:
+  - {id: looks, roles: [clerk], tools: [desk.look], effect: allow}
+  - id: pays
+    roles: [clerk]
+    tools: [desk.pay]
+    effect: allow
+    when: "args.amount > 0 && args.amount <= 100"
+  - id: pays-more
+    roles: [clerk]
+    tools: [desk.pay]
+    effect: ask
+    approval: one-person
+    when: "args.amount > 100 && args.amount <= 1000"
+  - id: opens
+    roles: [clerk]
+    tools: [desk.open]
+    effect: allow
+    when: "under(args.path, '/data/reports')"
+  - id: fetches
+    roles: [clerk]
+    tools: [desk.fetch]
+    effect: allow
+    when: "domain(args.url) == 'api.example.com'"
+  - id: sends
+    roles: [clerk]
+    tools: [desk.send]
+    effect: allow
+    when: "args.to == 'alice@example.com'"
+  - {id: publishes, roles: [clerk], tools: [desk.publish], effect: ask, approval: one-person}
+"""
+)

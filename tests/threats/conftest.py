@@ -1,0 +1,43 @@
+"""What the tests of threats share: one gateway per module before a desk that notes every call.
+
+Each test has an agent of its own, and finds the desk as if nobody had been there.
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.harness.agent import Agent
+from tests.harness.gateway import Running, running
+from tests.harness.policy import DESK
+from tests.harness.upstream import Desk, desk
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Running, Desk]]:
+    """The gateway of this module, with the policy that its `POLICY` is."""
+    policy = getattr(request.module, "POLICY", DESK)
+    tools = getattr(request.module, "TOOLS", ())
+    folder = tmp_path_factory.mktemp("gateway")
+    async with desk(*tools) as upstream, running(folder, policy, {"desk": upstream}) as gateway:
+        yield gateway, upstream
+
+
+@pytest.fixture
+def gateway(shared: tuple[Running, Desk]) -> Running:
+    return shared[0]
+
+
+@pytest.fixture
+def upstream(shared: tuple[Running, Desk]) -> Desk:
+    shared[1].forget()
+    return shared[1]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def clerk(gateway: Running, upstream: Desk) -> Agent:
+    """An agent of its own for each test."""
+    return await gateway.agent()
