@@ -134,6 +134,7 @@ class McpLink:
         self._probe_hurt = False
         self._conversation: _Conversation | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
         self._change: asyncio.TimerHandle | None = None
         self._told = 0.0
 
@@ -178,6 +179,8 @@ class McpLink:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
+        if self._closing is not None:
+            await self._closing
         self.state = "down"
 
     def _live(self) -> _Conversation:
@@ -219,7 +222,9 @@ class McpLink:
             self._conversation, self.state, self.trouble = None, "down", str(trouble)
             log.warning("link.down", server=self.name, code=trouble.code, why=self.trouble)
             if transport is not None:
-                await transport.close()
+                # Not to be cut short: a process half ended would be left behind.
+                self._closing = asyncio.ensure_future(transport.close())
+                await asyncio.shield(self._closing)
 
     async def _watch(self, transport: Transport) -> LinkError:
         """Until the conversation ends, tell now and then that its tools may have changed."""
