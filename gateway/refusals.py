@@ -6,18 +6,18 @@ being refused, and no refusal goes unseen.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audit.canonical import Json
 from audit.entry import Receipt
-from audit.errors import AuditUnavailable
+from audit.errors import AuditError
 from gateway.principal import Principal
 from gateway.recorder import Recorder
 
 WINDOW_US = 10 * 1_000_000
 PER_SECOND = 10
 MAX_SOURCES = 4096
-"""Sources counted one by one; beyond that they are counted together as `*`."""
+"""Strangers counted one by one; beyond that they are counted together as `*`."""
 
 
 @dataclass(slots=True)
@@ -25,10 +25,12 @@ class _Tally:
     """What one source was refused since its last entry; times in microseconds."""
 
     began: int
-    second: int = 0
-    in_second: int = 0
-    suppressed: int = 0
-    code: str = ""
+    second: int
+    in_second: int = 1
+    codes: dict[str, int] = field(default_factory=dict)  # how often each was only counted
+
+    def count(self, code: str, times: int = 1) -> None:
+        self.codes[code] = self.codes.get(code, 0) + times
 
 
 class Refusals:
@@ -36,7 +38,8 @@ class Refusals:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._tallies: dict[str, _Tally] = {}
+        self._agents: dict[str, _Tally] = {}
+        self._strangers: dict[str, _Tally] = {}  # by address
         self.counts: dict[str, int] = {}  # by code, since start, for metrics
 
     async def refuse(
@@ -59,7 +62,8 @@ class Refusals:
         self.counts[code] = self.counts.get(code, 0) + 1
         now = self._recorder.now()
         origin = principal.agent if principal is not None else _address(source)
-        if not self.admits(origin, known=principal is not None, code=code, now=now):
+        is_known = principal is not None
+        if not self.admits(origin, known=is_known, code=code, now=now):
             return None
         fields: dict[str, Json] = {
             "actor": _actor(principal),
@@ -71,7 +75,8 @@ class Refusals:
         }
         try:
             return await self._recorder.write("refusal", fields, reserved=False)
-        except AuditUnavailable:
+        except AuditError:
+            self._count(origin, known=is_known, code=code, now=now)
             return None
 
     def admits(self, origin: str, *, known: bool, code: str, now: int) -> bool:
@@ -79,53 +84,64 @@ class Refusals:
 
         known  `origin` is an authenticated agent
         """
-        key = f"agent:{origin}" if known else f"source:{origin}"
-        tally = self._tallies.get(key)
-        if tally is None:
-            if len(self._tallies) >= MAX_SOURCES:
-                key = "source:*"
-            tally = self._tallies.setdefault(key, _Tally(began=now))
-            if tally.began == now and not tally.in_second:
-                tally.second, tally.in_second = now // 1_000_000, 1
-                return True
         second = now // 1_000_000
+        tally = self._tally(origin, known=known)
+        if tally is None:
+            tallies = self._agents if known else self._strangers
+            tallies[self._named(origin, known=known)] = _Tally(began=now, second=second)
+            return True
         if tally.second != second:
             tally.second, tally.in_second = second, 0
         tally.in_second += 1
         if known and tally.in_second <= PER_SECOND:
             return True
-        tally.suppressed += 1
-        tally.code = code
+        tally.count(code)
         return False
 
     async def flush(self, now: int, *, everything: bool = False) -> None:
         """Write the counts of windows that are over. Raises AuditUnavailable; counts are kept."""
-        for key, tally in list(self._tallies.items()):
-            if not everything and tally.began + WINDOW_US > now:
-                continue
-            if tally.suppressed:
-                count, tally.suppressed = tally.suppressed, 0
-                try:
-                    await self._write_count(key, tally, count)
-                except AuditUnavailable:
-                    tally.suppressed += count
-                    raise
+        for tallies in (self._agents, self._strangers):
+            for origin, tally in list(tallies.items()):
+                if not everything and tally.began + WINDOW_US > now:
+                    continue
+                if not tally.codes:
+                    del tallies[origin]
+                    continue
+                agent, source = (origin, None) if tallies is self._agents else (None, origin)
+                await self._write_counts(tally, agent=agent, source=source)
                 tally.began = now
-            else:
-                del self._tallies[key]
 
-    async def _write_count(self, key: str, tally: _Tally, count: int) -> None:
-        kind, _, origin = key.partition(":")
-        agent = origin if kind == "agent" else None
+    async def _write_counts(self, tally: _Tally, *, agent: str | None, source: str | None) -> None:
+        counted, tally.codes = tally.codes, {}
         fields: dict[str, Json] = {
             "actor": {"agent": agent, "sub": None, "chain": []},
-            "source": origin if agent is None else None,
-            "code": tally.code,
+            "source": source,
+            "code": max(counted, key=lambda code: (counted[code], code)),
+            "codes": dict(counted),
             "detail": "further refusals, counted",
-            "count": count,
+            "count": sum(counted.values()),
             "since": tally.began,
         }
-        await self._recorder.write("refusal", fields, reserved=False)
+        try:
+            await self._recorder.write("refusal", fields, reserved=False)
+        except AuditError:
+            for code, count in counted.items():
+                tally.count(code, count)
+            raise
+
+    def _count(self, origin: str, *, known: bool, code: str, now: int) -> None:
+        tallies = self._agents if known else self._strangers
+        began = _Tally(began=now, second=now // 1_000_000)
+        tallies.setdefault(self._named(origin, known=known), began).count(code)
+
+    def _tally(self, origin: str, *, known: bool) -> _Tally | None:
+        tallies = self._agents if known else self._strangers
+        return tallies.get(self._named(origin, known=known))
+
+    def _named(self, origin: str, *, known: bool) -> str:
+        """`origin`, or `*` for one stranger too many; agents are as many as the policy names."""
+        is_crowded = len(self._strangers) >= MAX_SOURCES and origin not in self._strangers
+        return "*" if is_crowded and not known else origin
 
 
 def _actor(principal: Principal | None) -> dict[str, Json]:
