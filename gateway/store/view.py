@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -42,6 +43,9 @@ _APPLIED = Table(
     Column("one", Integer, primary_key=True),
     Column("size", Integer, nullable=False),
     Column("leaf", String(64), nullable=False),
+)
+_REMOVE = delete(_ROWS).where(
+    (_ROWS.c.room == bindparam("of_room")) & (_ROWS.c.key == bindparam("of_key"))
 )
 
 
@@ -70,6 +74,9 @@ class View:
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
         _METADATA.create_all(self._engine)
+        with self._engine.begin() as connection:
+            found = connection.execute(select(_ROWS.c.room, _ROWS.c.key)).all()
+        self._held = {(row.room, row.key) for row in found}  # keys that may have a row
 
     @property
     def engine(self) -> Engine:
@@ -89,16 +96,28 @@ class View:
         return [(row.room, row.key, orjson.loads(row.row)) for row in found]
 
     def save(self, changes: Iterable[Change], *, size: int, leaf: str) -> None:
-        """Take the changes over in one transaction that also says which entry they end with."""
+        """Take the changes over in one transaction that also says which entry they end with.
+
+        Most calls begin and end between two saves: what never had a row costs no statement.
+        """
+        by_key = {(change.room, change.key): change.row for change in changes}
+        kept = [
+            {"room": room, "key": key, "row": row}
+            for (room, key), row in by_key.items()
+            if row is not None
+        ]
+        stale = by_key.keys() & self._held
+        # Before, not after: of a transaction that fails nobody knows whether it took place.
+        self._held |= {key for key, row in by_key.items() if row is not None}
         with self._engine.begin() as connection:
-            for change in changes:
-                same = (_ROWS.c.room == change.room) & (_ROWS.c.key == change.key)
-                connection.execute(delete(_ROWS).where(same))
-                if change.row is not None:
-                    values = {"room": change.room, "key": change.key, "row": change.row}
-                    connection.execute(insert(_ROWS).values(values))
+            if stale:
+                gone = [{"of_room": room, "of_key": key} for room, key in stale]
+                connection.execute(_REMOVE, gone)
+            if kept:
+                connection.execute(insert(_ROWS), kept)
             connection.execute(delete(_APPLIED))
             connection.execute(insert(_APPLIED).values(one=1, size=size, leaf=leaf))
+        self._held -= {key for key, row in by_key.items() if row is None}
 
     def close(self) -> None:
         """Let go of the database."""
