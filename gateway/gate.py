@@ -79,8 +79,8 @@ class Gate:
         began = time.monotonic_ns()
         try:
             outcome = await self._cross(principal, action, began)
-        except AuditError as error:
-            log.error("call.unrecorded", reason=error.code)
+        except (AuditError, OSError) as error:  # OSError: a key to seal with cannot be kept
+            log.error("call.unrecorded", reason=type(error).__name__)
             outcome = answers.not_recorded(action.called)
         self._rooms.metrics.crossed(outcome, time.monotonic_ns() - began)
         return outcome
@@ -164,13 +164,14 @@ class Gate:
         if request is not None and request.state == "denied":
             receipt = await self._note(call)
             return replace(answers.answered_no(call.action.called, request), receipt=receipt)
-        if request is None or request.state != "asked" or differs:
-            request = await self._rooms.approvals.ask(
-                call.key, call.facts, call.decision, words=call.words, changed=differs
-            )
-        origin = self._rooms.recorder.origin
-        receipt = Receipt(origin, request.index, bytes.fromhex(request.leaf))
-        return replace(answers.pending(call.action.called, request), receipt=receipt)
+        if request is not None and request.state == "asked" and not differs:
+            receipt = await self._note(call)
+            return replace(answers.pending(call.action.called, request), receipt=receipt)
+        asked = await self._rooms.approvals.ask(
+            call.key, call.facts, call.decision, words=call.words, changed=differs
+        )
+        receipt = Receipt(self._rooms.recorder.origin, asked.index, bytes.fromhex(asked.leaf))
+        return replace(answers.pending(call.action.called, asked), receipt=receipt)
 
     async def _carry(
         self, call: Attempt, tool: Tool, receipt: Receipt, reservation: Reservation
@@ -194,7 +195,7 @@ class Gate:
         )
         try:
             return await self._write(call, fields)
-        except AuditError:
+        except (AuditError, OSError):
             self._rooms.calls.abandon(call.id, call.facts.now)
             raise
 
@@ -253,6 +254,7 @@ class Gate:
             await self._rooms.recorder.append(record)
         except AuditError as error:
             log.error("outcome.lost", reason=error.code)
+            # Its effect may stand; what it gave back must not be used without a record of it.
             if outcome.status not in {"refused", "unavailable"}:
                 return answers.outcome_unknown(call.action.called, error.code)
         return outcome
