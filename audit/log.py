@@ -139,7 +139,8 @@ class Log:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         since = loop.time()
-        self._loop = loop
+        if loop is not self._loop:
+            self._loop, self._timer = loop, None
         self._join(record, future, since, reserved=reserved)
         if self._timer is None:
             self._timer = loop.call_at(since + LONGEST_WAIT_S, self._expire, loop)
@@ -150,6 +151,8 @@ class Log:
 
         Raises as `append` does.
         """
+        if self._loop and self._loop.is_closed():
+            self._loop = None
         future: concurrent.futures.Future[Receipt] = concurrent.futures.Future()
         waiter = self._join(record, future, time.monotonic(), reserved=reserved)
         try:
@@ -157,7 +160,8 @@ class Log:
         except TimeoutError:
             raise AuditUnavailable(_TOO_LONG) from None
         if self._loop is None:
-            self._publish([Entry(receipt.index, receipt.leaf, waiter.raw, waiter.payload)])
+            for callback in self._subscribers:
+                callback([Entry(receipt.index, receipt.leaf, waiter.raw, waiter.payload)])
         return receipt
 
     def subscribe(self, callback: Subscriber) -> None:
@@ -276,12 +280,9 @@ class Log:
                 Entry(index, leaf, waiter.raw, waiter.payload)
                 for index, (waiter, leaf) in enumerate(zip(batch, leaves, strict=True), first)
             ]
-            self._loop.call_soon(self._publish, entries)  # before those who wait go on
+            for callback in self._subscribers:  # scheduled before those who wait go on
+                self._loop.call_soon(callback, entries)
         acknowledge(batch, self.origin, first, leaves)
-
-    def _publish(self, entries: list[Entry]) -> None:
-        for callback in self._subscribers:
-            callback(entries)
 
     def durable(self, batch: list[Waiter], first: int, leaves: list[bytes]) -> None:
         """See `audit.scribe.Verdicts`."""

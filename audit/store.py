@@ -57,7 +57,9 @@ class Store:
         published: bytes | None,
     ) -> Self:
         """Take the lock and recover; see `Log.open`."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+            files.sync_folder(folder.parent)
         try:
             lock = files.lock(folder)
         except BlockingIOError:

@@ -192,7 +192,6 @@ class Writer:
 
     def _begin(self, descriptor: int, path: Path) -> None:
         """Turn the spare into the next segment."""
-        self._finish()
         tree, signer = self.tree, self._signer
         ordinal, first = len(tree.firsts), self.head.size
         header = Header(
@@ -202,18 +201,19 @@ class Writer:
         self._files.sync(descriptor)
         self._files.rename(path, self._folder / name_of(ordinal))
         self._files.sync_folder(self._folder)
-        tree.firsts.append(first)
-        self._descriptor, self._offset = descriptor, HEADER_BYTES
         self._spare.taken()
+        before, self._descriptor, self._offset = self._descriptor, descriptor, HEADER_BYTES
+        if before >= 0:
+            self._files.close(before)
+        if ordinal:
+            self._finish(ordinal - 1)
+        tree.firsts.append(first)
 
-    def _finish(self) -> None:
-        """Leave the segment before: sealed, or abandoned."""
-        if self._descriptor >= 0:
-            self._files.close(self._descriptor)
-            self._descriptor = -1
-        if self.tree.firsts:
-            self._files.protect(self._folder / name_of(self._ordinal))
-            write_blocks(self._files, self._folder, self.tree, self._ordinal)
+    def _finish(self, ordinal: int) -> None:
+        """Care for a segment that nothing is added to: all of this can be done without."""
+        with suppress(OSError):
+            self._files.protect(self._folder / name_of(ordinal))
+            write_blocks(self._files, self._folder, self.tree, ordinal)
 
     @property
     def _ordinal(self) -> int:

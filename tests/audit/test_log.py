@@ -203,6 +203,41 @@ def test_entries_can_be_written_before_a_loop_runs(log: Log) -> None:
     assert [entry.body["n"] for entry in seen] == [0, 1, 2]
 
 
+def test_entries_can_be_written_after_a_loop_has_ended(log: Log) -> None:
+    for expected in (0, 2):
+        assert asyncio.run(append(log)) == expected
+        assert log.append_now(record(log)).index == expected + 1
+
+
+async def append(log: Log) -> int:
+    return (await log.append(record(log))).index
+
+
+async def test_one_subscriber_that_fails_does_not_keep_the_entries_from_another(log: Log) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: complaints.append(context["exception"])
+    )
+    seen: list[Entry] = []
+    failure = LookupError()
+
+    def fail(_entries: list[Entry]) -> None:
+        raise failure
+
+    log.subscribe(fail)
+    log.subscribe(seen.extend)
+    await log.append(record(log))
+    assert (len(seen), complaints) == (1, [failure])
+
+
+async def test_subscribers_know_before_those_who_wait(log: Log) -> None:
+    seen: list[Entry] = []
+    log.subscribe(seen.extend)
+    for n in range(20):
+        receipt = await log.append(record(log, n))
+        assert seen[-1].index == receipt.index
+
+
 async def test_entries_can_be_written_beside_the_loop(log: Log) -> None:
     await log.append(record(log))
     receipt = await asyncio.to_thread(log.append_now, record(log))

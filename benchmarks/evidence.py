@@ -1,0 +1,207 @@
+"""The log: durable appends per second, the cost of verifying, and the time to recover.
+
+Run it as `python benchmarks/audit.py`. Callers wait for each receipt before they append again; the
+entries are decisions as the gateway writes them, about 0.8 kB. The disk's sync is timed in the same
+run, on a file of the same kind in the same folder: the log cannot be faster than that.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit.canonical import Json
+from audit.entry import Record
+from audit.files import OsFiles, is_volatile
+from audit.log import SEGMENT_BYTES, Log
+from audit.note import Signer
+from audit.tiles import Publisher
+from audit.verify import verify_directory
+from benchmarks.goals import GOALS, missed
+
+CALLERS = (1, 16, 64, 256)
+
+_SIGNER = Signer("gw.example/bench", Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
+_FIELDS: Mapping[str, Json] = {
+    "actor": {"agent": "clerk", "chain": [], "sub": "ana"},
+    "approval": None,
+    "args": {"commit": "ab" * 32, "kept": True, "len": 57},
+    "decision": {
+        "effect": "allow",
+        "obligations": [],
+        "rules": ["pay-small"],
+        "snapshot": "cd" * 32,
+        "us": 6,
+    },
+    "facts": {"labels": [], "provenance": {}, "read": ["args.amount", "args.to"], "totals": {}},
+    "req": {"face": "mcp/2026-07-28", "id": "0195d3a0-1234-7abc-8def-001122334455", "trace": None},
+    "session": "0195d3a0-1234-7abc-8def-001122334456",
+    "tool": {"name": "ledger.pay", "pin": "ef" * 32},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one cell gave; latencies in milliseconds."""
+
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+
+
+@contextmanager
+def fresh(folder: Path) -> Iterator[Path]:
+    """A folder for one measurement."""
+    made = Path(tempfile.mkdtemp(dir=folder, prefix="passavant-bench-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
+
+
+def sync_ms(folder: Path, *, times: int) -> float:
+    """The median of a write of 1 KiB and its sync, in a file like a segment."""
+    files = OsFiles()
+    with fresh(folder) as made:
+        descriptor = files.create(made / "file", times * 1024)
+        taken = []
+        for number in range(times):
+            begun = time.perf_counter()
+            files.write(descriptor, b"x" * 1024, number * 1024)
+            files.sync(descriptor)
+            taken.append(time.perf_counter() - begun)
+        files.close(descriptor)
+    return median(taken) * 1e3
+
+
+async def appending(log: Log, callers: int, seconds: float) -> Sample:
+    """So many callers, each of whom waits for its receipt."""
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def call() -> None:
+        while (begun := time.perf_counter()) < end:
+            await log.append(Record(log.new_id(), "decision", _FIELDS))
+            taken.append(time.perf_counter() - begun)
+
+    cpu = time.process_time()
+    await asyncio.gather(*[call() for _ in range(callers)])
+    cpu = time.process_time() - cpu
+    taken.sort()
+    return Sample(
+        len(taken) / seconds,
+        taken[len(taken) // 2] * 1e3,
+        taken[len(taken) * 99 // 100] * 1e3,
+        cpu / len(taken) * 1e6,
+    )
+
+
+async def append_rounds(
+    folder: Path, *, rounds: int, seconds: float
+) -> tuple[dict[int, list[Sample]], list[float]]:
+    """Every cell once a round, and the disk's sync before each."""
+    samples: dict[int, list[Sample]] = {callers: [] for callers in CALLERS}
+    syncs: list[float] = []
+    for number in range(rounds):
+        for callers in CALLERS if number % 2 else reversed(CALLERS):
+            syncs.append(sync_ms(folder, times=300))
+            with fresh(folder) as made:
+                log = Log.open(made / "log", signer=_SIGNER)
+                await appending(log, callers, seconds / 10)
+                samples[callers].append(await appending(log, callers, seconds))
+                await log.close()
+    return samples, syncs
+
+
+async def write_entries(log: Log, count: int) -> None:
+    """Append so many entries as fast as the line takes them."""
+    for _ in range(count // 1000):
+        records = [Record(log.new_id(), "decision", _FIELDS) for _ in range(1000)]
+        await asyncio.gather(*[log.append(record) for record in records])
+
+
+def verifying(folder: Path, count: int) -> float:
+    """Entries verified in one second of one core, from the published folder."""
+    with fresh(folder) as made:
+        log = Log.open(made / "log", signer=_SIGNER)
+        uvloop.run(write_entries(log, count))
+        Publisher(log, made / "tiles").publish_now()
+        log.close_now()
+        begun = time.process_time()
+        report = verify_directory(made / "tiles", _SIGNER.vkey)
+        taken = time.process_time() - begun
+    if not report.ok or report.size != count:
+        raise SystemExit(f"the log does not verify: {report}")
+    return count / taken
+
+
+def recovering(folder: Path) -> float:
+    """Seconds to open a log whose newest segment is nearly full, scaled to a whole one."""
+    with fresh(folder) as made:
+        log = Log.open(made / "log", signer=_SIGNER)
+        uvloop.run(write_entries(log, 60_000))
+        log.close_now()
+        (segment,) = (made / "log").glob("*.seg")
+        share = len(segment.read_bytes().rstrip(b"\0")) / SEGMENT_BYTES
+        begun = time.perf_counter()
+        log = Log.open(made / "log", signer=_SIGNER)
+        taken = time.perf_counter() - begun
+        log.close_now()
+    return taken / share
+
+
+def run(folder: Path, *, quick: bool) -> dict[str, float]:
+    """Measure everything, print the table, answer the rows."""
+    rounds, seconds = (2, 1.0) if quick else (5, 5.0)
+    samples, syncs = uvloop.run(append_rounds(folder, rounds=rounds, seconds=seconds))
+    print(f"{'callers':>8} {'appends/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8}")
+    middle = {callers: median(s.per_s for s in found) for callers, found in samples.items()}
+    for callers, found in samples.items():
+        p50, p99 = median(s.p50_ms for s in found), median(s.p99_ms for s in found)
+        cpu = median(s.cpu_us for s in found)
+        print(f"{callers:>8} {middle[callers]:>10,.0f} {p50:>8.2f} {p99:>8.2f} {cpu:>8.1f}")
+    sync = median(syncs)
+    return {
+        "sync of the disk: p50 ms": sync,
+        **{f"appends/s at {callers}": per_s for callers, per_s in middle.items()},
+        "appends/s at 64 by min(50,000, 0.8 x 64 / sync p50)": (
+            middle[64] / min(50_000, 0.8 * 64 / (sync / 1e3))
+        ),
+        "entries verified per second of one core": verifying(folder, 50_000 if quick else 300_000),
+        "recovery of 64 MiB": recovering(folder),
+    }
+
+
+def main() -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="audit.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="shorter and fewer cells")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    options = parser.parse_args()
+    if is_volatile(options.folder):
+        parser.error(f"{options.folder} lies in memory: name another with --folder")
+    rows = run(options.folder, quick=options.quick)
+    print()
+    for name, value in rows.items():
+        goal = GOALS["audit"].get(name)
+        print(f"{name:52} {value:>12,.2f}   {f'goal {goal}' if goal else ''}")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    failures = list(missed("audit", rows))
+    for line in failures:
+        print(f"missed: {line}", file=sys.stderr)
+    return 1 if failures and options.check else 0

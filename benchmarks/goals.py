@@ -1,0 +1,50 @@
+"""Goals: what each benchmark has to reach, in one table.
+
+A row that is measured and has no goal is shown and never checked; a goal whose row was not measured
+counts as missed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A bound on one measured row, from one side or both."""
+
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __str__(self) -> str:
+        bounds = [(">=", self.at_least), ("<=", self.at_most)]
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+    def is_met(self, value: float) -> bool:
+        """Is the value within the bounds?"""
+        above = self.at_least is None or value >= self.at_least
+        return above and (self.at_most is None or value <= self.at_most)
+
+
+GOALS: Mapping[str, Mapping[str, Goal]] = {
+    "audit": {
+        "appends/s at 64 by min(50,000, 0.8 x 64 / sync p50)": Goal(at_least=1),
+        "entries verified per second of one core": Goal("/s", at_least=300_000),
+        "recovery of 64 MiB": Goal("s", at_most=1),
+    },
+    "policy": {
+        "decision, 1-3 candidate rules: p50": Goal("us", at_most=15),
+        "decision, 20 candidate rules: p50": Goal("us", at_most=60),
+        "p50 at 100,000 rules by p50 at 10": Goal(at_most=1.3),
+        "answers unlike the oracle's": Goal(at_most=0),
+    },
+}
+
+
+def missed(program: str, measured: Mapping[str, float]) -> Iterator[str]:
+    """The goals of a program that were not reached, one line each."""
+    for row, goal in GOALS[program].items():
+        if row not in measured:
+            yield f"{row}: not measured, goal {goal}"
+        elif not goal.is_met(measured[row]):
+            yield f"{row}: {measured[row]:g} {goal.unit}, goal {goal}".replace("  ", " ")
