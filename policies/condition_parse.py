@@ -12,8 +12,7 @@ Both length and depth are bounded; reading takes one pass.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from audit.canonical import MAX_SAFE
 from policies.condition import (
@@ -78,8 +77,7 @@ _RESERVED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str  # number, text, name, sign, end
     text: str
     value: Scalar
