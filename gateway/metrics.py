@@ -14,7 +14,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from gateway.action import Outcome
+from gateway.action import Outcome, Status
+
+EFFECTS: Mapping[Status, str] = {
+    "done": "allow",
+    "error": "allow",
+    "unknown": "allow",
+    "pending": "ask",
+    "denied": "deny",
+    "refused": "none",
+    "unavailable": "none",
+}
+"""What became of a call, by the status it ended with: forwarded, asked about, denied, or nothing
+of them because it was wrong in itself or a part was missing."""
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
@@ -23,7 +35,7 @@ BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 class Metrics:
     """Counters of the crossing, since start."""
 
-    calls: dict[str, int] = field(default_factory=dict)  # by status of the outcome
+    calls: dict[Status, int] = field(default_factory=dict)  # by status of the outcome
     joined: int = 0
     durations: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
     duration_sum_s: float = 0.0
@@ -43,6 +55,7 @@ class Sources:
     refusals: Mapping[str, int]  # by code
     log: Callable[[], Mapping[str, float]]  # see `audit.log.Log.stats`
     epoch: Callable[[], int]
+    epoch_age_s: Callable[[], float]  # since something was last revoked, stopped or activated
     open_approvals: Callable[[], int]
     links_up: Callable[[], Mapping[str, bool]]  # by server
 
@@ -74,6 +87,11 @@ class Scrape(Collector):
             "passavant_epoch", "Raised by every revocation.", value=self._sources.epoch()
         )
         yield GaugeMetricFamily(
+            "passavant_epoch_age_seconds",
+            "Since something was last revoked, stopped or activated.",
+            value=self._sources.epoch_age_s(),
+        )
+        yield GaugeMetricFamily(
             "passavant_approvals_open",
             "Requests that wait for people.",
             value=self._sources.open_approvals(),
@@ -84,10 +102,12 @@ class Scrape(Collector):
 
     def _calls(self) -> Metric:
         family = CounterMetricFamily(
-            "passavant_calls", "Calls at the gate by outcome.", labels=["status"]
+            "passavant_calls",
+            "Calls at the gate, by what became of them.",
+            labels=["effect", "status"],
         )
         for status, count in sorted(self._metrics.calls.items()):
-            family.add_metric([status], count)
+            family.add_metric([EFFECTS[status], status], count)
         return family
 
     def _refusals(self) -> Metric:

@@ -22,11 +22,17 @@ REVOKING = frozenset({"policy.changed", "session.end", "token.revoke"})
 
 
 class Activations:
-    """Which policy is in force, and which tool definitions were accepted, by the log."""
+    """Which policy is in force, and when rights last changed, by the log."""
 
     def __init__(self) -> None:
         self.snapshot: str | None = None  # digest last activated
+        self.raised_at = 0  # when rights last changed, in microseconds
         self.changed: set[str] = set()
+
+    def raised(self, ts: int) -> None:
+        """An entry that raises the epoch."""
+        self.raised_at = ts
+        self.changed.add("policy")
 
     def activated(self, body: Mapping[str, Json]) -> None:
         """Entry `policy.changed`."""
@@ -35,12 +41,14 @@ class Activations:
 
     def stored(self, key: str) -> dict[str, Json] | None:
         """The one row of this room."""
-        return {"snapshot": self.snapshot} if key == "policy" else None
+        row: dict[str, Json] = {"snapshot": self.snapshot, "raised_at": self.raised_at}
+        return row if key == "policy" else None
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take the row back that `stored` made."""
         if key == "policy":
             self.snapshot = cast("str | None", row["snapshot"])
+            self.raised_at = cast("int", row["raised_at"])
 
 
 class StoredRoom(Protocol):
@@ -113,6 +121,7 @@ class State:
             handle(body, index, leaf)
         if body["kind"] in REVOKING:
             self._epoch.advance()
+            self.activations.raised(cast("int", body["ts"]))
         self.applied = index + 1
 
     def lose(self) -> None:
