@@ -1,7 +1,7 @@
 """A folder of files that are there wholly and durably, or not at all.
 
-A file is written and synced in a staging folder and then linked under its name: a name never shows
-half a file, and what has a name is on disk. Names themselves are durable after `sync`.
+A file is written and synced under a staging name and then linked under its own: that never shows
+half a file, and what it shows is on disk. Names themselves are durable after `sync`.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audit.errors import TileConflict
 from audit.files import OsFiles, write_all
-from audit.layout import STAGING
+from audit.layout import STAGED
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -21,11 +21,11 @@ class DurableFolder:
 
     def __init__(self, folder: Path) -> None:
         """Make the folder if it is not there, and forget what a crash left half-written."""
-        self._folder, self._staged = folder, folder / STAGING / "file"
+        self._folder, self._staged = folder, folder / STAGED
         self._files = OsFiles()
         self._unsynced: set[Path] = set()
         self._made: set[Path] = set()
-        self._make(self._staged.parent)
+        self._make(folder)
         self._staged.unlink(missing_ok=True)
         self.sync()
 
@@ -74,9 +74,10 @@ class DurableFolder:
         self._make(target.parent)
         self._stage(data)
         os.link(self._staged, target, follow_symlinks=False)
+        self._staged.unlink()
 
     def _stage(self, data: bytes) -> None:
-        self._staged.unlink(missing_ok=True)  # it may still be linked under its final name
+        self._staged.unlink(missing_ok=True)  # after a failure it may be linked under its name
         descriptor = os.open(self._staged, _NEW, 0o600)
         try:
             write_all(self._files, descriptor, data, 0)

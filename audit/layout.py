@@ -24,8 +24,8 @@ ANNOUNCED = "checkpoint.next"
 An addition of ours to tlog-tiles. It is durable before the first of its tiles, so that a reader
 finds a signature over whatever the folder holds, also after a crash.
 """
-STAGING = ".staging"
-"""A folder of files that are being written; no part of the published log."""
+STAGED = ".staged"
+"""The file that is being written; no part of the published log."""
 
 _PATH = re.compile(
     r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<index>(?:x[0-9]{3}/)*[0-9]{3})"
@@ -77,12 +77,12 @@ class Tile:
 
 
 def edge(size: int) -> Iterator[Tile]:
-    """The partial tiles of a tree of `size` leaves, from level 0 upwards, without the bundle."""
-    level = 0
-    while items := size >> (HEIGHT * level):
-        if width := items % WIDTH:
-            yield Tile(level, items // WIDTH, width)
-        level += 1
+    """The partial files of a log of `size` entries: the bundle and the tile of each level."""
+    levels: list[int | None] = [None, *range(_TOP_LEVEL + 1)]
+    for level in levels:
+        items = size >> (HEIGHT * (level or 0))
+        if items % WIDTH:
+            yield Tile(level, items // WIDTH, items % WIDTH)
 
 
 def join_bundle(entries: Iterable[bytes]) -> bytes:

@@ -19,7 +19,16 @@ from audit.errors import (
     TileConflict,
     Unreadable,
 )
-from audit.layout import ANNOUNCED, CHECKPOINT, HEIGHT, WIDTH, Tile, join_bundle, split_hashes
+from audit.layout import (
+    ANNOUNCED,
+    CHECKPOINT,
+    HEIGHT,
+    WIDTH,
+    Tile,
+    edge,
+    join_bundle,
+    split_hashes,
+)
 from audit.merkle import Frontier, root_of
 from audit.note import unverified_text
 from audit.published import PublishedFolder
@@ -47,7 +56,8 @@ class Publication:
         self._log, self._store = log, DurableFolder(folder)
         self.checkpoint = _published(PublishedFolder(folder))
         self._tree = self._resumed(PublishedFolder(folder))
-        self._store.remove(_replaced(PublishedFolder(folder).paths(), self._size))
+        found = map(Tile.parse, PublishedFolder(folder).paths())
+        self._store.remove(_replaced(found, self._size))
 
     def publish(self) -> Checkpoint:
         """Publish the log as it stands, and return what is published then.
@@ -97,7 +107,7 @@ class Publication:
         tree = self._extended(self._tree.copy(), signed)
         self._store.sync()
         self._store.rename(ANNOUNCED, CHECKPOINT)
-        self._store.remove(_replaced(_edge_paths(self._size), signed.size))
+        self._store.remove(_replaced(edge(self._size), signed.size))
         self._tree = tree
 
     def _extended(self, tree: "_Tree", signed: Checkpoint) -> "_Tree":
@@ -200,17 +210,7 @@ def _load(folder: PublishedFolder, published: Checkpoint) -> _Tree | None:
     return tree if tree.root(rest) == published.root else None
 
 
-def _edge_paths(size: int) -> Iterator[str]:
-    """The paths of the partial files of a published log of `size` entries."""
-    level = 0
-    while items := size >> (HEIGHT * level):
-        for kind in (level,) if level else (level, None):
-            if items % WIDTH:
-                yield Tile(kind, items // WIDTH, items % WIDTH).path
-        level += 1
-
-
-def _replaced(paths: Iterable[str], size: int) -> set[str]:
+def _replaced(tiles: Iterable[Tile | None], size: int) -> set[str]:
     """The folders of those partial files in whose place a full file has been published."""
-    tiles = [tile for tile in map(Tile.parse, paths) if tile and tile.width < WIDTH]
-    return {f"{tile.full.path}.p" for tile in tiles if tile.full.reaches <= size}
+    partial = [tile for tile in tiles if tile and tile.width < WIDTH]
+    return {f"{tile.full.path}.p" for tile in partial if tile.full.reaches <= size}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audit.errors import MalformedBundle, Unreadable
-from audit.layout import MOST_ENTRY_BYTES, STAGING, WIDTH, Tile, split_bundle
+from audit.layout import MOST_ENTRY_BYTES, WIDTH, Tile, split_bundle
 from audit.merkle import HASH_BYTES
 
 _MOST_NOTE_BYTES = 1_000_000
@@ -63,7 +63,7 @@ class PublishedFolder:
         return entries
 
     def paths(self) -> Iterator[str]:
-        """Every file below the folder, by its path in it, but for what is being written."""
+        """Every file below the folder, by its path in it."""
         return self._paths("")
 
     def _paths(self, below: str) -> Iterator[str]:
@@ -76,10 +76,10 @@ class PublishedFolder:
             raise Unreadable(below, f"cannot be listed: {error.strerror}") from error
         for entry in entries:
             path = f"{below}/{entry.name}" if below else entry.name
-            if not entry.is_dir(follow_symlinks=False):
-                yield path
-            elif path != STAGING:
+            if entry.is_dir(follow_symlinks=False):
                 yield from self._paths(path)
+            else:
+                yield path
 
     def _read(self, path: str, most: int) -> bytes | None:
         try:

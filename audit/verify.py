@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from audit.checkpoint import Checkpoint
 from audit.entry import Receipt
 from audit.errors import AuditError, Unreadable
-from audit.layout import ANNOUNCED, CHECKPOINT, HEIGHT, WIDTH, Tile
+from audit.layout import ANNOUNCED, CHECKPOINT, HEIGHT, STAGED, WIDTH, Tile
 from audit.merkle import EMPTY_ROOT
 from audit.note import Verifier
 from audit.pin import Pin, PinnedCheckpoint
@@ -197,7 +197,7 @@ class _Verification:
                     beyond.append(tile)
                 if tile:
                     self._check_leftover(tile, signed.size)
-                elif path not in (CHECKPOINT, ANNOUNCED):
+                elif path not in (CHECKPOINT, ANNOUNCED, STAGED):
                     self._complain(path, "is no file of a published log")
         except Unreadable as error:
             self._complain(error.path, error.reason)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from audit.entry import Receipt
-from audit.layout import CHECKPOINT, WIDTH, Tile, join_bundle, split_bundle
+from audit.layout import CHECKPOINT, HEIGHT, WIDTH, Tile, join_bundle, split_bundle
 from audit.merkle import hash_leaf, root_of
 from audit.note import Signer
 from audit.pin import Pin, PinnedCheckpoint
@@ -46,6 +46,14 @@ class Original:
         found = (path for path in self.folder.rglob("*") if path.is_file())
         return sorted(str(path.relative_to(self.folder)) for path in found)
 
+    def needs(self, path: str) -> bool:
+        """Whether a file belongs to the present size, and not only to a former one."""
+        tile = Tile.parse(path)
+        if tile is None or tile.width == WIDTH:
+            return True
+        items = self.size >> (HEIGHT * (tile.level or 0))
+        return tile.width == items - tile.index * WIDTH
+
     def receipt(self, index: int) -> Receipt:
         return Receipt(self.signer.name, index, hash_leaf(self.entries[index]))
 
@@ -71,9 +79,11 @@ class Mutation:
 Maker: TypeAlias = Callable[[Original, random.Random], Mutation | None]
 
 
-def mutations(original: Original, count: int, seed: int) -> Iterator[Mutation]:
-    """`count` mutations of all kinds in turn; the same ones for the same seed."""
-    dice = random.Random(seed)  # noqa: S311 - only the choice of tests hangs on it
+def mutations(original: Original, *, many: bool) -> Iterator[Mutation]:
+    """Mutations of all kinds in turn, two rounds or `many`; the same ones for the same size."""
+    rounds = 2 if not many or original.size > 1000 else 10
+    count = rounds * len(_MAKERS)
+    dice = random.Random(original.size)  # noqa: S311 - only the choice of tests hangs on it
     made = (maker(original, dice) for maker in cycle(_MAKERS))
     return islice((mutation for mutation in made if mutation), count)
 
@@ -130,7 +140,7 @@ def append_bytes(original: Original, dice: random.Random) -> Mutation:
 
 
 def remove_a_file(original: Original, dice: random.Random) -> Mutation:
-    path, _ = _bytes_of(original, dice)
+    path = dice.choice([path for path in original.paths() if original.needs(path)])
     return Mutation(f"remove {path}", lambda folder: (folder / path).unlink(), (path,))
 
 

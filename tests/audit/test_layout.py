@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import MalformedBundle
-from audit.layout import Tile, join_bundle, split_bundle
+from audit.layout import Tile, edge, join_bundle, split_bundle
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "tiles.json").read_text()
@@ -78,6 +78,20 @@ def test_a_path_has_one_spelling(path: str) -> None:
 )
 def test_a_tile_exists_from_a_size_on(tile: Tile, size: int) -> None:
     assert tile.reaches == size
+
+
+@pytest.mark.parametrize("tree", VECTORS["trees"], ids=lambda tree: str(tree["size"]))
+def test_the_partial_tiles_of_a_tree_are_those_of_the_specification(tree: dict[str, Any]) -> None:
+    widths = {str(tile.level): tile.width for tile in edge(tree["size"]) if tile.level is not None}
+    assert widths == tree["partial"]
+    for tile in edge(tree["size"]):
+        if tile.level is not None:
+            assert tile.index == tree["full"].get(str(tile.level), 0)
+
+
+def test_the_bundle_has_the_width_of_the_lowest_tile() -> None:
+    assert list(edge(700)) == [Tile(None, 2, 188), Tile(0, 2, 188), Tile(1, 0, 2)]
+    assert list(edge(0)) == []
 
 
 @given(st.lists(st.binary(max_size=700), max_size=20))
