@@ -76,6 +76,15 @@ def changed_meanwhile(tool: str, reference: str) -> Outcome:
     return Outcome("refused", "policy.changed", text)
 
 
+def epoch_unknown(tool: str, reference: str) -> Outcome:
+    """Whether anything was revoked meanwhile cannot be told, so nothing may happen."""
+    text = (
+        f"Unavailable: this gateway cannot tell at the moment whether your rights still stand, so "
+        f"{tool} was not called. Operators see this too; try again later. Reference: {reference}."
+    )
+    return Outcome("unavailable", "epoch_unknown", text)
+
+
 def not_recorded(tool: str) -> Outcome:
     """The log cannot be written, so nothing may happen."""
     text = (

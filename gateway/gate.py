@@ -177,9 +177,9 @@ class Gate:
         self, call: Attempt, tool: Tool, receipt: Receipt, reservation: Reservation
     ) -> Outcome:
         """Steps 10 to 12 for a call whose entry is durable."""
-        if not self._still_stands(call):
-            outcome = answers.changed_meanwhile(call.action.called, call.action.request_id)
-            return await self._close(call, receipt, outcome, "refused")
+        stopped = self._stopped(call)
+        if stopped is not None:
+            return await self._close(call, receipt, stopped, "refused")
         permit = Permit(tool.server, tool.name, tool.pin, call.words, receipt)
         outcome, status = await self._forward(call, permit)
         if status != "refused":
@@ -242,9 +242,8 @@ class Gate:
             self._rooms.recorder.enqueue(record).add_done_callback(_report_lost_outcome)
         else:
             outcome = await self._settled(call, record, outcome)
-        if self._rooms.epoch.value != call.epoch and self._rooms.revocations.revoked(
-            call.principal
-        ):
+        is_stale = status != "refused" and self._rooms.epoch.value != call.epoch
+        if is_stale and self._rooms.revocations.revoked(call.principal):
             outcome = answers.withheld(call.action.called, call.action.request_id)
         return replace(outcome, receipt=receipt, call=call.id)
 
@@ -312,14 +311,16 @@ class Gate:
         )
         return await recorder.append(record)
 
-    def _still_stands(self, call: Attempt) -> bool:
-        """Whether nothing was revoked, stopped or activated since the call was decided."""
-        rooms = self._rooms
-        return (
-            rooms.epoch.value == call.epoch
-            and rooms.worlds.current is call.world
-            and rooms.epoch.confirmed(rooms.recorder.now())
-        )
+    def _stopped(self, call: Attempt) -> Outcome | None:
+        """What keeps a recorded call from being forwarded: something was revoked or activated
+        since it was decided, or whether it was cannot be told.
+        """
+        rooms, name, reference = self._rooms, call.action.called, call.action.request_id
+        if not rooms.epoch.confirmed(rooms.recorder.now()):
+            return answers.epoch_unknown(name, reference)
+        if rooms.epoch.value != call.epoch or rooms.worlds.current is not call.world:
+            return answers.changed_meanwhile(name, reference)
+        return None
 
 
 def _report_lost_outcome(written: "asyncio.Future[Receipt]") -> None:
