@@ -12,8 +12,10 @@ and takes a new agent for each case (what is counted per agent then starts anew)
 
 import asyncio
 import os
+import socket
+import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -33,7 +35,8 @@ from tests.harness.agent import REST, Agent
 from tests.harness.policy import AGENTS, APPROVER, DESK
 from tests.harness.upstream import Desk
 
-LINKS_UP_S = 20.0
+LONGEST_S = 20.0
+_TLS = ssl.create_default_context()  # for nobody; making one takes longer than a start
 
 OPERATORS: Mapping[str, frozenset[Role]] = {
     APPROVER: frozenset({"approver"}),
@@ -130,6 +133,20 @@ class Running:
         proposed = (await self.operate("GET", "/api/policy")).json()["proposed"]
         return await self.operate("POST", "/api/policy/apply", {"digest": proposed}, check=False)
 
+    async def look_again(self, server: str) -> None:
+        """Have the tools of a server listed now; over HTTP it cannot say that they changed."""
+        review = self.gateway.services.review
+        before = review.offer(server)
+        review._look(server)
+        await self.until(lambda: review.offer(server) is not before)
+
+    async def accept(self, server: str) -> httpx.Response:
+        """Accept what a server offers, as a person does who has reviewed it."""
+        shown = (await self.operate("GET", f"/api/servers/{server}/review")).json()
+        return await self.operate(
+            "POST", f"/api/servers/{server}/accept", {"digest": shown["digest"]}
+        )
+
     # -- evidence ---------------------------------------------------------------------------
 
     @property
@@ -162,13 +179,25 @@ class Running:
         """How many refusals of that code there were since the start, written or counted."""
         return self.gateway.services.refusals.counts.get(code, 0)
 
+    async def waiting(self, entries: int) -> None:
+        """Wait until so many entries stand in the line before the log."""
+        await self.until(lambda: self.gateway.services.log.stats()["waiting"] >= entries)
+
+    async def recorded_again(self) -> None:
+        """Wait until a log that could not be written can be again."""
+        await self.until(lambda: self.gateway.services.log.state != "read_only")
+
     async def links_up(self) -> None:
         """Wait until every server has been reached and looked at."""
-        services = self.gateway.services
-        async with asyncio.timeout(LINKS_UP_S):
-            for name in services.link_states():
-                while services.review.offer(name) is None:
-                    await asyncio.sleep(0.002)
+        review = self.gateway.services.review
+        for name in self.gateway.services.link_states():
+            await self.until(lambda name=name: review.offer(name) is not None)  # type: ignore[misc]  # a default
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something has happened that tells nobody."""
+        async with asyncio.timeout(LONGEST_S):
+            while not condition():  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
@@ -203,9 +232,8 @@ async def running(
     try:
         async with (
             opened(made, mode, around) as gateway,
-            serving(gateway.operators, listeners[1]),
-            serving(gateway.agents, listeners[0]),
-            httpx.AsyncClient(trust_env=False, timeout=30) as http,
+            _served(gateway, *listeners),
+            httpx.AsyncClient(trust_env=False, timeout=30, verify=_TLS) as http,
         ):
             keys = {
                 name: gateway.services.operators.add(Operator(name, roles), _key_bytes(name))
@@ -225,6 +253,20 @@ async def running(
     finally:
         for listener in listeners:
             listener.close()
+
+
+@asynccontextmanager
+async def _served(
+    gateway: Gateway, agents: socket.socket, operators: socket.socket
+) -> AsyncIterator[None]:
+    """Both listeners; they end side by side, since each takes a tenth of a second to notice."""
+    both = serving(gateway.agents, agents), serving(gateway.operators, operators)
+    for one in both:
+        await one.__aenter__()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(one.__aexit__(None, None, None) for one in both))
 
 
 def make_settings(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.canonical import Json
-from tests.gateway.links.http_upstream import Heard, Upstream, answer, says
+from tests.gateway.links.http_upstream import Heard, Upstream, answer, eventually, says
 
 Then = Callable[[Heard, asyncio.StreamWriter], Awaitable[None]]
 
@@ -83,6 +83,10 @@ class Desk(Upstream):
         self.tools = tools
         self.is_modern(*tools)
         self.behaviours["tools/call"] = self._called
+
+    async def called(self, times: int) -> None:
+        """Wait until so many calls have arrived."""
+        await eventually(lambda: len(self.calls) >= times)
 
     @property
     def paid(self) -> list[int]:

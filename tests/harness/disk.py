@@ -1,0 +1,74 @@
+"""Disks that a test can stop, fill or make read-only below a running gateway."""
+
+import asyncio
+import errno
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from audit.files import OsFiles
+
+
+class StallingDisk(OsFiles):
+    """A disk whose syncs wait while it is stalled: what comes meanwhile makes up one batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._free = threading.Event()
+        self._free.set()
+        self._reached = threading.Event()
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Hold every sync until the block ends."""
+        self._reached.clear()
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
+    async def reached(self) -> None:
+        """Wait until a sync is being held."""
+        assert await asyncio.to_thread(self._reached.wait, 10)
+
+    def sync(self, descriptor: int) -> None:
+        """Make durable, once the disk is not stalled."""
+        if not self._free.is_set():
+            self._reached.set()
+            assert self._free.wait(10)
+        super().sync(descriptor)
+
+
+class FailingDisk(OsFiles):
+    """A disk on which writing fails with `error` while that is set."""
+
+    error: int | None = None
+
+    def create(self, path: Path, size: int) -> int:
+        """Make a file, if there is room."""
+        self._fail()
+        return super().create(path, size)
+
+    def write(self, descriptor: int, data: bytes, offset: int) -> int:
+        """Write, if that works."""
+        self._fail()
+        return super().write(descriptor, data, offset)
+
+    def sync(self, descriptor: int) -> None:
+        """Make durable, if that works."""
+        self._fail()
+        super().sync(descriptor)
+
+    def fill(self) -> None:
+        """Have no room from now on."""
+        self.error = errno.ENOSPC
+
+    def mend(self) -> None:
+        """Work again."""
+        self.error = None
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise OSError(self.error, "the disk fails")
