@@ -24,7 +24,8 @@ from gateway.links.sandbox import Confinement, Sandbox
 
 _LOOK_AGAIN_S = 60.0  # over HTTP no server can say by itself that its tools changed
 
-Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
 
 
@@ -57,7 +58,7 @@ class ServerSpec(_Model):
 
     url: str | None = None
     command: list[Text] | None = Field(default=None, min_length=1)
-    env: dict[Text, str | SecretValue] = Field(default_factory=dict)
+    env: dict[VariableName, Text | SecretValue] = Field(default_factory=dict)
     cwd: AbsolutePath | None = None
     sandbox: SandboxSpec = SandboxSpec()
     credential: Credential | None = None

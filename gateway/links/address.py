@@ -23,7 +23,7 @@ Listener: TypeAlias = tuple[str, int]
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")  # the last label of what a resolver takes as a number
-_PATH = re.compile(r"/[!-~]*")
+_VISIBLE = re.compile(r"[!-~]+")
 _METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "fd00:ec2::254")))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -48,6 +48,8 @@ class Destination:
     @classmethod
     def parse(cls, url: str, *, allow_private: bool = False) -> Self:
         """Take a URL apart. Raises AddressRefused for every spelling but the plain one."""
+        if not _VISIBLE.fullmatch(url):  # `urlsplit` would silently drop line ends
+            raise AddressRefused("a URL with spaces or characters that are not ASCII")
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -58,10 +60,10 @@ class Destination:
             raise AddressRefused("expected http:// or https://")
         if parts.username is not None or parts.password is not None or "#" in url or "\\" in url:
             raise AddressRefused("a URL with user, password, fragment or backslash")
-        if port == 0 or not url.isascii() or not _PATH.fullmatch(parts.path or "/"):
-            raise AddressRefused("a URL with port 0, spaces or characters that are not ASCII")
+        if port == 0:
+            raise AddressRefused("a URL with port 0")
         literal = _literal(host)
-        if literal is None:
+        if literal is None or "%" in host:  # a zone of this machine is no place to name
             _check_name(host)
         shown = f"[{host}]" if ":" in host else host
         authority = shown if port is None else f"{shown}:{port}"
