@@ -80,7 +80,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         )
         epoch = Epoch()
         state = _state(log_of.recorder, epoch)
-        await stack.enter_async_context(_kept(settings, home, log_of, state))
+        await stack.enter_async_context(_kept(home, log_of, state))
         activations: list[Activation] = []  # none until there is a policy
 
         def tell(catalogue: Catalogue) -> None:
@@ -143,11 +143,9 @@ def _rooms(
 
 
 @asynccontextmanager
-async def _kept(
-    settings: Settings, home: Home, log_of: Evidence, state: State
-) -> AsyncIterator[None]:
+async def _kept(home: Home, log_of: Evidence, state: State) -> AsyncIterator[None]:
     """The state as the log has it, followed from now on and saved in the view."""
-    view = View(f"sqlite:///{home.state}" if settings.database == "sqlite" else settings.database)
+    view = View(f"sqlite:///{home.state}")
     keeper = Keeper(state, view, log_of.log)
     try:
         keeper.restore()

@@ -12,13 +12,14 @@ from fastapi import FastAPI
 
 from gateway.activation import Activation
 from gateway.evidence import Evidence
-from gateway.faces.agents import AgentsApp
+from gateway.faces.agents import AgentsApp, App
 from gateway.faces.bearer import Bearer
 from gateway.faces.http import EdgeRules
 from gateway.faces.mcp import McpFace
 from gateway.faces.mcp import Sources as McpSources
 from gateway.faces.oauth import OAuthFace
 from gateway.faces.own import OwnFace
+from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
 from gateway.gate import Gate, Rooms
 from gateway.home import Home
@@ -131,8 +132,17 @@ def _agents(parts: Parts, services: Services, keys: KeySet) -> AgentsApp:
         approvals=rooms.approvals,
         now_s=lambda: _now_s(parts),
     )
+    faces: dict[str, App] = {
+        "/mcp": mcp,
+        "/v1/tools": rest,
+        "/v1/openapi.json": rest,
+        "/v1": own,
+    }
+    if settings.audit.publish:
+        origin, tiles = services.log.origin, parts.home.tiles
+        faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)
     return AgentsApp(
-        {"/mcp": mcp, "/v1/tools": rest, "/v1/openapi.json": rest, "/v1": own},
+        faces,
         others=_authorization_server(parts, services, keys, gate, rules),
         ready=lambda: services.log.state != "read_only",
     )
@@ -142,11 +152,7 @@ def _authorization_server(
     parts: Parts, services: Services, keys: KeySet, gate: Gate, rules: EdgeRules
 ) -> FastAPI:
     settings, rooms = parts.settings, parts.rooms
-    declared = {
-        name: client.secret_hash
-        for name, client in settings.identity.clients.items()
-        if client.secret_hash is not None
-    }
+    declared = {name: client.secret_hash for name, client in settings.identity.clients.items()}
     server = AuthorizationServer(
         TokenRules(settings.public_url, milliseconds(settings.identity.tokens.ttl) // 1000),
         ClientAuthentication(Clients.load(declared, parts.upstream.credentials.resolve)),
@@ -170,6 +176,7 @@ def _metric_sources(parts: Parts) -> MetricSources:
         refusals=rooms.refusals.counts,
         log=parts.evidence.log.stats,
         epoch=lambda: rooms.epoch.value,
+        epoch_age_s=lambda: (rooms.recorder.now() - parts.state.activations.raised_at) / 1e6,
         open_approvals=lambda: sum(r.state == "asked" for r in rooms.approvals.all()),
         links_up=lambda: {name: link.state == "up" for name, link in rooms.links.items()},
     )

@@ -1,24 +1,53 @@
 """Settings: one deployment, read once from `passavant.yaml` and checked as a whole.
 
 Rules live in policy files, never here: this file says where the gateway listens, what it
-reaches and whom it believes. A setting that this version reads but cannot yet honour is refused
-at start instead of being ignored: what is written and not done would be believed.
+reaches and whom it believes. Every setting of the models is honoured; what only a later version
+can do is refused by its place (`NOT_YET`), since what is written and not done would be believed.
 """
 
 import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from gateway.catalogue.servers import ServerSpec
 from gateway.errors import SettingsInvalid
 from policies.errors import PolicyInvalid
 from policies.source import Source
 
+NOT_YET = (
+    "agents",
+    "models",
+    "servers.*.credential.oauth_client",
+    "identity.clients.*.private_key_jwt",
+    "identity.users",
+    "identity.operators",
+    "audit.witnesses",
+    "audit.quorum",
+)
+"""Places of the format that this version cannot honour; `*` is any name."""
+
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
+)
+_USUAL_PORT = {"http": "80", "https": "443"}
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>ms|s|m|h|d)")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LEAST_INTERVAL_MS = 100
+_LABELS = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*"
+_ORIGIN = rf"^{_LABELS}(?:/{_LABELS})*$"  # also a path below /audit/log/: no part is `..`
 
 
 def milliseconds(text: str) -> int:
@@ -29,8 +58,33 @@ def milliseconds(text: str) -> int:
     return int(found["number"]) * _UNIT_MS[found["unit"]]
 
 
-def _duration(text: str) -> str:
-    milliseconds(text)
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine and nowhere else, whatever a resolver says."""
+    found = _URL.match(url)
+    host = "" if found is None else found["host"].strip("[]")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _whole_seconds(text: str) -> str:
+    if milliseconds(text) % 1000:
+        raise ValueError(f"{text!r} is not a whole number of seconds")
+    return text
+
+
+def _life(text: str) -> str:
+    if not milliseconds(_whole_seconds(text)):
+        raise ValueError("a token must live for a second at least")
+    return text
+
+
+def _interval(text: str) -> str:
+    if milliseconds(text) < _LEAST_INTERVAL_MS:
+        raise ValueError(f"{text!r} is shorter than {_LEAST_INTERVAL_MS}ms")
     return text
 
 
@@ -42,12 +96,17 @@ def _address(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", text):
-        raise ValueError(f"{text!r} is no plain http(s) URL without a path")
+    found = _URL.fullmatch(text)
+    if found is None or int(found["port"] or 0) > 65_535:
+        raise ValueError(f"{text!r} is no http(s) URL of a host in lower case, without a path")
+    if found["port"] == _USUAL_PORT[found["scheme"]]:
+        raise ValueError(f"{text!r} names the usual port, which no client sends: leave it out")
     return text
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
+WholeSeconds = Annotated[str, AfterValidator(_whole_seconds)]
+Life = Annotated[str, AfterValidator(_life)]
+Interval = Annotated[str, AfterValidator(_interval)]
 Address = Annotated[str, AfterValidator(_address)]
 Url = Annotated[str, AfterValidator(_url)]
 
@@ -66,79 +125,84 @@ class Listen(_Model):
 class Client(_Model):
     """How one agent proves who it is."""
 
-    secret_hash: str | None = None  # `file:` or `env:` reference to a hash, or the hash itself
-    private_key_jwt: str | None = None
+    secret_hash: str  # `file:` or `env:` reference to a hash, or the hash itself
 
 
 class Tokens(_Model):
     """How long access tokens live."""
 
-    ttl: Duration = "15m"
-    max_ttl: Duration = "1h"
-    skew: Duration = "10s"
+    ttl: Life = "15m"
+    max_ttl: Life = Field(default="1h", validate_default=True)  # against `ttl`
+    skew: WholeSeconds = "10s"
 
-
-class Operators(_Model):
-    """Who may operate: until people log in through their issuer, keys made by the gateway."""
-
-    keys: str = "keys/operators.json"  # below home
-    oidc: dict[str, str] | None = None
-    roles: dict[str, list[str]] = Field(default_factory=dict)
+    @field_validator("max_ttl")
+    @classmethod
+    def _at_least_ttl(cls, text: str, info: ValidationInfo) -> str:
+        ttl = info.data.get("ttl")  # absent where it is itself refused
+        if ttl is not None and milliseconds(text) < milliseconds(ttl):
+            raise ValueError(f"{text!r} is shorter than ttl, {ttl!r}")
+        return text
 
 
 class Identity(_Model):
-    """Whom the gateway believes."""
+    """Whom the gateway believes. Operators hold keys that it makes (`passavant operator`)."""
 
     clients: dict[str, Client] = Field(default_factory=dict)
-    users: dict[str, dict[str, str]] = Field(default_factory=dict)
-    operators: Operators = Operators()
     tokens: Tokens = Tokens()
 
 
 class Audit(_Model):
-    """The log and what of it is published."""
+    """The log and what of it is published to agents.
 
-    origin: str = Field(default="passavant/node-1", pattern=r"[a-z0-9.\-]+(/[a-z0-9.\-]+)*")
-    checkpoint_every: Duration = "1s"
+    publish  serve checkpoint and hash tiles, never entries, on the agents' listener
+    """
+
+    origin: str = Field(default="passavant/node-1", pattern=_ORIGIN)
+    checkpoint_every: Interval = "1s"
     segment_bytes: int = Field(default=64 << 20, ge=1 << 20, le=1 << 30)
     publish: bool = False
-    witnesses: list[dict[str, str]] = Field(default_factory=list)
-    quorum: int = Field(default=0, ge=0)
 
 
 class Settings(_Model):
-    """One deployment."""
+    """One deployment.
+
+    insecure_unsandboxed_stdio  start local servers where nothing can confine them
+    insecure_volatile_log       keep the log on a file system in memory, which a restart loses
+    insecure_plain_http         let agents and operators use http:// beyond this machine
+    """
 
     api_version: Literal["passavant/v1"] = Field(alias="apiVersion")
     kind: Literal["Gateway"]
+    insecure_unsandboxed_stdio: bool = False
+    insecure_volatile_log: bool = False
+    insecure_plain_http: bool = False
     home: Path = Field(default=Path(".passavant"), strict=False)
     public_url: Url = "http://127.0.0.1:7300"
     operators_url: Url = "http://localhost:7301"
     listen: Listen = Listen()
-    database: str = "sqlite"
+    database: Literal["sqlite"] = "sqlite"
     policy: list[str] = Field(min_length=1)
     servers: dict[str, ServerSpec] = Field(default_factory=dict)
-    agents: dict[str, dict[str, object]] = Field(default_factory=dict)
-    models: dict[str, dict[str, object]] = Field(default_factory=dict)
     identity: Identity = Identity()
     audit: Audit = Audit()
-    insecure_unsandboxed_stdio: bool = False
-    insecure_volatile_log: bool = False
-    insecure_plain_http: bool = False
 
-    def unsupported(self) -> tuple[str, ...]:
-        """Settings that this version cannot honour, by their place in the file."""
-        found = [f"agents.{name}" for name in self.agents]
-        found += [f"models.{name}" for name in self.models]
-        found += ["identity.users.oidc"] if self.identity.users else []
-        found += ["identity.operators.oidc"] if self.identity.operators.oidc else []
-        found += [
-            f"identity.clients.{name}.private_key_jwt"
-            for name, client in self.identity.clients.items()
-            if client.private_key_jwt is not None
-        ]
-        found += ["audit.witnesses"] if self.audit.witnesses else []
-        return tuple(found)
+    @field_validator("public_url", "operators_url")
+    @classmethod
+    def _encrypted(cls, url: str, info: ValidationInfo) -> str:
+        plain = url.startswith("http://") and not is_loopback(url)
+        if plain and not info.data.get("insecure_plain_http"):
+            raise ValueError(
+                f"{url!r} sends credentials to another machine unencrypted: use https, or set"
+                " insecure_plain_http"
+            )
+        return url
+
+    @field_validator("database", mode="before")
+    @classmethod
+    def _is_here(cls, database: object) -> object:
+        if database != "sqlite":
+            raise ValueError("this version keeps its state in sqlite alone")
+        return database
 
 
 def load(path: Path) -> Settings:
@@ -152,14 +216,13 @@ def load(path: Path) -> Settings:
         raise SettingsInvalid(f"{path}: {error.strerror}") from error
     except PolicyInvalid as error:
         raise SettingsInvalid(str(error)) from error
+    early = tuple(_not_yet(source.value))
+    if early:
+        raise SettingsInvalid("\n".join(_refusal(source, place) for place in early))
     try:
         settings = Settings.model_validate(source.value)
     except ValidationError as error:
         raise SettingsInvalid(_complaints(source, error)) from error
-    unsupported = settings.unsupported()
-    if unsupported:
-        names = ", ".join(unsupported)
-        raise SettingsInvalid(f"{path}: this version cannot do what these settings say: {names}")
     base = path.resolve().parent
     return settings.model_copy(
         update={
@@ -169,9 +232,31 @@ def load(path: Path) -> Settings:
     )
 
 
+Place = tuple[str, ...]
+
+
+def _not_yet(value: object) -> Iterator[Place]:
+    """The places of `NOT_YET` that the file has something at."""
+    for pattern in NOT_YET:
+        yield from _present(value, tuple(pattern.split(".")), ())
+
+
+def _present(value: object, pattern: Place, at: Place) -> Iterator[Place]:
+    if not pattern:
+        yield at
+    elif isinstance(value, Mapping):
+        names = tuple(value) if pattern[0] == "*" else (pattern[0],)
+        for name in names:
+            if name in value:
+                yield from _present(value[name], pattern[1:], (*at, name))
+
+
+def _refusal(source: Source, place: Place) -> str:
+    return f"{source.at_key(*place)}: {'.'.join(place)}: this version cannot honour it"
+
+
 def _complaints(source: Source, error: ValidationError) -> str:
-    lines = []
-    for found in error.errors(include_input=False, include_url=False):
-        place = ".".join(map(str, found["loc"]))
-        lines.append(f"{source.at(*found['loc'])}: {place}: {found['msg']}")
-    return "\n".join(lines)
+    return "\n".join(
+        f"{source.at(*found['loc'])}: {'.'.join(map(str, found['loc']))}: {found['msg']}"
+        for found in error.errors(include_input=False, include_url=False)
+    )

@@ -1,7 +1,6 @@
 """`/api/audit`: the log as operators read it, and `/audit/log/`: as anyone may verify it."""
 
 import asyncio
-import re
 
 from fastapi import Response
 from fastapi.responses import FileResponse, PlainTextResponse
@@ -9,6 +8,7 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from audit.canonical import Json
 from audit.entry import Entry
 from audit.errors import SealBroken, SubjectErased
+from audit.layout import CHECKPOINT, Tile
 from gateway.operator.api import Here, Routes, Viewer
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
@@ -20,10 +20,6 @@ PAGE = 200
 MOST = 1000
 SEALED = ("args", "result", "reason")
 """Members of entries whose words are kept sealed."""
-
-_TILE = re.compile(
-    r"checkpoint|tile/(?:entries|[0-9]{1,2})/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[0-9]{1,3})?"
-)
 
 
 @router.get("/search")
@@ -82,9 +78,10 @@ async def tile(services: Here, _: Viewer, node: str) -> Response:
     """The published log (C2SP tlog-tiles) of this node, below its origin."""
     path = node.removeprefix(f"{services.log.origin}/")
     file = services.home.tiles / path
-    if path == node or not _TILE.fullmatch(path) or not file.is_file():
+    is_published = path == CHECKPOINT or Tile.parse(path) is not None
+    if path == node or not is_published or not file.is_file():
         raise OperatorRefused("operator.unknown", "there is nothing here")
-    kind = "text/plain" if path == "checkpoint" else "application/octet-stream"
+    kind = "text/plain" if path == CHECKPOINT else "application/octet-stream"
     return FileResponse(file, media_type=kind)
 
 

@@ -1,0 +1,244 @@
+"""Settings: what is written is done, or refused with its place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.errors import SettingsInvalid
+from gateway.settings import NOT_YET, is_loopback, load, milliseconds
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "passavant.yaml"
+
+LEAST = """\
+apiVersion: passavant/v1
+kind: Gateway
+policy: [a.policy.yaml]
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "passavant.yaml"
+    path.write_text(text)
+    return path
+
+
+def nested(place: str, value: object) -> dict[str, Any]:
+    """A file that says something at this place; `*` becomes a name."""
+    for part in reversed(place.replace("*", "name").split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+# -- what is read ------------------------------------------------------------------------------
+
+
+def test_the_example_is_a_deployment_that_this_version_can_run(tmp_path: Path) -> None:
+    path = written(tmp_path, EXAMPLE.read_text())
+    settings = load(path)
+    assert settings.home == tmp_path / ".passavant"
+    assert settings.policy == [
+        str(tmp_path / "policies/guardrails.yaml"),
+        str(tmp_path / "policies/acme.policy.yaml"),
+    ]
+    assert set(settings.servers) == {"crm", "git"}
+    assert settings.identity.clients["support-bot"].secret_hash.startswith("file:")
+
+
+def test_what_is_not_written_is_safe(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, LEAST))
+    assert is_loopback(settings.public_url)
+    assert is_loopback(settings.operators_url)
+    assert settings.listen.agents == "127.0.0.1:7300"
+    assert settings.listen.operators == "127.0.0.1:7301"
+    assert not settings.audit.publish
+    assert not any(
+        (
+            settings.insecure_plain_http,
+            settings.insecure_unsandboxed_stdio,
+            settings.insecure_volatile_log,
+        )
+    )
+
+
+def test_relative_paths_are_relative_to_the_file_and_absolute_ones_stay(tmp_path: Path) -> None:
+    text = LEAST.replace("[a.policy.yaml]", "[rules/a.yaml, /etc/passavant/b.yaml]")
+    settings = load(written(tmp_path, f"{text}home: ../elsewhere\n"))
+    assert settings.policy == [str(tmp_path / "rules/a.yaml"), "/etc/passavant/b.yaml"]
+    assert settings.home == tmp_path / "../elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("250ms", 250), ("0s", 0), ("10s", 10_000), ("15m", 900_000), ("8h", 28_800_000)],
+)
+def test_durations_are_read_in_their_unit(text: str, expected: int) -> None:
+    assert milliseconds(text) == expected
+
+
+# -- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", NOT_YET)
+def test_what_this_version_cannot_do_is_refused_by_its_place(place: str, tmp_path: Path) -> None:
+    named = place.replace("*", "name")
+    path = written(tmp_path, LEAST + json.dumps(nested(place, "anything"))[1:-1] + "\n")
+    with pytest.raises(SettingsInvalid) as refused:
+        load(path)
+    assert str(refused.value) == (
+        f"{path}:4:{1 + json.dumps(nested(place, 0)).index(named.split('.')[-1]) - 2}"
+        f": {named}: this version cannot honour it"
+    )
+
+
+def test_every_place_that_is_not_yet_honoured_is_named_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, f"{LEAST}agents: {{}}\naudit:\n  quorum: 2\n  witnesses: []\n")
+    with pytest.raises(SettingsInvalid) as refused:
+        load(path)
+    assert str(refused.value).splitlines() == [
+        f"{path}:4:1: agents: this version cannot honour it",
+        f"{path}:7:3: audit.witnesses: this version cannot honour it",
+        f"{path}:6:3: audit.quorum: this version cannot honour it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "complaint"),
+    [
+        pytest.param("polic: x", "4:8: polic", "Extra inputs", id="misspelt"),
+        pytest.param(
+            "database: postgresql://db/x", "4:11: database", "sqlite alone", id="postgres"
+        ),
+        pytest.param("database: ''", "4:11: database", "sqlite alone", id="no-database"),
+        pytest.param("listen: {agents: 7300}", "4:18: listen.agents", "valid string", id="port"),
+        pytest.param(
+            "listen: {agents: ':7300'}", "4:18: listen.agents", "no address", id="no-host"
+        ),
+        pytest.param(
+            "listen: {operators: 'h:65536'}", "4:21: listen.operators", "no address", id="high-port"
+        ),
+        pytest.param("public_url: ftp://h", "4:13: public_url", "no http", id="scheme"),
+        pytest.param("public_url: https://h/mcp", "4:13: public_url", "without a path", id="path"),
+        pytest.param("public_url: https://h/", "4:13: public_url", "without a path", id="slash"),
+        pytest.param("public_url: https://u@h", "4:13: public_url", "no http", id="user"),
+        pytest.param("public_url: https://H", "4:13: public_url", "lower case", id="capitals"),
+        pytest.param("public_url: https://h:99999", "4:13: public_url", "no http", id="url-port"),
+        pytest.param("public_url: https://h:443", "4:13: public_url", "usual port", id="https-443"),
+        pytest.param(
+            "operators_url: http://localhost:80", "4:16: operators_url", "usual port", id="http-80"
+        ),
+        pytest.param(
+            "identity: {tokens: {ttl: 250ms}}", "4:26: identity.tokens.ttl", "whole", id="ttl-250ms"
+        ),
+        pytest.param(
+            "identity: {tokens: {ttl: 0s}}", "4:26: identity.tokens.ttl", "a second", id="ttl-0"
+        ),
+        pytest.param(
+            "identity: {tokens: {ttl: 2h}}",
+            "identity.tokens.max_ttl",
+            "shorter",
+            id="ttl-above-max",
+        ),
+        pytest.param(
+            "identity: {tokens: {skew: 15}}", "4:27: identity.tokens.skew", "string", id="no-unit"
+        ),
+        pytest.param(
+            "identity: {clients: {bot: {}}}",
+            "4:27: identity.clients.bot.secret_hash",
+            "required",
+            id="a-client-that-proves-nothing",
+        ),
+        pytest.param(
+            "audit: {checkpoint_every: 1ms}", "4:27: audit.checkpoint_every", "100ms", id="busy"
+        ),
+        pytest.param(
+            "audit: {origin: 'a b'}", "4:17: audit.origin", "pattern", id="origin-with-a-space"
+        ),
+        pytest.param(
+            "audit: {origin: 'a/../b'}", "4:17: audit.origin", "pattern", id="origin-that-climbs"
+        ),
+        pytest.param(
+            "audit: {segment_bytes: 4096}", "4:24: audit.segment_bytes", "1048576", id="segment"
+        ),
+        pytest.param("audit: {publish: 'yes'}", "4:18: audit.publish", "boolean", id="quoted-yes"),
+        pytest.param(
+            "servers: {a: {url: 'https://h', command: [x]}}", "4:14: servers.a", "either", id="both"
+        ),
+        pytest.param(
+            "insecure_plain_http: 'true'", "4:22: insecure_plain_http", "boolean", id="quoted-true"
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_with_line_and_column(
+    lines: str, place: str, complaint: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"{LEAST}{lines}\n")
+    with pytest.raises(SettingsInvalid) as refused:
+        load(path)
+    assert f"{path}:" in str(refused.value)
+    assert place in str(refused.value)
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        pytest.param("", "empty", id="empty"),
+        pytest.param("kind: Gateway\nkind: Gateway\n", "twice|duplicate", id="twice"),
+        pytest.param("kind: &a Gateway\n", "anchor|&", id="anchor"),
+        pytest.param("[1, 2]\n", "dictionary|object", id="a-list"),
+        pytest.param(LEAST.replace("[a.policy.yaml]", "[]"), "at least 1", id="no-policy"),
+        pytest.param(LEAST.replace("passavant/v1", "passavant/v2"), "passavant/v1", id="version"),
+    ],
+)
+def test_a_file_of_another_form_is_refused(text: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=complaint):
+        load(written(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"passavant\.yaml: No such file"):
+        load(tmp_path / "passavant.yaml")
+
+
+# -- plain http --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["public_url", "operators_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://gateway.example",
+        "http://10.0.0.7:7300",
+        "http://0.0.0.0:7300",
+        "http://localhost.example:7300",
+        "http://127.0.0.1.example",
+        "http://[2001:db8::1]:7300",
+    ],
+)
+def test_credentials_do_not_leave_the_machine_in_the_clear(
+    name: str, url: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"{LEAST}{name}: '{url}'\n")
+    with pytest.raises(SettingsInvalid, match=f"4:.*{name}.*unencrypted.*insecure_plain_http"):
+        load(path)
+    waived = written(tmp_path, f"{LEAST}{name}: '{url}'\ninsecure_plain_http: true\n")
+    assert getattr(load(waived), name) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:7300",
+        "http://127.8.8.8:1",
+        "http://[::1]:7300",
+        "http://localhost:7301",
+        "http://gateway.localhost:7301",
+        "https://gateway.example",
+        "https://10.0.0.7:8443",
+    ],
+)
+def test_loopback_and_https_need_no_waiver(url: str, tmp_path: Path) -> None:
+    assert load(written(tmp_path, f"{LEAST}public_url: '{url}'\n")).public_url == url
