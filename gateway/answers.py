@@ -10,6 +10,8 @@ from gateway.approval.request import Request
 from policies.decision import Decision
 
 UNREVIEWED = "the tool is not as it was reviewed"
+LONGEST_MESSAGE = 2000
+"""Characters of an upstream's own error that are handed on."""
 
 
 def not_permitted(tool: str, reference: str) -> Outcome:
@@ -103,10 +105,10 @@ def upstream_down(tool: str, code: str) -> Outcome:
 def withheld(tool: str, reference: str) -> Outcome:
     """The call was made, and the credential it was made with has been withdrawn since."""
     text = (
-        f"Refused: your credential was withdrawn while {tool} ran; its result is not given out. "
+        f"Withheld: your credential was withdrawn while {tool} ran; its result is not given out. "
         f"Reference: {reference}."
     )
-    return Outcome("refused", "auth.revoked", text)
+    return Outcome("unknown", "auth.revoked", text)
 
 
 def outcome_unknown(tool: str, code: str) -> Outcome:
@@ -120,4 +122,5 @@ def outcome_unknown(tool: str, code: str) -> Outcome:
 
 def upstream_refused(tool: str, message: str) -> Outcome:
     """The server answered with an error of its own; `message` is its text, not ours."""
-    return Outcome("error", "upstream.refused", f"{tool} answered with an error: {message}")
+    text = f"{tool} answered with an error: {message[:LONGEST_MESSAGE]}"
+    return Outcome("error", "upstream.refused", text)

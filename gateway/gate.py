@@ -195,7 +195,7 @@ class Gate:
         )
         try:
             return await self._write(call, fields)
-        except (AuditError, OSError):
+        except (AuditError, OSError, asyncio.CancelledError):  # it may become durable all the same
             self._rooms.calls.abandon(call.id, call.facts.now)
             raise
 
@@ -208,7 +208,7 @@ class Gate:
             reference = call.action.request_id
             return answers.refused(error.code, answers.UNREVIEWED, reference), "refused"
         except LinkRefused as error:
-            return answers.upstream_refused(name, error.error_message), "error"
+            return answers.upstream_refused(name, rooms.masks.text(error.error_message)), "error"
         except LinkError as error:
             if error.acted is False:
                 return answers.upstream_down(name, error.code), "refused"

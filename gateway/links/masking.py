@@ -34,6 +34,10 @@ class Masks:
             return result
         return {_masked(name, found): _cleaned(value, found) for name, value in result.items()}
 
+    def text(self, text: str) -> str:
+        """The text without any of the secrets."""
+        return _masked(text, [secret for secret in self._known() if len(secret) >= SHORTEST])
+
 
 def _cleaned(value: Json, secrets: list[str]) -> Json:
     if isinstance(value, str):
