@@ -216,6 +216,7 @@ async def _tidy(rooms: Rooms) -> None:
         rooms.calls.sweep(now)
         rooms.sessions.forget(now // 1_000_000)
         rooms.revocations.forget(now // 1_000_000)
+        rooms.limits.forget(now)
         with suppress(AuditError):
             await rooms.approvals.expire(now // 1_000_000)
             await rooms.refusals.flush(now)

@@ -136,11 +136,11 @@ class Calls:
         if call is not None and call.ended is not None:
             self._drop(call)
 
-    def hold(self, unfinished: Unfinished, key: Key, outcome: Outcome) -> None:
-        """After a crash: answer resends of this call with `outcome` for a while."""
-        call = self.begin(unfinished.id, key)
-        call.answer.set_result(outcome)
-        call.ended = unfinished.ts
+    def hold(self, call_id: str, key: Key, outcome: Outcome, now: int) -> None:
+        """After a crash, however long ago: from now on answer resends of this call with `outcome`
+        for a while.
+        """
+        self.end(self.begin(call_id, key), outcome, now)
 
     def sweep(self, now: int) -> None:
         """Forget answers that nobody came back for."""

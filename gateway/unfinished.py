@@ -42,7 +42,7 @@ async def settle(calls: Calls, recorder: Recorder, *, origin: str, digest_key: b
         await recorder.write("outcome", fields)
         key = _key(call, recorder, digest_key)
         if key is not None:
-            calls.hold(call, key, outcome)
+            calls.hold(call.id, key, outcome, recorder.now())
     if found:
         log.warning("calls.unknown", count=len(found))
     return len(found)
