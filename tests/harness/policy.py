@@ -1,6 +1,6 @@
 """The policy that goes with the desk, and with the ledger where a test wants real money."""
 
-AGENTS = tuple(f"clerk-{number}" for number in range(100))
+AGENTS = tuple(f"clerk-{number}" for number in range(250))
 """Names of like agents: what is counted per agent starts anew with each."""
 
 APPROVER = "omar"
