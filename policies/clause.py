@@ -15,6 +15,7 @@ class Clause:
     subjects     "*", "agent:NAME" or "role:NAME", one of which must be the caller's
     tools        patterns, one of which must cover the tool
     condition    what must hold beside that; None: nothing
+    reads        the facts it may look at
     test         the condition at work
     until        microseconds since the epoch from which it never matches; None: it stays
     obligation   what an ask demands
@@ -27,6 +28,7 @@ class Clause:
     tools: tuple[str, ...]
     at: Position
     condition: Condition | None = None
+    reads: tuple[str, ...] = ()
     test: Test | None = None
     until: int | None = None
     obligation: Obligation | None = None

@@ -10,10 +10,12 @@ one; a guardrail that asks enters as neither, so it can never let anything pass.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
+from sys import intern
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import casbin
 from casbin.core_enforcer import CoreEnforcer
@@ -38,8 +40,11 @@ m = g(r.sub, p.sub) && toolMatch(r.tool, p.tool) && when(p.id, r.trace)
 """
 MATCHER = "g(r_sub, p_sub) && toolMatch(r_tool, p_tool) && when(p_id, r_trace)"
 
-Row = Sequence[str]
+Row: TypeAlias = Sequence[str]
 """One line of Casbin's policy: subject, tool pattern, clause, effect."""
+
+Candidate: TypeAlias = tuple[Row, Clause]
+"""A row and the clause it stands for."""
 
 
 class Match(NamedTuple):
@@ -58,15 +63,15 @@ class Match(NamedTuple):
 
 
 class Trace:
-    """One request on its way through Casbin: the facts, and what has matched so far.
+    """One request on its way through Casbin: facts, candidates by id, and what has matched so far.
 
     Casbin may write the values of a request into its log: this one shows nothing.
     """
 
-    __slots__ = ("errors", "facts", "matched")
+    __slots__ = ("clauses", "errors", "facts", "matched")
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, facts: Facts, clauses: Mapping[str, Clause]) -> None:
+        self.facts, self.clauses = facts, clauses
         self.matched: list[Clause] = []
         self.errors: list[str] = []
 
@@ -93,7 +98,7 @@ class Engine:
         self._clauses = clauses
         self._subjects = {agent: _subjects(agent, roles) for agent, roles in agents.items()}
         self._index = _Index(clauses.values(), tools)
-        self._matcher = _Matcher(clauses, self._subjects.values())
+        self._matcher = _Matcher(self._subjects.values())
         self._stock = _Stock(self._matcher)
         self._memo: dict[tuple[str, str], _Bucket] = {}
         self._memo_size = memo
@@ -103,8 +108,8 @@ class Engine:
         bucket = self._bucket(agent, tool)
         # Casbin runs its matcher once, on empty values, when there is no row at all.
         if not bucket.rows:
-            return _NOTHING
-        trace = Trace(facts)
+            return NOTHING
+        trace = Trace(facts, bucket.clauses)
         allowed, _ = bucket.enforce_ex(self._subjects[agent][0], tool, trace)
         return Match(allowed is True, tuple(trace.matched), tuple(trace.errors), bucket.read)
 
@@ -114,7 +119,8 @@ class Engine:
 
     def candidates(self, agent: str, tool: str) -> tuple[Clause, ...]:
         """Every clause that concerns this pair, refusals first."""
-        return tuple(self._clauses[row[2]] for row in self._bucket(agent, tool).rows)
+        bucket = self._bucket(agent, tool)
+        return tuple(bucket.clauses[row[2]] for row in bucket.rows)
 
     def rows(self) -> Iterator[Row]:
         """Casbin's whole policy, as a stock enforcer would load it."""
@@ -130,8 +136,8 @@ class Engine:
         known = self._memo.get((agent, tool))
         if known is not None:
             return known
-        rows = self._index.rows(self._subjects[agent], tool)
-        bucket = _Bucket(self._stock, rows, [self._clauses[row[2]] for row in rows])
+        rows, clauses = self._index.candidates(self._subjects[agent], tool)
+        bucket = _Bucket(self._stock, rows, clauses)
         if self._memo_size:
             if len(self._memo) >= self._memo_size:
                 self._memo = {}
@@ -139,18 +145,19 @@ class Engine:
         return bucket
 
 
-_NOTHING = Match(allowed=False, matched=(), errors=(), read=())
+NOTHING = Match(allowed=False, matched=(), errors=(), read=())
+"""No clause concerns the pair."""
 
 
 def _subjects(agent: str, roles: Iterable[str]) -> tuple[str, ...]:
     """How rows name an agent: itself first, then its roles, then everyone."""
-    return (f"agent:{agent}", *(f"role:{role}" for role in roles), ANY)
+    return (intern(f"agent:{agent}"), *(intern(f"role:{role}") for role in roles), ANY)
 
 
 def _rows(clause: Clause) -> Iterator[Row]:
     effect = _EFFECTS[clause.is_guardrail, clause.effect]
-    for subject in clause.subjects:
-        for pattern in clause.tools:
+    for subject in map(intern, clause.subjects):
+        for pattern in map(intern, clause.tools):
             yield (subject, pattern, clause.id, effect)
 
 
@@ -171,24 +178,28 @@ class _Index:
 
     def __init__(self, clauses: Iterable[Clause], tools: Iterable[str]) -> None:
         known = tuple(tools)
-        rows: dict[str, dict[str, list[Row]]] = {}
+        rows: dict[str, dict[str, list[Candidate]]] = {}
         for clause in clauses:
             for row in _rows(clause):
                 for key in _keys(row[1], known):
-                    rows.setdefault(key, {}).setdefault(row[0], []).append(row)
+                    rows.setdefault(key, {}).setdefault(row[0], []).append((row, clause))
         keys = {tool: (tool, _server(tool), ANY) for tool in known}
         self._by_tool = {
             tool: tuple(rows[key] for key in keys[tool] if key in rows) for tool in known
         }
 
-    def rows(self, subjects: Sequence[str], tool: str) -> list[Row]:
-        """The rows for these subjects and this tool, each clause once, refusals first."""
-        found: dict[str, Row] = {}
+    def candidates(self, subjects: Sequence[str], tool: str) -> tuple[list[Row], dict[str, Clause]]:
+        """What concerns these subjects and this tool: one row for each clause, refusals first."""
+        rows: list[Row] = []
+        clauses: dict[str, Clause] = {}
         for by_subject in self._by_tool[tool]:
             for subject in subjects:
-                for row in by_subject.get(subject, ()):
-                    found.setdefault(row[2], row)
-        return sorted(found.values(), key=_effect, reverse=True)
+                for row, clause in by_subject.get(subject, ()):
+                    if clause.id not in clauses:
+                        clauses[clause.id] = clause
+                        rows.append(row)
+        rows.sort(key=_effect, reverse=True)
+        return rows, clauses
 
 
 _effect = itemgetter(3)
@@ -208,8 +219,7 @@ def _server(tool: str) -> str:
 class _Matcher:
     """The matcher of MODEL, written out; `functions` give the stock one the same meaning."""
 
-    def __init__(self, clauses: Mapping[str, Clause], subjects: Iterable[tuple[str, ...]]) -> None:
-        self._clauses = clauses
+    def __init__(self, subjects: Iterable[tuple[str, ...]]) -> None:
         self._roles = {of_agent[0]: frozenset(of_agent) for of_agent in subjects}
 
     def eval(self, names: Mapping[str, Any]) -> bool:
@@ -229,9 +239,10 @@ class _Matcher:
         """Does the pattern of a row cover the tool?"""
         return tool_matches(pattern, tool)
 
-    def when(self, name: str, trace: Trace) -> bool:
+    @staticmethod
+    def when(name: str, trace: Trace) -> bool:
         """Does the clause hold? What cannot be told counts as a match where that refuses."""
-        clause = self._clauses[name]
+        clause = trace.clauses[name]
         if clause.until is not None and trace.facts.now >= clause.until:
             return False
         if clause.test is not None and not _holds(clause, trace):
@@ -298,9 +309,10 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
     cond_rm_map: ClassVar[Mapping[str, object]] = MappingProxyType({})
     logger: ClassVar[logging.Logger] = _SILENT
 
-    def __init__(self, stock: _Stock, rows: list[Row], clauses: list[Clause]) -> None:
-        self.rows, self._clauses, self._matcher = rows, clauses, stock.matcher
-        self.read = _fields_read(clauses)
+    def __init__(self, stock: _Stock, rows: list[Row], clauses: dict[str, Clause]) -> None:
+        self.rows, self.clauses = rows, clauses
+        self.read = _fields_read(clauses.values())
+        self._matcher = stock.matcher
         self.eft = stock.effector
         self.model = {
             "r": stock.request,
@@ -319,9 +331,9 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         """Some grant, and no refusal without a condition."""
         refused = any(
             clause.effect == "deny" and clause.condition is None and clause.until is None
-            for clause in self._clauses
+            for clause in self.clauses.values()
         )
-        return not refused and any(clause.grants for clause in self._clauses)
+        return not refused and any(clause.grants for clause in self.clauses.values())
 
     def _get_expression(self, expr: str, functions: object = None) -> _Matcher:
         """Casbin's hook: what evaluates the matcher's text, which is fixed by MODEL."""
@@ -330,6 +342,6 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         return self._matcher
 
 
-def _fields_read(clauses: Iterable[Clause]) -> tuple[str, ...]:
-    conditions = [clause.condition for clause in clauses if clause.condition is not None]
-    return tuple(sorted({name for condition in conditions for name in condition.reads}))
+def _fields_read(clauses: Collection[Clause]) -> tuple[str, ...]:
+    several = [clause.reads for clause in clauses]
+    return several[0] if len(several) == 1 else tuple(sorted({*chain.from_iterable(several)}))

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from policies.clause import Clause
 from policies.decision import Decision, Facts, Obligation
-from policies.engine import Match
+from policies.engine import NOTHING, Match
 from policies.register import RISKS
 from policies.snapshot import Snapshot, covers, is_one_of
 
@@ -79,50 +79,50 @@ def _digest(snapshot: object) -> str:
 def _decided(snapshot: Snapshot, facts: Facts) -> Decision:
     refused = refusal(snapshot, facts)
     if refused is not None:
-        return _denied(snapshot, (refused[0],), refused[1], ())
-    matches: list[Match] = []
-    for link in (facts.agent, *facts.chain):
-        seen = facts if link == facts.agent else replace(facts, agent=link)
-        matches.append(snapshot.engine.match(link, facts.tool, seen))
-        if not matches[-1].allowed:
-            return _refused_by_rules(snapshot, seen, matches)
-    return _permitted(snapshot, matches)
+        return _denied(snapshot, (refused[0],), refused[1])
+    match = snapshot.engine.match(facts.agent, facts.tool, facts)
+    for link in facts.chain:
+        if not match.allowed:
+            break
+        seen = replace(facts, agent=link)
+        match = _both(match, snapshot.engine.match(link, facts.tool, seen))
+    if match.allowed:
+        return _permitted(snapshot, match)
+    return _refused_by_rules(snapshot, facts, match)
 
 
-def _refused_by_rules(snapshot: Snapshot, facts: Facts, matches: Sequence[Match]) -> Decision:
-    """The last link did not pass: a refusal matched, or nothing did."""
-    denying = [clause for clause in matches[-1].matched if clause.effect == "deny"]
+def _refused_by_rules(snapshot: Snapshot, facts: Facts, match: Match) -> Decision:
+    """Some link did not pass: a refusal matched, or nothing did."""
+    denying = [clause for clause in match.matched if clause.effect == "deny"]
     if not denying:
-        reason = f"No rule lets {facts.agent} use {facts.tool} in this way."
-        return _denied(snapshot, (), reason, matches)
+        who = ", ".join((facts.agent, *facts.chain))
+        return _denied(snapshot, (), f"No rule lets {who} use {facts.tool} in this way.", match)
     clause = denying[0]
     kind = "Guardrail" if clause.is_guardrail else "Rule"
-    reason = f"{kind} {clause.id} denies it{_because(clause)}"
-    return _denied(snapshot, (clause.id,), reason, matches)
+    return _denied(snapshot, (clause.id,), f"{kind} {clause.id} denies it{_because(clause)}", match)
 
 
-def _permitted(snapshot: Snapshot, matches: Sequence[Match]) -> Decision:
+def _permitted(snapshot: Snapshot, match: Match) -> Decision:
     """Casbin let every link pass; asks among what matched make it stricter."""
-    matched = _all_matched(matches)
+    matched = match.matched
     asking = [clause for clause in matched if clause.effect == "ask"]
-    deciding = asking or matched
-    rules = tuple([clause.id for clause in deciding])
+    rules = tuple([clause.id for clause in asking or matched])
     verb = "asks people first" if asking else "allows it"
     return Decision(
         effect="ask" if asking else "allow",
         rules=rules,
-        obligations=_obligations(asking),
+        obligations=_obligations(asking) if asking else (),
         limits=_distinct([clause.limits for clause in matched]),
         budgets=_distinct([clause.budgets for clause in matched]),
-        reason=f"{', '.join(rules)} {verb}{_because(deciding[0])}",
-        errors=_distinct([match.errors for match in matches]),
+        reason=f"{', '.join(rules)} {verb}{_because((asking or matched)[0])}",
+        errors=match.errors,
         snapshot=snapshot.digest,
-        read=_distinct([match.read for match in matches]),
+        read=match.read,
     )
 
 
 def _denied(
-    snapshot: Snapshot, rules: tuple[str, ...], reason: str, matches: Sequence[Match]
+    snapshot: Snapshot, rules: tuple[str, ...], reason: str, match: Match = NOTHING
 ) -> Decision:
     return Decision(
         effect="deny",
@@ -131,9 +131,9 @@ def _denied(
         limits=(),
         budgets=(),
         reason=reason,
-        errors=_distinct([match.errors for match in matches]),
+        errors=match.errors,
         snapshot=snapshot.digest,
-        read=_distinct([match.read for match in matches]),
+        read=match.read,
     )
 
 
@@ -141,9 +141,10 @@ def _denied(
 
 
 def _agents_are_known(snapshot: Snapshot, facts: Facts) -> Refusal | None:
-    if facts.agent in snapshot.agents and all(link in snapshot.agents for link in facts.chain):
-        return None
-    return "agent:unknown", "No policy lists this agent."
+    for link in (facts.agent, *facts.chain):
+        if link not in snapshot.agents:
+            return "agent:unknown", "No policy lists this agent."
+    return None
 
 
 def _tool_is_known(snapshot: Snapshot, facts: Facts) -> Refusal | None:
@@ -202,7 +203,7 @@ def _was_handed_on(snapshot: Snapshot, facts: Facts) -> Refusal | None:
 def _user_may(snapshot: Snapshot, facts: Facts) -> Refusal | None:
     """Every list that holds the user covers the tool; without one, the default does."""
     users, user = snapshot.users, facts.user
-    if user is None:
+    if user is None or not (users.lists or users.default is not None):
         return None
     held = [each for each in users.lists if is_one_of(each.people, user, facts.user_groups)]
     for each in held:
@@ -225,21 +226,22 @@ _CHECKS: tuple[Callable[[Snapshot, Facts], Refusal | None], ...] = (
 )
 
 
-# -- wording -----------------------------------------------------------------------------------
+# -- joining what several clauses, or several links, say ---------------------------------------
 
 
 def _because(clause: Clause) -> str:
     return f": {clause.why}" if clause.why else "."
 
 
-# -- joining what several clauses, or several links, say ----------------------------------------
-
-
-def _all_matched(matches: Sequence[Match]) -> Sequence[Clause]:
-    """Each clause once: the same rule may have matched for several links."""
-    if len(matches) == 1:
-        return matches[0].matched
-    return list({clause.id: clause for match in matches for clause in match.matched}.values())
+def _both(one: Match, other: Match) -> Match:
+    """Two links of a chain: both must pass, and what was said of either is said of both."""
+    clauses = {clause.id: clause for clause in (*one.matched, *other.matched)}
+    return Match(
+        allowed=one.allowed and other.allowed,
+        matched=tuple(clauses.values()),
+        errors=_distinct([one.errors, other.errors]),
+        read=_distinct([one.read, other.read]),
+    )
 
 
 def _obligations(asking: Sequence[Clause]) -> tuple[Obligation, ...]:

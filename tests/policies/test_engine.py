@@ -355,7 +355,7 @@ def _stock(policy: Snapshot) -> Callable[[Facts], Effect]:
             enforcer.add_grouping_policy(f"agent:{agent}", role)
 
     def decided(facts: Facts) -> Effect:
-        trace = Trace(facts)
+        trace = Trace(facts, policy.clauses)
         allowed, _ = enforcer.enforce_ex(f"agent:{facts.agent}", facts.tool, trace)
         if not allowed:
             return "deny"
