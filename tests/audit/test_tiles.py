@@ -12,18 +12,15 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit.checkpoint import Checkpoint
 from audit.durable import DurableFolder
 from audit.entry import Entry, Record
 from audit.errors import LogRolledBack, TileConflict
 from audit.files import OsFiles
 from audit.layout import CHECKPOINT
 from audit.log import Log
-from audit.merkle import hash_leaf, root_of
 from audit.note import Signer
 from audit.tiles import Publisher
 from audit.verify import verify_directory
-from tests.audit.published_logs import make_entries
 from tests.independent import tlog_reader
 
 SIGNER = Signer("log.example/a", Ed25519PrivateKey.from_private_bytes(b"k" * 32))
@@ -220,30 +217,6 @@ def test_another_history_is_an_alarm(log: Log, open_log: OpenLog, tiles: Path, s
     with pytest.raises(TileConflict):
         Publisher(other, tiles).publish_now()
     assert (tiles / CHECKPOINT).read_bytes() == before
-
-
-class _Finished:
-    """A log that holds given entries."""
-
-    def __init__(self, entries: list[bytes]) -> None:
-        self._entries = [Entry(n, hash_leaf(raw), raw) for n, raw in enumerate(entries)]
-        root = root_of(entry.leaf for entry in self._entries)
-        self._note = SIGNER.sign(str(Checkpoint(SIGNER.name, len(entries), root))).encode()
-
-    def signed_checkpoint(self) -> bytes:
-        return self._note
-
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        return iter(self._entries[start:stop])
-
-
-def test_tiles_of_higher_levels_are_filled_and_continued(tiles: Path) -> None:
-    entries = make_entries(65_800)
-    for size in (65_536, 65_800):
-        Publisher(_Finished(entries[:size]), tiles).publish_now()
-        assert_published(tiles, size)
-    assert (tiles / "tile/1/000").stat().st_size == 8192
-    assert partial_files(tiles) == {"0/257.p/8", "1/001.p/1", "2/000.p/1", "entries/257.p/8"}
 
 
 # --- dying at every step

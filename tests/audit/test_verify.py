@@ -1,9 +1,7 @@
 """Offline verification: what is accepted, and where which fault is reported."""
 
 import ast
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -348,42 +346,6 @@ def test_a_file_that_does_not_belong_is_reported(log: Path, path: str) -> None:
 def test_what_is_being_written_is_no_part_of_the_log(log: Path) -> None:
     put(log, STAGED, b"half")
     assert verify(log).ok
-
-
-Replace = Callable[[Path], None]
-
-
-def _huge(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(1 << 40)
-
-
-@pytest.mark.parametrize(
-    "replace",
-    [
-        pytest.param(lambda path: path.mkdir(), id="folder"),
-        pytest.param(os.mkfifo, id="pipe"),
-        pytest.param(lambda path: path.symlink_to(path.parent), id="link-to-a-folder"),
-        pytest.param(lambda path: path.symlink_to("/dev/zero"), id="link-to-a-device"),
-        pytest.param(lambda path: path.symlink_to("nowhere"), id="dangling-link"),
-        pytest.param(lambda path: path.symlink_to(path.name), id="link-to-itself"),
-        pytest.param(_huge, id="huge-file"),
-        pytest.param(lambda path: path.touch(), id="empty-file"),
-    ],
-)
-@pytest.mark.parametrize("path", [CHECKPOINT, "tile/0/001", "tile/entries/001", "tile/1/000.p/2"])
-def test_what_is_no_file_of_the_right_size_is_reported(
-    log: Path, path: str, replace: Replace
-) -> None:
-    (log / path).unlink()
-    replace(log / path)
-    assert path in places(verify(log))
-
-
-def test_a_linked_folder_is_not_followed(log: Path) -> None:
-    (log / "tile/0").rename(log.parent / "elsewhere")
-    (log / "tile/0").symlink_to(log.parent / "elsewhere")
-    assert places(verify(log)) == {"tile/0"}
 
 
 def test_a_flood_of_faults_is_bounded(tmp_path: Path) -> None:
