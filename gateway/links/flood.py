@@ -15,8 +15,8 @@ class Flood:
     def __init__(
         self,
         *,
-        per_second: float = 100,
-        burst: float = 200,
+        per_second: float = 1000,
+        burst: float = 2000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._per_second, self._burst, self._clock = per_second, burst, clock

@@ -64,6 +64,7 @@ class HttpClient:
     server   its name, for errors
     connect  opens a connection to a checked address and returns its protocol; raises OSError or
              AddressRefused
+    busy     requests that wait for a connection or an answer
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class HttpClient:
         self._all: set[Connection] = set()
         self._slots = asyncio.Semaphore(limits.connections)
         self._closed = False
+        self.busy = 0
 
     async def exchange(
         self, request: bytes, *, timeout_s: float, events: Events | None = None
@@ -94,6 +96,7 @@ class HttpClient:
             await self._wait_for_slot(patience)
         else:
             await self._slots.acquire()  # does not wait
+        self.busy += 1
         try:
             connection = self._take() or await self._open(patience)
             answer = connection.send(request, timeout_s=timeout_s, events=events)
@@ -103,9 +106,16 @@ class HttpClient:
                 connection.abort()
                 raise
         finally:
+            self.busy -= 1
             self._slots.release()
 
-    async def close(self) -> None:
+    def retire(self) -> None:
+        """Take no more requests; whoever waits for an answer still gets it."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().abort()
+
+    def close(self) -> None:
         """End all connections; whoever waits for an answer gets LinkLost."""
         self._closed = True
         for connection in tuple(self._all):
@@ -125,7 +135,7 @@ class HttpClient:
             raise LinkDown(self._server, "the link is closed")
         try:
             async with asyncio.timeout(patience):
-                connection = await self._connect(self._connection)
+                connection = await self._connect(self._make)
         except TimeoutError as error:
             raise LinkDown(self._server, f"no connection within {patience:g} s") from error
         except ssl.SSLError as error:
@@ -134,7 +144,14 @@ class HttpClient:
             raise LinkDown(self._server, f"no connection: {error.strerror}") from error
         except AddressRefused as error:
             raise LinkDown(self._server, str(error)) from error
+        self._keep(connection)
         return connection
+
+    def _keep(self, connection: "Connection") -> None:
+        if self._closed or not connection.usable:
+            connection.abort()
+            raise LinkDown(self._server, "the connection ended before it was used")
+        self._all.add(connection)
 
     async def _wait_for_slot(self, patience: float) -> None:
         try:
@@ -143,15 +160,15 @@ class HttpClient:
         except TimeoutError as error:
             raise LinkDown(self._server, "all connections to it are busy") from error
 
-    def _connection(self) -> "Connection":
-        connection = Connection(self._server, self._limits, self._released)
-        self._all.add(connection)
-        return connection
+    def _make(self) -> "Connection":
+        return Connection(self._server, self._limits, self._released)
 
     def _released(self, connection: "Connection") -> None:
         if not connection.usable:
             self._all.discard(connection)
-        elif not self._closed:
+        elif self._closed:
+            connection.abort()
+        else:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
 

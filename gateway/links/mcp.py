@@ -82,6 +82,9 @@ class Transport(Protocol):
     def renew(self, why: str) -> None:
         """End this conversation, so that another begins."""
 
+    async def retire(self) -> None:
+        """Take no more requests; where that is possible, those that wait get their answers."""
+
     async def close(self) -> None:
         """End it; whoever waits for an answer gets LinkLost."""
 
@@ -134,7 +137,8 @@ class McpLink:
         self._probe_hurt = False
         self._conversation: _Conversation | None = None
         self._supervisor: asyncio.Task[None] | None = None
-        self._closing: asyncio.Future[None] | None = None
+        self._leaving: asyncio.Future[None] | None = None
+        self._closed = False
         self._change: asyncio.TimerHandle | None = None
         self._told = 0.0
 
@@ -155,7 +159,7 @@ class McpLink:
         """Send the call once and return the CallToolResult as it came."""
         conversation = self._live()
         tool = conversation.tools.get(permit.tool)
-        if tool is None or tool.pin != permit.pin:
+        if tool is None or tool.pin != permit.pin or permit.server != self.name:
             raise ToolChanged(f"{self.name}: {permit.tool} is not defined as it was accepted")
         mirrored = b""
         if tool.mirrored:
@@ -174,13 +178,14 @@ class McpLink:
 
     async def close(self) -> None:
         """End the link; calls that wait for an answer fail with LinkLost."""
+        self._closed = True
         if self._change is not None:
             self._change.cancel()
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
-        if self._closing is not None:
-            await self._closing
+        if self._leaving is not None:
+            await self._leaving
         self.state = "down"
 
     def _live(self) -> _Conversation:
@@ -222,9 +227,13 @@ class McpLink:
             self._conversation, self.state, self.trouble = None, "down", str(trouble)
             log.warning("link.down", server=self.name, code=trouble.code, why=self.trouble)
             if transport is not None:
-                # Not to be cut short: a process half ended would be left behind.
-                self._closing = asyncio.ensure_future(transport.close())
-                await asyncio.shield(self._closing)
+                await self._leave(transport)
+
+    async def _leave(self, transport: Transport) -> None:
+        """Not to be cut short: a process that is half ended would be left behind."""
+        ending = transport.close() if self._closed else transport.retire()
+        self._leaving = asyncio.ensure_future(ending)
+        await asyncio.shield(self._leaving)
 
     async def _watch(self, transport: Transport) -> LinkError:
         """Until the conversation ends, tell now and then that its tools may have changed."""

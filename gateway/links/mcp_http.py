@@ -93,7 +93,8 @@ class HttpTransport:
                 self._head(request, body), timeout_s=timeout_s, events=awaited
             )
         except LinkDown as error:
-            self._finish(error)
+            if not self._client.busy:  # no other call is under way: the server is gone
+                self._finish(error)
             raise
         except (LinkTimeout, asyncio.CancelledError):
             self._give_up(request, number)
@@ -119,6 +120,10 @@ class HttpTransport:
         """End this conversation, so that another begins."""
         self._finish(LinkLost(self._server, why))
 
+    async def retire(self) -> None:
+        """Take no more calls; those that wait still get their answers, on their connections."""
+        self._client.retire()
+
     async def close(self) -> None:
         """Leave the session, where there is one, and end all connections."""
         self._finish(LinkLost(self._server, "the link was closed"))
@@ -128,7 +133,7 @@ class HttpTransport:
         for aside in self._asides:
             aside.cancel()
         await asyncio.gather(*self._asides, return_exceptions=True)
-        await self._client.close()
+        self._client.close()
 
     # -- requests ---------------------------------------------------------------------------
 

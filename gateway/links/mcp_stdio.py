@@ -70,6 +70,10 @@ class StdioTransport:
         """End this conversation, so that another process is started."""
         self._finish(LinkLost(self._server, why))
 
+    async def retire(self) -> None:
+        """End the process: what has broken the rules, or closed its output, answers no more."""
+        await self.close()
+
     async def close(self) -> None:
         """End the process; whoever waits for an answer gets LinkLost."""
         self._finish(LinkLost(self._server, "the link was closed"))

@@ -73,7 +73,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
         self._ended = False
         self._rest: list[bytes] = []
         self._rest_bytes = 0
-        self._complaints = Flood()
+        self._complaints = Flood(per_second=100, burst=200)
 
     async def start(self) -> None:
         """Start it. Raises LinkDown."""

@@ -2,17 +2,28 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
 from gateway.links.mcp import McpLink
 from gateway.links.sandbox import Sandbox
 from tests.gateway.links.http_upstream import Upstream
 
+BOTH_LOOPS = ("test_http_client.py", "test_mcp_stdio.py", "test_tls.py")
+"""Tests of what asyncio calls; the product runs on uvloop, whose transports differ."""
+
 Reach = Callable[..., Awaitable[McpLink]]
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return loops if item.path.name in BOTH_LOOPS else {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture

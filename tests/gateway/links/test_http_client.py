@@ -50,7 +50,7 @@ async def client(upstream: Upstream) -> AsyncIterator[MakeClient]:
 
     yield make
     for each in made:
-        await each.close()
+        each.close()
 
 
 async def test_one_connection_serves_many_requests(upstream: Upstream, client: MakeClient) -> None:
@@ -225,7 +225,7 @@ async def test_an_old_idle_connection_is_not_trusted(
     upstream: Upstream, client: MakeClient
 ) -> None:
     upstream.behaviours[""] = says(lambda _: http(b"{}"))
-    http_client = client(Limits(idle_s=0.0))
+    http_client = client(Limits(idle_s=-1.0))
     for _ in range(3):
         await http_client.exchange(REQUEST, timeout_s=5)
     assert upstream.connections == 3
@@ -288,11 +288,49 @@ async def test_closing_the_client_fails_whoever_waits(
     http_client = client()
     waiting = asyncio.create_task(http_client.exchange(REQUEST, timeout_s=5))
     await eventually(lambda: bool(upstream.heard))
-    await http_client.close()
+    http_client.close()
     with pytest.raises(LinkLost):
         await waiting
     with pytest.raises(LinkDown):
         await http_client.exchange(REQUEST, timeout_s=5)
+
+
+async def test_retiring_the_client_lets_whoever_waits_have_the_answer(
+    upstream: Upstream, client: MakeClient
+) -> None:
+    answering = asyncio.Event()
+
+    async def later(_: object, writer: asyncio.StreamWriter) -> None:
+        await answering.wait()
+        writer.write(http(b"{}"))
+
+    upstream.behaviours[""] = later
+    http_client = client()
+    waiting = asyncio.create_task(http_client.exchange(REQUEST, timeout_s=5))
+    await eventually(lambda: bool(upstream.heard))
+    http_client.retire()
+    with pytest.raises(LinkDown):
+        await http_client.exchange(REQUEST, timeout_s=5)
+    answering.set()
+    assert (await waiting).body == b"{}"
+    await eventually(lambda: not http_client._all)
+
+
+async def test_a_connection_that_ends_as_soon_as_it_is_there_was_never_used(
+    upstream: Upstream,
+) -> None:
+    async def connect(make: Callable[[], Connection]) -> Connection:
+        loop = asyncio.get_running_loop()
+        transport, connection = await loop.create_connection(make, "127.0.0.1", upstream.port)
+        transport.abort()
+        while connection.usable:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+        return connection
+
+    with pytest.raises(LinkDown) as caught:
+        await HttpClient("s", connect, LIMITS).exchange(REQUEST, timeout_s=5)
+    assert caught.value.acted is False
+    assert not upstream.heard
 
 
 async def test_the_answer_in_a_stream_is_there_before_the_stream_ends(

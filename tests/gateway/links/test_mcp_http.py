@@ -374,7 +374,7 @@ def broken(text: bytes) -> Behaviour:
         pytest.param(
             says(
                 lambda _: chunked(
-                    *[event({"jsonrpc": "2.0", "method": "notifications/progress"})] * 500
+                    *[event({"jsonrpc": "2.0", "method": "notifications/progress"})] * 5000
                 )
             ),
             id="stream-flood",
@@ -556,6 +556,36 @@ async def test_a_call_that_is_given_up_is_cancelled_as_its_era_says(
         call = next(heard for heard in upstream.heard if heard.method == "tools/call")
         params = upstream.heard[-1].message["params"]
         assert params["requestId"] == call.message["id"]
+
+
+async def test_a_conversation_that_is_renewed_lets_other_calls_finish(
+    upstream: Upstream, reach: Reach
+) -> None:
+    upstream.is_legacy()
+    link = await reach(ServerSpec(url=upstream.url))
+    answering = asyncio.Event()
+
+    async def later(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        await answering.wait()
+        writer.write(answer(heard, RESULT))
+
+    upstream.behaviours["tools/call"] = later
+    waiting = asyncio.create_task(link.call(permit(), timeout_s=5))
+    await eventually(lambda: "tools/call" in upstream.methods())
+    upstream.behaviours["tools/call"] = says(lambda heard: refusal(heard, -32600, "404 Not Found"))
+    with pytest.raises(LinkRefused):
+        await link.call(permit(), timeout_s=5)
+    await eventually(lambda: upstream.methods().count("initialize") == 2)
+    answering.set()
+    assert await waiting == RESULT
+
+
+async def test_a_permit_for_another_server_is_not_used(upstream: Upstream, reach: Reach) -> None:
+    upstream.is_modern()
+    link = await reach(ServerSpec(url=upstream.url))
+    with pytest.raises(ToolChanged):
+        await link.call(permit(server="pay"), timeout_s=5)
+    assert "tools/call" not in upstream.methods()
 
 
 # -- being away -----------------------------------------------------------------------------
