@@ -84,12 +84,12 @@ class _ExactInteger:
 
 
 def _wrapped(schema: Schema) -> dict[str, Any]:
-    name = schema.root.get("$id", _OWN_ID)
+    """The schema under a name of ours: one of its own could be that of a document built in."""
     return {
         "$schema": LATEST,
-        "$ref": name,
+        "$ref": _OWN_ID,
         "unevaluatedProperties": False,
-        "$defs": {"tool": {**schema.root, "$id": name}},
+        "$defs": {"tool": {**schema.root, "$id": _OWN_ID}},
     }
 
 

@@ -56,7 +56,7 @@ _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 class Schema:
     """One document, with its references resolved.
 
-    root       the document, a copy of our own
+    root       the document, a copy of our own, in which each reference is relative
     dialect    its `$schema`, LATEST where it names none
     max_depth  how deep arguments may be nested, when the schema makes the cost of checking grow
                with a power of that; else None
@@ -119,7 +119,9 @@ class Schema:
 
     def _follow(self, node: dict[str, Json]) -> Iterator[dict[str, Json]]:
         for keyword in _REFERENCES & node.keys():
-            target = self._resolve(node[keyword])
+            reference = node[keyword]
+            target = self._resolve(reference)
+            node[keyword] = f"#{str(reference).partition('#')[2]}"
             if isinstance(target, dict):
                 self._require(id(target) in self._positions, "refers to what is no schema")
                 yield target

@@ -198,7 +198,10 @@ class McpLink:
         attempt = 0
         while True:
             begun = loop.time()
-            await self._converse()
+            try:
+                await self._converse()
+            except Exception:  # outermost: a server must not be able to end its own supervision
+                log.exception("link.failed", server=self.name)
             if loop.time() - begun > _STEADY_S:
                 attempt = 0
             await asyncio.sleep(self._backoff[min(attempt, len(self._backoff) - 1)])
@@ -207,7 +210,7 @@ class McpLink:
     async def _converse(self) -> None:
         """One conversation, from opening to end."""
         transport: Transport | None = None
-        trouble: GatewayError = LinkLost(self.name, "the link was closed")
+        trouble: GatewayError = LinkDown(self.name, "an error of ours; see the log")
         try:
             transport = self._connect(self._changed)
             await transport.open()
@@ -220,9 +223,9 @@ class McpLink:
             trouble = await self._watch(transport)
         except GatewayError as error:
             trouble = error
-        except Exception:  # outermost: a server must not be able to end its own supervision
-            log.exception("link.failed", server=self.name)
-            trouble = LinkDown(self.name, "an error of ours; see the log")
+        except asyncio.CancelledError:
+            trouble = LinkLost(self.name, "the link was closed")
+            raise
         finally:
             self._conversation, self.state, self.trouble = None, "down", str(trouble)
             log.warning("link.down", server=self.name, code=trouble.code, why=self.trouble)

@@ -36,7 +36,6 @@ _MAX_ASIDES = 16
 _SESSION = re.compile(rb"[!-~]{1,1024}")
 _FIRST_WITH_VERSION_HEADER = "2025-06-18"
 _JSON = b"application/json"
-_STREAM = b"text/event-stream"
 
 log = structlog.get_logger(__name__)
 

@@ -210,6 +210,37 @@ def test_nothing_is_listed_as_open_where_all_is_closed() -> None:
         ),
         pytest.param(
             {
+                "type": "object",
+                "$id": "https://x.example/s",
+                "properties": {"a": {"$ref": "https://x.example/s#/$defs/A"}},
+                "$defs": {"A": ADDRESS},
+            },
+            {"a": {"street": "x"}},
+            {"a": {"street": "x", "more": 1}},
+            id="reference-by-own-id",
+        ),
+        pytest.param(
+            {
+                "type": "object",
+                "$id": "https://json-schema.org/draft/2020-12/schema",
+                "properties": {"a": {"type": "integer"}},
+            },
+            {"a": 1},
+            {"title": "what the named document would allow"},
+            id="id-of-another-document",
+        ),
+        pytest.param(
+            {
+                "$schema": "https://json-schema.org/draft/2019-09/schema",
+                "type": "object",
+                "properties": {"a": {"anyOf": [ADDRESS, {"type": "null"}]}},
+            },
+            {"a": {"street": "x"}},
+            {"a": {"street": "x", "more": 1}},
+            id="2019-09-nested",
+        ),
+        pytest.param(
+            {
                 "$schema": "http://json-schema.org/draft-07/schema#",
                 "type": "object",
                 "properties": {"a": ADDRESS},

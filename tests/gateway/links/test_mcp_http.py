@@ -631,6 +631,21 @@ async def test_a_link_that_was_never_up_refuses_at_once(surroundings: Surroundin
         await link.close()
 
 
+async def test_an_error_of_ours_does_not_end_the_supervision(
+    upstream: Upstream, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.is_modern()
+    link = build_link("s", ServerSpec(url=upstream.url), surroundings)
+    link._backoff = (0.01,)
+    with monkeypatch.context() as broken, structlog.testing.capture_logs() as logs:
+        broken.setattr(link, "_read_definitions", None)
+        await link.start()
+        await eventually(lambda: len(upstream.heard) > 4)
+    await eventually(lambda: link.state == "up")
+    assert any(entry["event"] == "link.failed" for entry in logs)
+    await link.close()
+
+
 async def test_a_tool_that_changed_while_the_server_was_away_is_not_called(
     upstream: Upstream, reach: Reach
 ) -> None:
