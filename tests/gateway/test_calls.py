@@ -99,7 +99,6 @@ async def test_only_an_identical_call_joins(other: object) -> None:
 async def test_an_answer_of_an_older_call_ends_nothing_of_the_newer() -> None:
     calls = Calls()
     calls.end(calls.begin("c1", KEY), DONE, NOW)
-    calls.earlier(KEY, NOW + HOLD_US)
     newer = calls.begin("c2", KEY)
     calls.delivered("c1")
     calls.sweep(NOW + 2 * HOLD_US)

@@ -147,6 +147,13 @@ async def test_an_approval_is_for_nothing_else(house: House, other: object) -> N
     assert house.approvals.find(other, NOW_S) is None  # type: ignore[arg-type]  # all are keys
 
 
+async def test_the_newest_of_two_questions_governs_whichever_is_answered(house: House) -> None:
+    older = await house.ask()
+    newer = await house.ask()  # as when a label has come on since
+    await house.answer(older, "omar")
+    assert house.approvals.find(KEY, NOW_S) == newer
+
+
 async def test_identical_calls_at_once_ask_once(house: House) -> None:
     asked = await asyncio.gather(*(house.ask() for _ in range(50)))
     assert len({request.id for request in asked}) == 1
@@ -335,6 +342,7 @@ async def test_a_call_does_not_overtake_a_withdrawal(house: House) -> None:
     assert not house.approvals.claim(request, "c1")
     assert house.approvals.find(KEY, NOW_S) is None
     assert (await withdrawing).state == "withdrawn"
+    assert house.approvals._ending == set()
 
 
 async def test_an_answer_does_not_overtake_a_withdrawal(house: House) -> None:
