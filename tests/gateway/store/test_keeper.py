@@ -101,7 +101,7 @@ async def put_back(house: House, *, saved: bool = True) -> None:
 
 async def test_an_old_log_put_back_refuses_to_start(house: House) -> None:
     await put_back(house)
-    with pytest.raises(StateAhead, match="knows .* entries and the log holds") as caught:
+    with pytest.raises(StateAhead, match="entries and the log holds") as caught:
         House.open(house.folder, house.clock)
     assert caught.value.code == "state.ahead"
 
