@@ -6,6 +6,7 @@ over every way in.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -151,8 +152,8 @@ class Agent:
         if self.way == MODERN:
             params["_meta"] = META
             lines = {"mcp-protocol-version": MODERN, "mcp-method": method}
-            if isinstance(params.get("name"), str) and params["name"].isascii():
-                lines["mcp-name"] = params["name"]
+            if isinstance(params.get("name"), str):
+                lines["mcp-name"] = _in_header(params["name"])
         elif method != "initialize":
             await self._greet()
         body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
@@ -191,6 +192,13 @@ class Agent:
         body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
         answered = await self.post(json.dumps(body).encode())
         self.mcp_session = answered.headers.get("mcp-session-id")
+
+
+def _in_header(text: str) -> str:
+    """A text as a header can carry it (MCP 2026-07-28, "Custom headers")."""
+    if text.isascii() and text.isprintable() and text == text.strip():
+        return text
+    return f"=?base64?{b64encode(text.encode()).decode()}?="
 
 
 def _spliced(body: dict[str, Any], arguments: bytes | None) -> bytes:
