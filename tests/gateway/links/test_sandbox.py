@@ -129,7 +129,7 @@ def test_there_is_no_bubblewrap_where_there_is_none(tmp_path: Path) -> None:
     assert find_bubblewrap(str(tmp_path)) is None
 
 
-@pytest.mark.parametrize("script", ["exit 1", "sleep 600", "kill -9 $$"])
+@pytest.mark.parametrize("script", ["exit 1", "exec sleep 600", "kill -9 $$"])
 def test_a_bubblewrap_that_cannot_confine_is_none(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
