@@ -36,9 +36,9 @@ g = _, _
 [policy_effect]
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 [matchers]
-m = g(r.sub, p.sub) && toolMatch(r.tool, p.tool) && when(p.id, r.trace)
+m = g(r.sub, p.sub) && fits(r.tool, p.tool) && when(p.id, r.trace)
 """
-MATCHER = "g(r_sub, p_sub) && toolMatch(r_tool, p_tool) && when(p_id, r_trace)"
+MATCHER = "g(r_sub, p_sub) && fits(r_tool, p_tool) && when(p_id, r_trace)"
 
 Row: TypeAlias = Sequence[str]
 """One line of Casbin's policy: subject, tool pattern, clause, effect."""
@@ -129,8 +129,7 @@ class Engine:
 
     def functions(self) -> dict[str, Any]:
         """The functions that the matcher calls, as a stock enforcer would register them."""
-        matcher = self._matcher
-        return {"g": matcher.g, "toolMatch": matcher.tool_match, "when": matcher.when}
+        return {"g": self._matcher.g, "fits": _fits, "when": _when}
 
     def _bucket(self, agent: str, tool: str) -> "_Bucket":
         known = self._memo.get((agent, tool))
@@ -226,42 +225,40 @@ class _Matcher:
         """One row: called by Casbin's loop with the values of request and row."""
         return (
             self.g(names["r_sub"], names["p_sub"])
-            and self.tool_match(names["r_tool"], names["p_tool"])
-            and self.when(names["p_id"], names["r_trace"])
+            and _fits(names["r_tool"], names["p_tool"])
+            and _when(names["p_id"], names["r_trace"])
         )
 
     def g(self, caller: str, subject: str) -> bool:
         """Is the caller this agent, has it this role, or are all meant? Roles are flat, closed."""
         return subject in self._roles[caller]
 
-    @staticmethod
-    def tool_match(tool: str, pattern: str) -> bool:
-        """Does the pattern of a row cover the tool?"""
-        return tool_matches(pattern, tool)
 
-    @staticmethod
-    def when(name: str, trace: Trace) -> bool:
-        """Does the clause hold? What cannot be told counts as a match where that refuses."""
-        clause = trace.clauses[name]
-        if clause.until is not None and trace.facts.now >= clause.until:
+def _fits(tool: str, pattern: str) -> bool:
+    return tool == pattern or tool_matches(pattern, tool)
+
+
+def _when(name: str, trace: Trace) -> bool:
+    """Does the clause hold? What cannot be told counts as a match where that refuses."""
+    clause = trace.clauses[name]
+    if clause.until is not None and trace.facts.now >= clause.until:
+        return False
+    if clause.test is not None:
+        held: object
+        try:
+            held = clause.test(trace.facts)
+        except Exception as error:  # noqa: BLE001 - whatever breaks must not decide for an allow
+            trace.errors.append(f"{clause.id}: {_told(error)}")
+            held = clause.refuses
+        if held is not True and (held is False or not clause.refuses):
             return False
-        if clause.test is not None and not _holds(clause, trace):
-            return False
-        trace.matched.append(clause)
-        return True
+    trace.matched.append(clause)
+    return True
 
 
-def _holds(clause: Clause, trace: Trace) -> bool:
-    assert clause.test is not None
-    try:
-        held = clause.test(trace.facts)
-    except ConditionFailed as error:
-        trace.errors.append(f"{clause.id}: {error}")
-        return clause.refuses
-    except Exception as error:  # noqa: BLE001 - whatever breaks must not decide for an allow
-        trace.errors.append(f"{clause.id}: {type(error).__name__}")
-        return clause.refuses
-    return held is True or (clause.refuses and held is not False)
+def _told(error: Exception) -> str:
+    """Our own errors name fields and never values; of others nothing but the kind is told."""
+    return str(error) if isinstance(error, ConditionFailed) else type(error).__name__
 
 
 class _Stock:

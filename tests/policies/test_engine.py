@@ -346,7 +346,7 @@ def _counts(statement: dict[str, object], facts: Facts) -> bool:
 def _stock(policy: Snapshot) -> Callable[[Facts], Effect]:
     """Casbin as it comes: its own enforcer, evaluator and role manager, over all rows."""
     enforcer = casbin.Enforcer(casbin.Enforcer.new_model(text=MODEL))
-    for name in ("toolMatch", "when"):
+    for name in ("fits", "when"):
         enforcer.add_function(name, policy.engine.functions()[name])
     for row in policy.engine.rows():
         enforcer.add_policy(*row)
