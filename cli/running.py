@@ -102,8 +102,8 @@ def _run(
     accept_policy: str | None = None,
 ) -> None:
     os.umask(0o077)  # whatever is written below belongs to this account alone
-    configure(level="info", redaction=Redaction(), stream=sys.stderr)
-    around = Surroundings(dict(os.environ), accept_policy)
+    around = Surroundings(dict(os.environ), accept_policy, redaction=Redaction())
+    configure(level="info", redaction=around.redaction, stream=sys.stderr)
     try:
         uvloop.run(_serve(settings, mode, listeners, around, announce))
     except (GatewayError, PolicyError, AuditError) as error:

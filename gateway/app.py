@@ -34,6 +34,7 @@ from gateway.identity.revocation import Revocations
 from gateway.links.masking import Masks
 from gateway.metrics import Metrics
 from gateway.recorder import Recorder
+from gateway.redaction import Redaction
 from gateway.refusals import Refusals
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
@@ -59,12 +60,14 @@ class Surroundings:
                    was last active; None: none
     clock          microseconds since 1970; may jump, the gateway's time does not run backwards
     disk           what the log is written to
+    redaction      what diagnostics pass; learns the credentials of upstreams
     """
 
     environ: Mapping[str, str]
     accept_policy: str | None = None
     clock: Callable[[], int] = microseconds
     disk: Files = field(default_factory=OsFiles)
+    redaction: Redaction = field(default_factory=Redaction)
 
 
 @asynccontextmanager
@@ -93,6 +96,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 home,
                 log_of,
                 environ=around.environ,
+                redaction=around.redaction,
                 allow_unsandboxed=mode == "dev" or settings.insecure_unsandboxed_stdio,
                 on_catalogue=tell,
             )

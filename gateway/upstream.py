@@ -19,6 +19,7 @@ from gateway.home import Home
 from gateway.links.credentials import Credentials
 from gateway.links.mcp import McpLink
 from gateway.links.sandbox import Sandbox, find_bubblewrap
+from gateway.redaction import Redaction
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -61,18 +62,20 @@ async def upstream(
     evidence: Evidence,
     *,
     environ: Mapping[str, str],
+    redaction: Redaction,
     allow_unsandboxed: bool,
     on_catalogue: Callable[[Catalogue], None],
 ) -> AsyncIterator[Upstream]:
     """Open the links; servers are reached in the background.
 
     environ            for `env:` references and PATH
+    redaction          learns every credential that is used
     allow_unsandboxed  whether local servers may run where nothing can confine them
     on_catalogue       told when tools are blocked, unblocked or accepted
 
     Raises GatewayError for a configuration that cannot be.
     """
-    credentials = Credentials(environ, settings.home)
+    credentials = Credentials(environ, settings.home, redaction.learn)
     links = _links(settings, home, credentials, environ, allow_unsandboxed=allow_unsandboxed)
     review = Review(links, home.lock, recorder=evidence.recorder, on_catalogue=on_catalogue)
     review.watch()

@@ -5,7 +5,7 @@ masked wherever a server repeats it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +26,18 @@ class Credentials:
 
     environ  the process's environment, as it was read at start
     folder   what relative paths are relative to
+    learned  told of every secret, so that it can be kept out of diagnostics too
     """
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        folder: Path,
+        learned: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._environ = environ
         self._folder = folder
+        self._learned = learned
         self._known: set[str] = set()
 
     @property
@@ -49,7 +56,9 @@ class Credentials:
             raise CredentialMissing(f"{reference}: nothing there")
         if not _VALUE.fullmatch(value):
             raise CredentialMissing(f"{reference}: not one line of printable ASCII")
-        self._known.add(value)
+        if value not in self._known:
+            self._known.add(value)
+            self._learned(value)
         return value
 
     def _read(self, place: str) -> str | None:

@@ -19,6 +19,14 @@ def test_a_reference_leads_to_its_secret(credentials: Credentials, tmp_path: Pat
     assert credentials.known == {"env-secret", "file-secret"}
 
 
+def test_whoever_keeps_secrets_out_of_texts_is_told_of_each_once(tmp_path: Path) -> None:
+    learned: list[str] = []
+    credentials = Credentials({"TOKEN": "env-secret"}, tmp_path, learned.append)
+    for _ in range(3):
+        credentials.resolve("env:TOKEN")
+    assert learned == ["env-secret"]
+
+
 def test_a_secret_that_was_changed_is_read_anew(credentials: Credentials, tmp_path: Path) -> None:
     credentials.resolve("file:crm")
     (tmp_path / "crm").write_text("another\r\n")
