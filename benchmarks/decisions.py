@@ -294,7 +294,8 @@ def run(*, rounds: int) -> dict[str, float]:
         "decision, 20 candidate rules: p50": by_name["20 candidates"].p50,
         "p50 at 100,000 rules by p50 at 10": many.p50 / few.p50,
         "answers unlike the oracle's": wrong,
-        "stock Casbin by ours, 1,000 rules: p50": (by_name["stock Casbin, 1,000 rules"].by(middle)),
+        "stock Casbin by ours, 1,000 rules: p50": by_name["stock Casbin, 1,000 rules"].p50
+        / middle.p50,
     }
 
 

@@ -244,13 +244,12 @@ def _when(name: str, trace: Trace) -> bool:
     if clause.until is not None and trace.facts.now >= clause.until:
         return False
     if clause.test is not None:
-        held: object
         try:
             held = clause.test(trace.facts)
         except Exception as error:  # noqa: BLE001 - whatever breaks must not decide for an allow
             trace.errors.append(f"{clause.id}: {_told(error)}")
             held = clause.refuses
-        if held is not True and (held is False or not clause.refuses):
+        if not (held is True or (clause.refuses and held is not False)):
             return False
     trace.matched.append(clause)
     return True
