@@ -97,12 +97,15 @@ def _close(schema: Schema) -> tuple[str, ...]:
     """Close what can be closed in the schema's own copy; return where it stays open."""
     forms: dict[int, _Form] = {}
     places = list(_values(schema.root, "#"))
-    closing = [node for _place, node in places if _closable(schema, node, forms)]
+    values = [node for _place, node in places]
+    closing = [node for node in values if _closable(schema, node, forms)]
+    if schema.dialect == DRAFT_7:  # it sees through no reference: what is referred to is closed
+        closing += [node for node in _referred(schema, values) if _closable(schema, node, forms)]
     kept = {id(node) for node in closing}
     open_at = tuple(
         place
         for place, node in places
-        if id(node) not in kept
+        if not any(id(part) in kept for part in (node, *schema.targets(node)))
         and _form(schema, node, forms) != "none"
         and node.get("additionalProperties") is not False
         and node.get("unevaluatedProperties") is not False
@@ -114,6 +117,19 @@ def _close(schema: Schema) -> tuple[str, ...]:
         if "integer" in _types(node):
             node[_EXACT] = True
     return open_at
+
+
+def _referred(schema: Schema, values: list[dict[str, Json]]) -> Iterator[dict[str, Json]]:
+    """The schemas that describe whole values by reference, and stand in no other part of one."""
+    users: dict[int, list[dict[str, Json]]] = {}
+    for node in schema.nodes:
+        for part in schema.same_value(node):
+            users.setdefault(id(part), []).append(node)
+    whole = {id(node) for node in values if id(node) not in users and "$ref" in node}
+    for node in schema.nodes:
+        by = users.get(id(node), ())
+        if by and all(id(user) in whole for user in by):
+            yield node
 
 
 def _values(node: dict[str, Json], place: str) -> Iterator[tuple[str, dict[str, Json]]]:

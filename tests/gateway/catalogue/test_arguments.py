@@ -263,6 +263,27 @@ def test_nothing_is_listed_as_open_where_all_is_closed() -> None:
             {
                 "$schema": "http://json-schema.org/draft-07/schema#",
                 "type": "object",
+                "properties": {"a": {"$ref": "#/definitions/address"}},
+                "definitions": {"address": ADDRESS},
+            },
+            {"a": {"street": "x"}},
+            {"a": {"street": "x", "more": 1}},
+            id="draft-07-referred",
+        ),
+        pytest.param(
+            {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "type": "object",
+                "properties": {"street": {"type": "string"}, "next": {"$ref": "#"}},
+            },
+            {"next": {"next": {"street": "x"}}},
+            {"next": {"next": {"more": 1}}},
+            id="draft-07-recursive",
+        ),
+        pytest.param(
+            {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "type": "object",
                 "properties": {"n": {"type": "integer"}},
             },
             {"n": 1},
@@ -274,6 +295,25 @@ def test_nothing_is_listed_as_open_where_all_is_closed() -> None:
 def test_the_arguments_as_a_whole_are_closed(schema: Json, good: Json, bad: Json) -> None:
     check(schema, good)
     complaint(schema, bad)
+
+
+def test_a_part_that_is_put_together_with_another_is_not_closed_by_itself() -> None:
+    schema: dict[str, Json] = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": {
+            "a": {"$ref": "#/definitions/address"},
+            "b": {
+                "allOf": [
+                    {"$ref": "#/definitions/address"},
+                    {"properties": {"more": {"type": "integer"}}},
+                ]
+            },
+        },
+        "definitions": {"address": ADDRESS},
+    }
+    check(schema, {"b": {"street": "x", "more": 1}})
+    assert ArgumentCheck.compile("s.t", schema).open_at == ("#/properties/a", "#/properties/b")
 
 
 def test_a_schema_that_says_so_takes_any_further_argument() -> None:
