@@ -17,7 +17,7 @@ from gateway.identity.revocation import Revocations
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 
-REVOKING = frozenset({"policy.changed", "session.end", "token.revoke"})
+REVOKING = frozenset({"agent.suspend", "policy.changed", "session.end", "token.revoke"})
 """Kinds of entry after which nothing that was verified or decided before still stands."""
 
 
@@ -91,6 +91,8 @@ class State:
             "session.open": lambda body, *_: sessions.opened(body),
             "session.end": self._session_end,
             "token.revoke": self._token_revoke,
+            "agent.suspend": lambda body, *_: revocations.suspend_agent(str(body["agent"])),
+            "agent.resume": lambda body, *_: revocations.resume_agent(str(body["agent"])),
             "approval.asked": approvals.asked,
             "approval.decided": lambda body, *_: approvals.decided(body),
             "approval.ended": lambda body, *_: approvals.ended(body),

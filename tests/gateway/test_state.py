@@ -329,6 +329,7 @@ async def everything(house: House) -> None:
     await house.answer(open_one, "ines")
     await house.approvals.withdraw((await house.ask(KEY)).id, by="agent:clerk")
     await house.sessions.end(other.id, by="operator:omar")
+    await house.recorder.write("agent.suspend", {"agent": "scout"})
     await house.recorder.write("token.revoke", {"jti": "t9", "until": house.now_s + 900})
     await house.recorder.write("policy.changed", {"snapshot": "ee" * 32})
     await house.recorder.write("start", {"version": "0"})
@@ -390,12 +391,29 @@ async def test_entries_that_authorise_nothing_change_nothing(house: House) -> No
     assert rows(house) == before
 
 
-@pytest.mark.parametrize("kind", ["policy.changed", "session.end", "token.revoke"])
+@pytest.mark.parametrize("kind", ["agent.suspend", "policy.changed", "session.end", "token.revoke"])
 async def test_what_takes_rights_away_raises_the_epoch(house: House, kind: str) -> None:
     before = house.epoch.value
-    fields: dict[str, Json] = {"snapshot": "ee" * 32, "session": "none", "jti": "t1", "until": 1}
+    fields: dict[str, Json] = {
+        "agent": "clerk",
+        "snapshot": "ee" * 32,
+        "session": "none",
+        "jti": "t1",
+        "until": 1,
+    }
     await house.recorder.write(kind, fields)
     assert house.epoch.value > before
+
+
+async def test_a_suspension_outlives_the_process_until_it_is_taken_back(house: House) -> None:
+    await house.recorder.write("agent.suspend", {"agent": "scout"})
+    delegated = Call("", replace(KEY, chain=("scout",))).principal
+    assert house.revocations.revoked(delegated)
+    again = house.reopen()
+    assert again.revocations.revoked(delegated)
+    await again.recorder.write("agent.resume", {"agent": "scout"})
+    assert not again.revocations.revoked(delegated)
+    again.close()
 
 
 async def test_an_abandoned_call_that_becomes_durable_is_reported_to_be_closed(
