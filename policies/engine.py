@@ -12,7 +12,6 @@ one; a guardrail that asks enters as neither, so it can never let anything pass.
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from operator import itemgetter
 from sys import intern
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -160,7 +159,7 @@ def _rows(clause: Clause) -> Iterator[Row]:
             yield (subject, pattern, clause.id, effect)
 
 
-# Casbin takes `abstain` for neither; sorted backwards, what denies comes first.
+# Casbin takes `abstain` for neither.
 _EFFECTS: Mapping[tuple[bool, str], str] = MappingProxyType(
     {
         (False, "allow"): "allow",
@@ -196,12 +195,8 @@ class _Index:
                 for row, clause in by_subject.get(subject, ()):
                     if clause.id not in clauses:
                         clauses[clause.id] = clause
-                        rows.append(row)
-        rows.sort(key=_effect, reverse=True)
+                        rows.insert(0 if row[3] == "deny" else len(rows), row)
         return rows, clauses
-
-
-_effect = itemgetter(3)
 
 
 def _keys(pattern: str, tools: Sequence[str]) -> Iterable[str]:

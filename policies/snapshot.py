@@ -4,14 +4,14 @@ A change of policy is a new snapshot and the swap of one reference; nothing in o
 so whoever holds it decides by it to the end, and any decision can be repeated by its digest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from policies.clause import Clause
 from policies.engine import Engine
 from policies.finding import Finding
-from policies.notation import tool_matches
+from policies.notation import ANY, tool_matches
 from policies.register import Agent, Approval, Budget, Group, Limit, People, Risk, Trust, Undo
 
 
@@ -106,8 +106,10 @@ def is_one_of(people: People, user: str, user_groups: frozenset[str]) -> bool:
     )
 
 
-def covers(patterns: Iterable[str], tool: str) -> bool:
+def covers(patterns: Collection[str], tool: str) -> bool:
     """Does one of the patterns cover the tool?"""
+    if tool in patterns or ANY in patterns:
+        return True
     for pattern in patterns:  # noqa: SIM110 - on the hot path, where `any` costs twice as much
         if tool_matches(pattern, tool):
             return True
