@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from struct import pack
 from zlib import crc32
@@ -224,7 +225,9 @@ def test_a_log_that_does_not_hold_the_published_checkpoint_is_refused(
         pytest.param(lambda mark: mark.write_bytes(b""), "neither slot", id="empty"),
     ],
 )
-def test_an_unreadable_watermark_is_damage(folder: Path, damage, complaint: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_an_unreadable_watermark_is_damage(
+    folder: Path, damage: Callable[[Path], object], complaint: str
+) -> None:
     damage(folder / "watermark")
     with pytest.raises(LogDamaged, match=complaint):
         open_store(folder)
