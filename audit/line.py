@@ -1,7 +1,8 @@
 """The line: entries that wait to be written, and the callers who wait for them.
 
-No timer gathers them: while one batch is being synced the next one forms by itself. The order in
-which entries are stamped is the order in the line and in the log.
+No timer gathers them: while one batch is being synced the next one forms by itself, and an event
+loop calls the writer once a turn of its own, for all that joined in it. The order in which entries
+are stamped is the order in the line and in the log.
 """
 
 import asyncio
@@ -45,29 +46,37 @@ class Line:
         self._waiting: deque[Waiter] = deque()
         self._under_way: list[Waiter] = []
         self._idle = False
+        self._called = False
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._under_way)
 
     def join(self, waiter: Waiter) -> None:
-        """Stand behind the last; the caller holds `turn`."""
+        """Stand behind the last; the caller holds `turn`, and calls the writer afterwards."""
         self._waiting.append(waiter)
-        if self._idle:
-            self._idle = False
-            self.turn.notify()
+
+    def call(self) -> None:
+        """Let the writer come for all who wait."""
+        with self.turn:
+            self._called = True
+            if self._idle:
+                self._idle = False
+                self.turn.notify()
 
     def take(self, timeout_s: float | None) -> list[Waiter] | None:
-        """Return the next batch; an empty one after `timeout_s`; None when closed and empty."""
+        """Return the next batch, an empty one after `timeout_s`; None when closed and empty."""
         with self.turn:
             self._under_way = []
-            if not self._waiting and not self._closed:
+            if not self._called and not self._closed:
                 self._idle = True
                 self.turn.wait(timeout_s)
                 self._idle = False
             if not self._waiting:
+                self._called = False
                 return None if self._closed else []
             self._under_way = self._batch()
+            self._called = bool(self._waiting)
             return self._under_way
 
     def drain(self) -> list[Waiter]:

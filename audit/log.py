@@ -57,6 +57,7 @@ class Log:
         self.recovered = store.recovered
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._calling = False  # the writer is called at the end of this turn of the loop
         self._subscribers: list[Subscriber] = []
         self._stamp = Stamp(clock, last=self._last_time())
         self._line = Line(min(MOST_BYTES, store.writer.largest))
@@ -140,8 +141,11 @@ class Log:
         future: asyncio.Future[Receipt] = loop.create_future()
         since = loop.time()
         if loop is not self._loop:
-            self._loop, self._timer = loop, None
+            self._loop, self._timer, self._calling = loop, None, False
         self._join(record, future, since, reserved=reserved)
+        if not self._calling:
+            self._calling = True
+            loop.call_soon(self._call)
         if self._timer is None:
             self._timer = loop.call_at(since + LONGEST_WAIT_S, self._expire, loop)
         return future
@@ -155,6 +159,7 @@ class Log:
             self._loop = None
         future: concurrent.futures.Future[Receipt] = concurrent.futures.Future()
         waiter = self._join(record, future, time.monotonic(), reserved=reserved)
+        self._line.call()
         try:
             receipt = future.result(LONGEST_WAIT_S)
         except TimeoutError:
@@ -241,6 +246,10 @@ class Log:
         self._scribe.join()
         if self._timer:
             self._timer.cancel()
+
+    def _call(self) -> None:
+        self._calling = False
+        self._line.call()
 
     def _join(self, record: Record, future: Waiting, since: float, *, reserved: bool) -> Waiter:
         payload = record.sealed.payload if record.sealed else None

@@ -96,6 +96,7 @@ class Scribe:
                 waiter.raw = self._stamp.encode(waiter.record)
                 self._stamp.advance()
                 self._line.join(waiter)
+        self._line.call()
         refused = waiters if not again else [w for w in waiters if not w.reserved]
         self._verdicts.refused(refused, reason)
 

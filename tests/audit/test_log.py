@@ -63,6 +63,14 @@ async def test_many_at_once_become_few_batches_in_the_order_of_the_line(log: Log
     assert len(batches) < 100
 
 
+async def test_what_joins_in_one_turn_of_the_loop_is_one_batch(log: Log) -> None:
+    batches: list[int] = []
+    log.subscribe(lambda entries: batches.append(len(entries)))
+    for _ in range(5):
+        await asyncio.gather(*[log.append(record(log, n)) for n in range(20)])
+    assert batches == [20] * 5
+
+
 async def test_entries_are_numbered_within_their_boot(log: Log) -> None:
     for n in range(3):
         await log.append(record(log, n))
