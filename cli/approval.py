@@ -1,13 +1,14 @@
 """`passavant approval`: see what waits for people, and decide."""
 
 import time
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
-from cli.client import Operators, operators
+from cli.client import Operators, operated, quoted
 from cli.errors import Exit, stop
-from cli.options import DEFAULT_HOME, AsJson, Home
+from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
 
 app = typer.Typer(no_args_is_help=True, help="Requests for approval.")
@@ -25,44 +26,41 @@ WATCH_EVERY_S = 1.0
 
 
 @app.command("list")
-def list_requests(home: Home = DEFAULT_HOME, state: State = None, json: AsJson = False) -> None:
+@operated
+def list_requests(api: Operators, *, state: State = None, json: AsJson = False) -> None:
     """List requests, newest first."""
-    with operators(home) as api:
-        rows = api.get("/api/approvals", state=state)
+    rows = api.get("/api/approvals", state=state)
     as_json(rows) if json else as_table([_row(row) for row in rows], COLUMNS)
 
 
 @app.command()
-def show(request: Id, home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def show(api: Operators, request: Id, *, json: AsJson = False) -> None:
     """Show one request, whole."""
-    with operators(home) as api:
-        found = api.get(f"/api/approvals/{request}")
+    found = api.get(f"/api/approvals/{quoted(request)}")
     as_json(found) if json else _card(found)
 
 
 @app.command()
-def approve(
-    request: Id, home: Home = DEFAULT_HOME, reason: Reason = "", digest: Digest = None
-) -> None:
+@operated
+def approve(api: Operators, request: Id, *, reason: Reason = "", digest: Digest = None) -> None:
     """Approve a request, once, as it is shown."""
-    with operators(home) as api:
-        _decide(api, request, "approve", reason, digest)
+    _decide(api, request, "approve", reason, digest)
 
 
 @app.command()
-def deny(
-    request: Id, home: Home = DEFAULT_HOME, reason: Reason = "", digest: Digest = None
-) -> None:
+@operated
+def deny(api: Operators, request: Id, *, reason: Reason = "", digest: Digest = None) -> None:
     """Deny a request."""
-    with operators(home) as api:
-        _decide(api, request, "deny", reason, digest)
+    _decide(api, request, "deny", reason, digest)
 
 
 @app.command()
-def watch(home: Home = DEFAULT_HOME) -> None:
+@operated
+def watch(api: Operators) -> None:
     """Print each new request as it comes in, until stopped."""
     seen: set[str] = set()
-    with operators(home) as api:
+    with suppress(KeyboardInterrupt):
         while True:
             for row in reversed(api.get("/api/approvals", state="asked")):
                 if row["id"] not in seen:
@@ -74,12 +72,12 @@ def watch(home: Home = DEFAULT_HOME) -> None:
 
 def _decide(api: Operators, request: str, verdict: str, reason: str, digest: str | None) -> None:
     """Show the whole request before it is answered, and answer exactly what was shown."""
-    found = api.get(f"/api/approvals/{request}")
+    found = api.get(f"/api/approvals/{quoted(request)}")
     if digest is not None and digest != found["digest"]:
         stop("this is not the request that you were shown", Exit.DENIED)
     _card(found)
     body = {"digest": found["digest"], "reason": reason}
-    decided = api.post(f"/api/approvals/{request}/{verdict}", body)
+    decided = api.post(f"/api/approvals/{quoted(request)}/{verdict}", body)
     say(f"{request} is {decided['state']}")
 
 

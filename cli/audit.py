@@ -2,6 +2,7 @@
 
 import json as jsonlib
 import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,37 +10,38 @@ from typing import Annotated, Any
 import typer
 
 from audit.errors import AuditError
-from audit.note import Signer
 from audit.pin import read_pins
 from audit.verify import Report, verify_directory
-from cli.client import operators
+from cli.client import Operators, operated
 from cli.errors import Exit, stop
 from cli.options import DEFAULT_HOME, AsJson, Home
 from cli.output import as_card, as_json, inert, moment, say
+from gateway.errors import GatewayError
 from gateway.home import Home as HomeFolder
-from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The log and its evidence.")
 
 Index = Annotated[int, typer.Argument(min=0, help="Position of the entry, from 0.")]
+TAIL = 20
 TAIL_EVERY_S = 0.5
 SHOWN_FINDINGS = 50
 
 
 @app.command()
+@operated
 def search(
+    api: Operators,
     query: Annotated[
         list[str] | None,
         typer.Argument(help="Words and qualifiers, as `agent:clerk effect:deny after:2026-11-01`."),
     ] = None,
-    home: Home = DEFAULT_HOME,
+    *,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     cursor: Annotated[int | None, typer.Option(help="Where the page before ended.")] = None,
     json: AsJson = False,
 ) -> None:
     """Find entries, newest first."""
-    with operators(home) as api:
-        page = api.get("/api/audit/search", q=" ".join(query or []), limit=limit, cursor=cursor)
+    page = api.get("/api/audit/search", q=" ".join(query or []), limit=limit, cursor=cursor)
     if json:
         as_json(page)
         return
@@ -50,60 +52,56 @@ def search(
 
 
 @app.command()
-def show(index: Index, home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def show(api: Operators, index: Index, *, json: AsJson = False) -> None:
     """Show one entry, with what it holds sealed."""
-    with operators(home) as api:
-        found = api.get(f"/api/audit/entries/{index}")
+    found = api.get(f"/api/audit/entries/{index}")
     as_json(found) if json else as_card(found)
 
 
 @app.command()
+@operated
 def tail(
-    home: Home = DEFAULT_HOME,
+    api: Operators,
+    *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until stopped.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Print the newest entries."""
-    with operators(home) as api:
-        start = max(0, api.get("/api/status")["log"]["size"] - 20)
+    """Print the newest entries; as JSON, one a line."""
+    start = max(0, api.get("/api/status")["log"]["size"] - TAIL)
+    with suppress(KeyboardInterrupt):
         while True:
             entries = api.get("/api/audit/entries", start=start)
             for entry in entries:
                 typer.echo(jsonlib.dumps(entry, sort_keys=True) if json else _line(entry))
             start += len(entries)
-            if not follow and not entries:
+            if not entries and not follow:
                 return
             if not entries:
                 time.sleep(TAIL_EVERY_S)
 
 
 @app.command()
-def prove(index: Index, home: Home = DEFAULT_HOME) -> None:
+@operated
+def prove(api: Operators, index: Index) -> None:
     """Print a proof (c2sp.org/tlog-proof) that the entry is in the signed log."""
-    with operators(home) as api:
-        typer.echo(api.text(f"/api/audit/proof/{index}"), nl=False)
+    typer.echo(api.text(f"/api/audit/proof/{index}"), nl=False)
 
 
 @app.command()
-def checkpoint(home: Home = DEFAULT_HOME) -> None:
+@operated
+def checkpoint(api: Operators) -> None:
     """Print the newest signed checkpoint: keep it, it is a pin."""
-    with operators(home) as api:
-        typer.echo(api.text("/api/audit/checkpoint"), nl=False)
+    typer.echo(api.text("/api/audit/checkpoint"), nl=False)
 
 
 @app.command()
-def vkey(
-    home: Home = DEFAULT_HOME,
-    origin: Annotated[str, typer.Option(help="Origin of the log.")] = Settings.model_fields[
-        "audit"
-    ].default.origin,
-) -> None:
+def vkey(home: Home = DEFAULT_HOME) -> None:
     """Print the key that verifies the log of this home; hand it to whoever is to verify."""
     try:
-        key = HomeFolder.at(home).log_key()
-    except (AuditError, OSError) as error:
+        typer.echo(HomeFolder.existing(home).verifier_key())
+    except (AuditError, GatewayError, OSError) as error:
         stop(str(error))
-    typer.echo(Signer(origin, key).vkey)
 
 
 @app.command()

@@ -2,44 +2,58 @@
 
 import json as jsonlib
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 import typer
 
-from cli.client import TIMEOUT_S, Address, Operators, operators
+from audit import canonical
+from audit.errors import NotStrict
+from cli.arguments import MAX_BYTES, read_object
+from cli.client import TIMEOUT_S, Operators, operated
 from cli.errors import Exit, stop
-from cli.options import DEFAULT_HOME, AsJson, Home
-from cli.output import as_json, inert, say
+from cli.options import AsJson
+from cli.output import as_json, as_lines, inert, say
 
+app = typer.Typer()
+
+EFFECTS = {"allow": Exit.DONE, "ask": Exit.UNDECIDED, "deny": Exit.DENIED}
 EXITS = {200: Exit.DONE, 202: Exit.UNDECIDED, 401: Exit.AUTHENTICATION, 403: Exit.DENIED}
 
 
+@app.command()
+@operated
 def call(
+    api: Operators,
     tool: Annotated[str, typer.Argument(help="SERVER.TOOL")],
     values: Annotated[
         list[str] | None, typer.Argument(help="KEY=VALUE; a value that is JSON is taken as such.")
     ] = None,
+    *,
     args: Annotated[str | None, typer.Option("--args", help="All arguments, as JSON.")] = None,
     agent: Annotated[str | None, typer.Option(help="As which agent.")] = None,
+    user: Annotated[str | None, typer.Option("--for", help="On whose behalf.")] = None,
     session: Annotated[str | None, typer.Option(help="In which of its sessions.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only explain the decision.")] = False,
-    home: Home = DEFAULT_HOME,
     json: AsJson = False,
 ) -> None:
     """Call a tool through the gateway as one of its agents."""
     server, dot, name = tool.partition(".")
-    if not dot:
+    if not (server and dot and name):
         stop("a tool is written SERVER.TOOL", Exit.USAGE)
     arguments = _arguments(values or [], args)
-    with operators(home) as api:
-        agent = agent or _only_agent(api)
-        if dry_run:
-            body = {"agent": agent, "tool": tool, "args": arguments}
-            as_json(api.post("/api/policy/explain", body))
-            return
-        wanted = {"agent": agent, "tools": [tool]} | ({"session": session} if session else {})
-        token = api.post("/api/tokens", wanted)["access_token"]
-    answer = _send(Address.read(home), f"/v1/tools/{server}/{name}", token, arguments)
+    agent = agent or _only_agent(api)
+    optional = {"user": user} if user is not None else {}
+    if dry_run:
+        told = api.post(
+            "/api/policy/explain", {"agent": agent, "tool": tool, "args": arguments} | optional
+        )
+        as_json(told) if json else as_lines(told["text"])
+        raise typer.Exit(EFFECTS[told["decision"]["effect"]])
+    optional |= {"session": session} if session is not None else {}
+    token = api.post("/api/tokens", {"agent": agent, "tools": [tool]} | optional)["access_token"]
+    path = f"/v1/tools/{quote(server, safe='')}/{quote(name, safe='')}"
+    answer = _send(f"{api.agents_url()}{path}", token, arguments)
     if json:
         as_json(answer.json())
     else:
@@ -47,12 +61,12 @@ def call(
     raise typer.Exit(EXITS.get(answer.status_code, Exit.FAILED))
 
 
-def _send(address: Address, path: str, token: str, arguments: dict[str, Any]) -> httpx.Response:
-    headers = {"authorization": f"Bearer {token}"}
+def _send(url: str, token: str, arguments: dict[str, Any]) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     try:
         return httpx.post(
-            f"http://{address.agents}{path}",
-            json=arguments,
+            url,
+            content=canonical.write(arguments),
             headers=headers,
             timeout=TIMEOUT_S,
             trust_env=False,
@@ -70,21 +84,13 @@ def _print(answer: httpx.Response) -> None:
         return
     for part in body.get("content", []):
         text = part.get("text") if isinstance(part, dict) else None
-        typer.echo("\n".join(map(inert, text.splitlines())) if text else jsonlib.dumps(part))
+        as_lines(text if isinstance(text, str) else jsonlib.dumps(part))
 
 
 def _arguments(values: list[str], text: str | None) -> dict[str, Any]:
     if text is not None and values:
         stop("either KEY=VALUE or --args, not both", Exit.USAGE)
-    if text is not None:
-        try:
-            found = jsonlib.loads(text)
-        except ValueError:
-            stop("--args is no JSON", Exit.USAGE)
-        if not isinstance(found, dict):
-            stop("--args must be a JSON object", Exit.USAGE)
-        return found
-    return dict(map(_pair, values))
+    return read_object(text, "--args") if text is not None else dict(map(_pair, values))
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -92,13 +98,13 @@ def _pair(text: str) -> tuple[str, Any]:
     if not sign:
         stop(f"{text!r} is not KEY=VALUE", Exit.USAGE)
     try:
-        return name, jsonlib.loads(value)
-    except ValueError:
+        return name, canonical.read(value.encode("utf-8", "replace"), max_bytes=MAX_BYTES)
+    except NotStrict:
         return name, value
 
 
 def _only_agent(api: Operators) -> str:
-    names = [agent["name"] for agent in api.get("/api/policy/agents")]
+    names = [agent["name"] for agent in api.get("/api/agents")]
     if len(names) != 1:
         stop(f"name the agent with --agent: {', '.join(names)}", Exit.USAGE)
     return str(names[0])

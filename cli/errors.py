@@ -9,6 +9,8 @@ from typing import NoReturn
 
 import typer
 
+from cli.output import say
+
 
 class Exit(IntEnum):
     """Exit codes."""
@@ -23,5 +25,5 @@ class Exit(IntEnum):
 
 def stop(message: str, code: Exit = Exit.FAILED) -> NoReturn:
     """Say why on standard error, and end the command."""
-    typer.echo(message, err=True)
+    say(message)
     raise typer.Exit(code)

@@ -1,26 +1,76 @@
 """`passavant`: the operator's command line."""
 
-import typer
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated
 
-from cli import approval, audit, call, policy, running, server, session, token
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+NOUNS = {
+    "dev": "cli.dev",
+    "serve": "cli.serve",
+    "init": "cli.init",
+    "doctor": "cli.doctor",
+    "call": "cli.call",
+    "whoami": "cli.whoami",
+    "operator": "cli.operator",
+    "agent": "cli.agent",
+    "token": "cli.token",
+    "policy": "cli.policy",
+    "approval": "cli.approval",
+    "session": "cli.session",
+    "server": "cli.server",
+    "audit": "cli.audit",
+    "key": "cli.key",
+    "help": "cli.help",
+}
+"""Every command, or noun with commands, and the module whose `app` it is."""
+
+
+class Nouns(TyperGroup):
+    """Loads a command when it is used: `serve` starts without the demonstration's client."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Every name, in the order of the table."""
+        del ctx
+        return list(NOUNS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | TyperGroup | None:
+        """The command of that name."""
+        del ctx
+        if cmd_name not in NOUNS:
+            return None
+        command = get_command(import_module(NOUNS[cmd_name]).app)
+        command.name = cmd_name
+        assert isinstance(command, TyperCommand | TyperGroup)
+        return command
+
 
 app = typer.Typer(
     name="passavant",
+    cls=Nouns,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="A gateway that lets every action of an AI agent pass by a reviewed rule, on the record.",
 )
 
-app.command()(running.dev)
-app.command()(running.serve)
-app.command()(call.call)
-app.add_typer(token.app, name="token")
-app.add_typer(policy.app, name="policy")
-app.add_typer(approval.app, name="approval")
-app.add_typer(session.app, name="session")
-app.add_typer(server.app, name="server")
-app.add_typer(audit.app, name="audit")
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("passavant"))
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """A gateway that lets every action of an AI agent pass by a reviewed rule, on the record."""
 
 
 def main() -> None:

@@ -43,6 +43,12 @@ def as_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         typer.echo("  ".join(padded).rstrip())
 
 
+def as_lines(text: str, *, indent: str = "") -> None:
+    """Print text of several lines, each of them inert."""
+    for line in text.split("\n"):
+        typer.echo(f"{indent}{inert(line)}")
+
+
 def as_card(members: Mapping[str, Any]) -> None:
     """Print one object, a member a line, whole."""
     width = max(map(len, members), default=0)

@@ -8,12 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from audit import canonical
-from audit.errors import NotStrict
-from cli.client import operators
+from cli.arguments import read_object
+from cli.client import Operators, operated
 from cli.errors import Exit, stop
-from cli.options import DEFAULT_HOME, AsJson, Home
-from cli.output import as_card, as_json, inert, say
+from cli.options import AsJson
+from cli.output import as_card, as_json, as_lines, as_table, inert, moment, say
 from gateway.activation import schemas
 from gateway.catalogue.pins import Lock
 from gateway.catalogue.tools import Catalogue
@@ -27,6 +26,7 @@ from policies.explain import explain as explain_facts
 from policies.finding import Finding
 from policies.lint import lint
 from policies.loader import load_policies, load_tests
+from policies.matrix import matrix as lines_of
 from policies.snapshot import Snapshot
 
 app = typer.Typer(no_args_is_help=True, help="Rules: check, test, explain, apply.")
@@ -40,7 +40,11 @@ LockFile = Annotated[
         "--lock", exists=True, help="A catalogue lock: conditions are checked against its schemas."
     ),
 ]
-MAX_ARGS = 1 << 20
+PolicyFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--policy", exists=True, help="Files instead of the policy in force."),
+]
+MOST_CHANGES = 200
 
 
 @app.command()
@@ -68,7 +72,7 @@ def test(files: Files, lock: LockFile = None, json: AsJson = False) -> None:
             snapshot = _compiled([path.parent / name for name in tests.content.policies], lock)
             reports.append((path, run(tests, snapshot, now=time.time_ns() // 1000)))
         except PolicyInvalid as error:
-            stop("\n".join(map(inert, map(str, error.findings))))
+            stop("\n".join(map(str, error.findings)))
     for path, report in reports:
         if json:
             as_json({"file": str(path), "ok": report.passed, "lines": list(report.lines())})
@@ -79,78 +83,102 @@ def test(files: Files, lock: LockFile = None, json: AsJson = False) -> None:
 
 
 @app.command()
+@operated
 def explain(
+    api: Operators,
     tool: Annotated[str, typer.Argument(help="SERVER.TOOL")],
     agent: Annotated[str, typer.Option("--agent")],
+    *,
     args: Annotated[str, typer.Option("--args", help="Arguments, as JSON.")] = "{}",
     user: Annotated[str | None, typer.Option("--for")] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", help="What the session has touched.")
     ] = None,
-    policy: Annotated[
-        list[Path] | None,
-        typer.Option("--policy", exists=True, help="Files instead of the policy in force."),
-    ] = None,
+    policy: PolicyFiles = None,
     lock: LockFile = None,
-    home: Home = DEFAULT_HOME,
     json: AsJson = False,
 ) -> None:
     """Say how a call would be decided, and which rules were looked at."""
-    labels = label or []
+    arguments, labels = read_object(args, "--args"), label or []
     if policy:
         facts = Facts(
-            agent,
-            tool,
-            _arguments(args),
-            user=user,
-            labels=frozenset(labels),
-            now=time.time_ns() // 1000,
+            agent, tool, arguments, user=user, labels=frozenset(labels), now=time.time_ns() // 1000
         )
         text = str(explain_facts(_compiled(policy, lock), facts))
-        as_json({"text": text}) if json else typer.echo("\n".join(map(inert, text.splitlines())))
+        as_json({"text": text}) if json else as_lines(text)
         return
-    body = {"agent": agent, "tool": tool, "args": _arguments(args), "labels": labels}
-    with operators(home) as api:
-        told = api.post("/api/policy/explain", body | ({"user": user} if user else {}))
-    as_json(told) if json else typer.echo("\n".join(map(inert, told["text"].splitlines())))
+    body = {"agent": agent, "tool": tool, "args": arguments, "labels": labels}
+    told = api.post("/api/policy/explain", body | ({"user": user} if user else {}))
+    as_json(told) if json else as_lines(told["text"])
 
 
 @app.command()
-def show(home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def matrix(
+    api: Operators,
+    *,
+    policy: PolicyFiles = None,
+    lock: LockFile = None,
+    user: Annotated[str | None, typer.Option("--for", help="On whose behalf.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Print what every agent's calls of every tool can come to."""
+    if policy:
+        now = time.time_ns() // 1000
+        rows: list[dict[str, Any]] = [
+            line.row() for line in lines_of(_compiled(policy, lock), user=user, now=now)
+        ]
+    else:
+        rows = api.get("/api/policy/matrix", user=user)
+    if json:
+        as_json(rows)
+        return
+    agents = sorted({agent for row in rows for agent in row["agents"]})
+    cells = [
+        {"tool": row["tool"], "risk": row["risk"]}
+        | {agent: " ".join(marks) or None for agent, marks in row["agents"].items()}
+        for row in rows
+    ]
+    as_table(cells, ["tool", "risk", *agents])
+    say("? under a condition    - no rule: denied")
+
+
+@app.command()
+@operated
+def show(api: Operators, *, json: AsJson = False) -> None:
     """Show what is in force, and what the files amount to now."""
-    with operators(home) as api:
-        found = api.get("/api/policy")
+    found = api.get("/api/policy")
     if json:
         as_json(found)
         return
-    as_card({name: found[name] for name in ("snapshot", "proposed", "warnings", "findings")})
+    as_card({name: found[name] for name in ("snapshot", "proposed")})
+    for line in (*found["warnings"], *found["findings"]):
+        typer.echo(inert(line))
 
 
 @app.command()
+@operated
 def apply(
+    api: Operators,
     digest: Annotated[str, typer.Argument(help="As `policy show` printed it under `proposed`.")],
-    home: Home = DEFAULT_HOME,
 ) -> None:
     """Put what the files amount to into force, if it is still what that digest names."""
-    with operators(home) as api:
-        applied = api.post("/api/policy/apply", {"digest": digest})
+    applied = api.post("/api/policy/apply", {"digest": digest})
     say(f"in force: {applied['snapshot']}")
 
 
 @app.command()
-def history(home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def history(api: Operators, *, json: AsJson = False) -> None:
     """List every policy that came into force, newest first, from the log."""
-    with operators(home) as api:
-        page = api.get("/api/audit/search", q="kind:policy.changed", limit=200)
+    page = api.get("/api/audit/search", q="kind:policy.changed", limit=MOST_CHANGES)
     if json:
         as_json(page["entries"])
         return
     for entry in page["entries"]:
         body = entry["body"]
-        at = datetime.fromtimestamp(body["ts"] / 1e6, UTC)
-        typer.echo(
-            f"{entry['index']:>8}  {at:%Y-%m-%d %H:%M:%S}Z  {body['snapshot']}  {body['by']}"
-        )
+        at = moment(body["ts"] // 1_000_000)
+        typer.echo(inert(f"{entry['index']:>8}  {at}  {body['snapshot']}  {body['by']}"))
 
 
 def _findings(files: Sequence[Path], lock: Path | None) -> tuple[Finding, ...]:
@@ -166,7 +194,7 @@ def _compiled(files: Sequence[Path], lock: Path | None) -> Snapshot:
     try:
         return _compile(load_policies(files), lock)
     except PolicyInvalid as error:
-        stop("\n".join(map(inert, map(str, error.findings))))
+        stop("\n".join(map(str, error.findings)))
 
 
 def _compile(documents: Sequence[PolicyDocument], lock: Path | None) -> Snapshot:
@@ -177,16 +205,6 @@ def _compile(documents: Sequence[PolicyDocument], lock: Path | None) -> Snapshot
     except GatewayError as error:
         stop(str(error))
     return compile_snapshot(documents, schemas(catalogue), lock_digest=catalogue.digest)
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        found = canonical.read(text.encode(), max_bytes=MAX_ARGS)
-    except NotStrict as error:
-        stop(f"--args: {error}", Exit.USAGE)
-    if not isinstance(found, dict):
-        stop("--args must be a JSON object", Exit.USAGE)
-    return found
 
 
 def _finding(found: Finding) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from cli.client import operators
-from cli.options import DEFAULT_HOME, AsJson, Home
-from cli.output import as_card, as_json, as_table, say
+from cli.client import Operators, operated, quoted
+from cli.options import AsJson
+from cli.output import as_json, as_lines, as_table, inert, say
 
 app = typer.Typer(no_args_is_help=True, help="Upstream servers and their tools.")
 
@@ -14,18 +14,18 @@ Name = Annotated[str, typer.Argument(help="Name of the server.")]
 
 
 @app.command("list")
-def list_servers(home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def list_servers(api: Operators, *, json: AsJson = False) -> None:
     """List the servers of this deployment."""
-    with operators(home) as api:
-        rows = api.get("/api/servers")
+    rows = api.get("/api/servers")
     as_json(rows) if json else as_table(rows, ("name", "state", "tools", "waiting"))
 
 
 @app.command()
-def show(server: Name, home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def show(api: Operators, server: Name, *, json: AsJson = False) -> None:
     """Show the tools of one server: name, pin, and whether it may be called."""
-    with operators(home) as api:
-        found = api.get(f"/api/servers/{server}")
+    found = api.get(f"/api/servers/{quoted(server)}")
     if json:
         as_json(found)
     else:
@@ -33,26 +33,27 @@ def show(server: Name, home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
 
 
 @app.command()
-def review(server: Name, home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def review(api: Operators, server: Name, *, json: AsJson = False) -> None:
     """Show every difference between what the server offers now and what was accepted."""
-    with operators(home) as api:
-        found = api.get(f"/api/servers/{server}/review")
+    found = api.get(f"/api/servers/{quoted(server)}/review")
     if json:
         as_json(found)
         return
-    say(f"digest of what is offered: {found['digest']}")
     for change in found["changes"]:
-        as_card(change)
-        typer.echo()
+        refused = f" (refused: {change['refused']})" if change["refused"] else ""
+        typer.echo(inert(f"{change['change']} tool {change['tool']}{refused}"))
+        as_lines(change["difference"], indent="  ")
+    say(f"{len(found['changes'])} differences; digest of what is offered: {found['digest']}")
 
 
 @app.command()
+@operated
 def accept(
+    api: Operators,
     server: Name,
     digest: Annotated[str, typer.Option("--digest", help="As `server review` printed it.")],
-    home: Home = DEFAULT_HOME,
 ) -> None:
     """Accept what the server offers, if it is still what was reviewed."""
-    with operators(home) as api:
-        accepted = api.post(f"/api/servers/{server}/accept", {"digest": digest})
+    accepted = api.post(f"/api/servers/{quoted(server)}/accept", {"digest": digest})
     say(f"{accepted['tools']} tools of {server} are accepted")

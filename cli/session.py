@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.client import operators
-from cli.options import DEFAULT_HOME, AsJson, Home
+from cli.client import Operators, operated, quoted
+from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
 
 app = typer.Typer(no_args_is_help=True, help="Sessions of agents.")
@@ -15,26 +15,26 @@ COLUMNS = ("id", "agent", "user", "opened", "ends", "ended", "labels")
 
 
 @app.command("list")
-def list_sessions(home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def list_sessions(api: Operators, *, json: AsJson = False) -> None:
     """List sessions, newest first."""
-    with operators(home) as api:
-        rows = api.get("/api/sessions")
+    rows = api.get("/api/sessions")
     as_json(rows) if json else as_table([_row(row) for row in rows], COLUMNS)
 
 
 @app.command()
-def show(session: Id, home: Home = DEFAULT_HOME, json: AsJson = False) -> None:
+@operated
+def show(api: Operators, session: Id, *, json: AsJson = False) -> None:
     """Show one session."""
-    with operators(home) as api:
-        found = api.get(f"/api/sessions/{session}")
+    found = api.get(f"/api/sessions/{quoted(session)}")
     as_json(found) if json else as_card(_row(found))
 
 
 @app.command()
-def end(session: Id, home: Home = DEFAULT_HOME) -> None:
+@operated
+def end(api: Operators, session: Id) -> None:
     """End a session: its tokens are refused from the next call on."""
-    with operators(home) as api:
-        api.post(f"/api/sessions/{session}/end")
+    api.post(f"/api/sessions/{quoted(session)}/end")
     say(f"session {session} has ended")
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from cli.client import operators
+from cli.client import Operators, operated
 from cli.errors import Exit, stop
-from cli.options import DEFAULT_HOME, AsJson, Home
+from cli.options import AsJson
 from cli.output import as_card, as_json, say
 from gateway.settings import milliseconds
 
@@ -18,9 +18,10 @@ Token = Annotated[str, typer.Argument(help="The token; `-` reads it from standar
 
 
 @app.command()
+@operated
 def issue(
+    api: Operators,
     agent: Annotated[str, typer.Option("--agent", help="An agent that the policy names.")],
-    home: Home = DEFAULT_HOME,
     session: Annotated[str | None, typer.Option(help="A session that it has.")] = None,
     user: Annotated[str | None, typer.Option("--for", help="On whose behalf it acts.")] = None,
     tools: Annotated[str, typer.Option(help="Tools it may use, as A,B.")] = "*",
@@ -31,9 +32,8 @@ def issue(
     body: dict[str, object] = {"agent": agent, "tools": tools.split(",")}
     body |= {} if user is None else {"user": user}
     body |= {} if session is None else {"session": session}
-    body |= {} if ttl is None else {"ttl_s": _seconds(ttl)}
-    with operators(home) as api:
-        issued = api.post("/api/tokens", body)
+    body |= {} if ttl is None else {"ttl_s": seconds(ttl)}
+    issued = api.post("/api/tokens", body)
     if json:
         as_json(issued)
         return
@@ -42,10 +42,10 @@ def issue(
 
 
 @app.command()
-def revoke(token: Token, home: Home = DEFAULT_HOME) -> None:
+@operated
+def revoke(api: Operators, token: Token) -> None:
     """Withdraw a token; it is refused from the next call on."""
-    with operators(home) as api:
-        revoked = api.post("/api/tokens/revoke", {"token": _given(token)})
+    revoked = api.post("/api/tokens/revoke", {"token": _given(token)})
     say(f"token {revoked['revoked']} is revoked")
 
 
@@ -71,7 +71,8 @@ def _given(token: str) -> str:
     return typer.get_text_stream("stdin").read().strip() if token == "-" else token  # noqa: S105 - a file name
 
 
-def _seconds(text: str) -> int:
+def seconds(text: str) -> int:
+    """A duration as somebody types it, in whole seconds; ends the command for another text."""
     try:
         return max(1, milliseconds(text) // 1000)
     except ValueError as error:

@@ -33,6 +33,7 @@ from gateway.home import Home
 from gateway.identity.revocation import Revocations
 from gateway.links.masking import Masks
 from gateway.metrics import Metrics
+from gateway.operator.credentials import Operators
 from gateway.recorder import Recorder
 from gateway.redaction import Redaction
 from gateway.refusals import Refusals
@@ -108,11 +109,12 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         activations.append(activation)
         tell(links.review.catalogue)
         rooms = _rooms(home, log_of, state, links, activation.worlds, epoch)
-        await _begin(log_of, state, rooms)
+        operators = Operators.open(home.operators)
+        await _begin(log_of, state, rooms, operators)
         await stack.enter_async_context(_tidied(rooms))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
-        yield assemble(Parts(settings, home, log_of, state, links, activation, rooms))
+        yield assemble(Parts(settings, home, log_of, state, links, activation, rooms, operators))
 
 
 def _state(recorder: Recorder, epoch: Epoch) -> State:
@@ -187,7 +189,7 @@ async def _policy(
     return Activation.of(paths, recorder=log_of.recorder, worlds=worlds)
 
 
-async def _begin(log_of: Evidence, state: State, rooms: Rooms) -> None:
+async def _begin(log_of: Evidence, state: State, rooms: Rooms, operators: Operators) -> None:
     """Close what a crash left open, then say that the gateway is there."""
     await unfinished.settle(
         state.calls, rooms.recorder, origin=log_of.log.origin, digest_key=rooms.digest_key
@@ -198,6 +200,7 @@ async def _begin(log_of: Evidence, state: State, rooms: Rooms) -> None:
         "snapshot": world.snapshot.digest,
         "catalogue": world.catalogue.digest,
         "recovered": log_of.log.recovered is not None,
+        "operators": [operator.name for operator in operators.all()],
     }
     await rooms.recorder.write("start", fields)
 

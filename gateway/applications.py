@@ -50,6 +50,7 @@ class Parts:
     upstream: Upstream
     activation: Activation
     rooms: Rooms
+    operators: Operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +99,13 @@ def _services(parts: Parts, keys: KeySet) -> Services:
         review=parts.upstream.review,
         mint=mint,
         tokens=check,
-        operators=Operators.open(parts.home.operators),
+        keys=keys,
+        operators=parts.operators,
         scrape=Scrape(rooms.metrics, _metric_sources(parts)),
         vkey=parts.evidence.vkey,
         version=distribution_version("passavant"),
         link_states=parts.upstream.states,
+        random=secrets.token_bytes,
     )
 
 

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -21,6 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from audit.errors import Unreadable
+from audit.layout import CHECKPOINT
+from audit.note import Signer, Verifier
+from audit.published import PublishedFolder
 from gateway.identity import private_files
 from gateway.identity.errors import KeyFileRefused
 
@@ -37,6 +42,13 @@ class Home:
         for folder in (path, path / "keys", path / "tiles"):
             private_files.folder(folder)
         return cls(path.resolve())
+
+    @classmethod
+    def existing(cls, path: Path) -> "Home":
+        """Use a home folder that is there, and make nothing. Raises KeyFileRefused."""
+        if not (path / "keys").is_dir():
+            raise KeyFileRefused("no home of a gateway", path=path)
+        return cls.at(path)
 
     @property
     def token_keys(self) -> Path:
@@ -85,10 +97,26 @@ class Home:
             key = Ed25519PrivateKey.generate()
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             private_files.create(path, pem)
-        loaded = load_pem_private_key(private_files.read(path), password=None)
+        try:
+            loaded = load_pem_private_key(private_files.read(path), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise KeyFileRefused("not an unencrypted private key in PEM", path=path) from error
         if not isinstance(loaded, Ed25519PrivateKey):
             raise KeyFileRefused("not an Ed25519 key", path=path)
         return loaded
+
+    def verifier_key(self) -> str:
+        """The key (vkey) that verifies the log, under the origin that was published last.
+
+        Raises AuditError when nothing has been published yet, or another key signed it.
+        """
+        note = PublishedFolder(self.tiles).note(CHECKPOINT)
+        if note is None:
+            raise Unreadable(CHECKPOINT, "is not there: nothing has been published yet")
+        origin = note.split(b"\n", 1)[0].decode("utf-8", "replace")
+        signer = Signer(origin, self.log_key())
+        Verifier.parse(signer.vkey).open(note)
+        return signer.vkey
 
     def vault_key(self) -> bytes:
         """32 bytes that wrap the subjects' keys."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 
-from cli.client import ADDRESS_FILE, Address
+from cli.address import ADDRESS_FILE, Address
 
 START_S = 40.0
 STOP_S = 20.0

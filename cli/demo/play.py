@@ -18,7 +18,8 @@ import jwt
 import typer
 
 from audit import canonical
-from cli.client import Address, Operators, operators
+from cli.address import Address
+from cli.client import Operators, Target
 from cli.demo.agent import Agent, Receipts, Said, connected
 from cli.demo.child import Child
 from cli.demo.workspace import AGENT, Workspace
@@ -58,7 +59,7 @@ class Play:
     async def run(self) -> None:
         """Play every step. Raises Unexpected at the first that does not hold."""
         address = await self.child.start()
-        with operators(self.workspace.home) as api:
+        with closing(Operators(Target(self.workspace.home))) as api:
             vkey = api.text("/api/audit/vkey").strip()
             brief = api.post("/api/tokens", {"agent": AGENT, "user": "ana", "ttl_s": 1})
             for era in ERAS:
@@ -69,7 +70,7 @@ class Play:
             say("\nkill -9 in the middle of calls")
             await self._crash(api, address)
         address = await self.child.start()
-        with operators(self.workspace.home) as api:
+        with closing(Operators(Target(self.workspace.home))) as api:
             self._all_there(api)
         self._expect(await self.child.stop() == 0, "the gateway closes its log and ends")
         say("\nthe log, verified offline by another process against the agent's receipts")

@@ -77,6 +77,10 @@ class KeySet:
         """The key that signs."""
         return self._keys[-1]
 
+    def all(self) -> tuple[SigningKey, ...]:
+        """Every key that verifies, newest first."""
+        return self._keys[::-1]
+
     def public(self, key_id: str) -> Ed25519PublicKey | None:
         """The key of that id, if it is one of ours."""
         return next((key.public for key in self._keys if key.id == key_id), None)

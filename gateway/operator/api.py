@@ -34,6 +34,7 @@ STATUS: Mapping[str, int] = {
     "operator.origin": 403,
     "operator.unknown": 404,
     "operator.body": 400,
+    "operator.last": 409,
     "approval.unknown": 404,
     "approval.ended": 409,
     "approval.expired": 409,

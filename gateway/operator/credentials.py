@@ -9,7 +9,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,6 +24,8 @@ approver       decides on requests for approval
 author         tests and proposes policies
 administrator  activates policies, accepts tools, hands out and ends credentials and sessions
 """
+
+ROLES: frozenset[Role] = frozenset(get_args(Role))
 
 KEY_BYTES = 32
 
@@ -45,6 +47,12 @@ class Operator:
     def may(self, role: Role) -> bool:
         """Tell whether this person acts in that role; whoever has one may look."""
         return role in self.roles or (role == "viewer" and bool(self.roles))
+
+    def check_names(self) -> None:
+        """Raises NameInvalid for a name or a group that nobody can have."""
+        names.user(self.name)
+        for group in self.groups:
+            names.group(group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,10 @@ class Operators:
         """Everyone, by name."""
         return tuple(sorted((each.operator for each in self._registered), key=lambda o: o.name))
 
+    def expires(self, name: str) -> int | None:
+        """When this person's key ends, in seconds since 1970; None: never, or there is none."""
+        return next((r.expires for r in self._registered if r.operator.name == name), None)
+
     def check(self, bearer: str, now_s: int) -> Operator:
         """Whose key this is.
 
@@ -106,7 +118,7 @@ class Operators:
         """
         if len(random) != KEY_BYTES:
             raise ValueError(f"a key is made of {KEY_BYTES} random bytes")
-        _check_names(operator)
+        operator.check_names()
         key = _PREFIX + urlsafe_b64encode(random).rstrip(b"=").decode()
         others = self._without(operator.name)
         self._write((*others, _Registered(operator, _digest(key), expires)))
@@ -150,7 +162,7 @@ class _Row(BaseModel):
 
     def registered(self) -> _Registered:
         operator = Operator(self.name, frozenset(self.roles), frozenset(self.groups))
-        _check_names(operator)
+        operator.check_names()
         return _Registered(operator, self.key_sha256, self.expires)
 
 
@@ -158,12 +170,6 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     operators: list[_Row]
-
-
-def _check_names(operator: Operator) -> None:
-    names.user(operator.name)
-    for group in operator.groups:
-        names.group(group)
 
 
 def _digest(key: str) -> str:

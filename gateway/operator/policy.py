@@ -11,6 +11,7 @@ from gateway.operator.errors import OperatorRefused
 from policies.decision import Facts
 from policies.errors import PolicyInvalid
 from policies.explain import explain
+from policies.matrix import matrix
 
 router = Routes()
 
@@ -88,16 +89,11 @@ async def explain_call(services: Here, _: Viewer, http: Request) -> dict[str, Js
     return {**told, "text": str(explanation)}
 
 
-@router.get("/agents")
-async def agents(services: Here, _: Viewer) -> list[dict[str, Json]]:
-    """The agents that the policy in force names."""
-    snapshot = services.worlds.current.snapshot
-    return [
-        {
-            "name": name,
-            "owner": agent.owner,
-            "roles": list[Json](sorted(agent.roles)),
-            "suspended": services.state.revocations.suspended(name),
-        }
-        for name, agent in sorted(snapshot.agents.items())
-    ]
+@router.get("/matrix")
+async def show_matrix(services: Here, _: Viewer, user: str | None = None) -> list[dict[str, Json]]:
+    """Every tool of the policy in force against every agent; `?` marks what needs a condition.
+
+    user  on whose behalf the calls would be made
+    """
+    lines = matrix(services.worlds.current.snapshot, user=user, now=services.recorder.now())
+    return [line.row() for line in lines]

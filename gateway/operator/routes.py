@@ -3,9 +3,12 @@
 from fastapi import FastAPI
 
 from gateway.operator import (
+    agents,
     api,
     approvals,
     evidence,
+    keys,
+    operators,
     policy,
     servers,
     sessions,
@@ -18,8 +21,11 @@ from gateway.operator.services import Services
 def build(services: Services) -> FastAPI:
     """The operators' application."""
     routers = {
+        "agents": agents.router,
         "approvals": approvals.router,
         "audit": evidence.router,
+        "keys": keys.router,
+        "operators": operators.router,
         "policy": policy.router,
         "servers": servers.router,
         "sessions": sessions.router,

@@ -13,6 +13,7 @@ from gateway.activation import Activation
 from gateway.catalogue.review import Review
 from gateway.epoch import Epoch
 from gateway.home import Home
+from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.tokens import TokenCheck
 from gateway.metrics import Scrape
@@ -26,7 +27,10 @@ from gateway.world import Worlds
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything an operator may look at or act on."""
+    """Everything an operator may look at or act on.
+
+    random  so many bytes that nobody can guess
+    """
 
     settings: Settings
     home: Home
@@ -41,8 +45,10 @@ class Services:
     review: Review
     mint: Mint
     tokens: TokenCheck
+    keys: KeySet
     operators: Operators
     scrape: Scrape
     vkey: str
     version: str
     link_states: Callable[[], dict[str, str]]
+    random: Callable[[int], bytes]

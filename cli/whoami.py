@@ -1,0 +1,17 @@
+"""`passavant whoami`: whose key this is."""
+
+import typer
+
+from cli.client import Operators, operated
+from cli.options import AsJson
+from cli.output import as_card, as_json
+
+app = typer.Typer()
+
+
+@app.command()
+@operated
+def whoami(api: Operators, *, json: AsJson = False) -> None:
+    """Show who the operator's key belongs to, and their roles."""
+    found = api.get("/api/whoami")
+    as_json(found) if json else as_card({**found, "roles": ", ".join(found["roles"])})
