@@ -41,8 +41,10 @@ def is_among(item: object, values: object, texts: Texts) -> bool:
     could not be compared.
     """
     if isinstance(values, frozenset):
-        return item in values
+        return type(item) is str and item in values
     if isinstance(values, Mapping):
+        if not isinstance(item, str | int):  # keys of CEL's maps: texts, whole numbers, truth
+            raise ConditionFailed("what is looked for in a map can be no key")
         values = list(values)
     if not isinstance(values, list | tuple):
         raise ConditionFailed("what stands behind `in` is neither a list nor a map")

@@ -358,3 +358,16 @@ def test_t20_a_host_is_the_one_that_every_parser_finds(address: str, opens: bool
     except ConditionFailed:
         refused = True
     assert refused is not opens
+
+
+@pytest.mark.parametrize("text", ["args.customer in labels", "args.tags in chain"])
+def test_what_is_no_name_is_not_among_names(text: str) -> None:
+    assert not holds(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0.5 in args.customer", "null in args.customer", "args.tags in args.customer"]
+)
+def test_what_can_be_no_key_is_looked_for_in_vain(text: str) -> None:
+    with pytest.raises(ConditionFailed):
+        holds(text)
