@@ -1,6 +1,6 @@
 """The conditions of one set of policies: each text is read once, and checked once for each tool."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 
 from policies.condition import Condition
@@ -32,14 +32,17 @@ class ConditionBook:
         self._remarks = cache(self._check)
         self._opening, self._closing = cache(_opening), cache(_closing)
 
-    def read(self, text: str, tools: Iterable[str]) -> tuple[Condition | None, list[Remark]]:
-        """The condition, unless its text is outside the language, and what is to be said of it."""
+    def read(self, text: str, tools: Collection[str]) -> tuple[Condition | None, list[Remark]]:
+        """The condition, unless its text is outside the language, and what is to be said of it.
+
+        tools  whose arguments it may speak of; none of them is any of them
+        """
         known = self._read.get(text)
         if known is None:
             known = self._read[text] = _parsed(text)
         if isinstance(known, Remark):
             return None, [known]
-        if self._args is None:
+        if self._args is None or not tools:
             return known, list(self._remarks(known, None))
         return known, _together({tool: self._remarks(known, tool) for tool in tools})
 
