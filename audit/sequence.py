@@ -7,7 +7,7 @@ export that has lost its tree.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from operator import eq, itemgetter
+from operator import itemgetter
 from typing import NamedTuple
 
 import orjson
@@ -82,13 +82,20 @@ class _Columns(NamedTuple):
 def _read(entries: Sequence[bytes]) -> _Columns | None:
     """Read what every entry states; None when one of them is not as the log writes it."""
     try:
-        bodies = [orjson.loads(raw) for raw in entries]
-        same = all(map(eq, map(_write, bodies), entries))
-        columns = tuple(zip(*map(_members, bodies), strict=True))
+        columns = tuple(zip(*map(_stated, entries), strict=True))
     except (KeyError, TypeError, ValueError):
         return None
-    if not same or [set(map(type, column)) for column in columns] != [{kind} for kind in _TYPES]:
+    if [set(map(type, column)) for column in columns] != [{kind} for kind in _TYPES]:
         return None
     if set(columns[3]) != {VERSION}:
         return None
     return _Columns(*columns[:3])
+
+
+def _stated(raw: bytes) -> tuple[str | int, ...]:
+    """What one entry states. The body goes at once: keeping 256 of them costs twice the time."""
+    body = orjson.loads(raw)
+    if _write(body) != raw:
+        raise ValueError("not canonical")
+    members: tuple[str | int, ...] = _members(body)
+    return members
