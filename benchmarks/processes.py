@@ -7,6 +7,7 @@ core, and neither takes from the other. Linux only.
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ SERVER_CPU = 1
 LOAD_CPU = 0
 
 STOP_S = 30.0
+ROOT = Path(__file__).resolve().parents[1]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -61,7 +63,11 @@ def running(
     """
     with diagnostics.open("ab") if diagnostics else nullcontext() as sink:
         process = subprocess.Popen(
-            on_cpu(command, cpu), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink
+            on_cpu(command, cpu),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=sink,
         )
     child = Child(process)
     try:
@@ -80,6 +86,14 @@ def first_line(child: Child) -> str:
     """What a child says first; empty when it ended without a word."""
     assert child.process.stdout is not None
     return child.process.stdout.readline().decode().strip()
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """The command that runs a module of this checkout as a program.
+
+    Not by its path: then `benchmarks/audit.py` would pass for the package `audit`.
+    """
+    return [sys.executable, "-m", name, *arguments]
 
 
 def on_cpu(command: Sequence[str], cpu: int) -> list[str]:

@@ -1,6 +1,6 @@
 """The hop: passes requests on to one server and answers back, and does nothing else.
 
-    python benchmarks/relay.py PORT
+    python -m benchmarks.relay PORT
 
 The least that a Python process can do between an agent and a server: asyncio and httptools find
 where a message ends, no body is read, and connections to the server are kept. What a gateway

@@ -1,10 +1,10 @@
 """A stub MCP server (2026-07-28, JSON answers) that costs as little as a Python process can.
 
-    python benchmarks/upstream.py [RECORD]
+    python -m benchmarks.upstream [RECORD]
 
-Two tools, `look` and `post`, answer with the number that they were given. What each call brought
-is remembered as two integers, its number and the microsecond at which it came, and written to the
-file RECORD at the end: `crossing.py` compares that with the gateway's log.
+Two tools, `look` and `post`, answer with the number that they were given. Where a file RECORD is
+named, each call is remembered as two integers, its number and the microsecond at which it came, and
+written there at the end: `crossing.py` compares that with the gateway's log.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %
 class Upstream(asyncio.Protocol):
     """One connection; requests come one after the other."""
 
-    def __init__(self, record: "array[int]") -> None:
+    def __init__(self, record: "array[int] | None") -> None:
         self._parser = httptools.HttpRequestParser(self)
         self.data_received = self._parser.feed_data  # type: ignore[method-assign]  # one call less
         self._record = record
@@ -84,8 +84,9 @@ class Upstream(asyncio.Protocol):
         request, self._body = orjson.loads(self._body), b""
         if request["method"] == "tools/call":
             number: int = request["params"]["arguments"]["number"]
-            self._record.append(number)
-            self._record.append(time_ns() // 1000)
+            if self._record is not None:
+                self._record.append(number)
+                self._record.append(time_ns() // 1000)
             body = _CALLED % (request["id"], number)
         else:
             result = _DISCOVERED if request["method"] == "server/discover" else _LISTED
@@ -101,9 +102,9 @@ def calls(record: Path) -> list[tuple[int, int]]:
 
 def main() -> None:
     """Serve until SIGTERM, then write down what came."""
-    record = array("Q")
+    record = array("Q") if len(sys.argv) > 1 else None
     loopback.serve(lambda: Upstream(record))
-    if len(sys.argv) > 1:
+    if record is not None:
         Path(sys.argv[1]).write_bytes(record.tobytes())
 
 
