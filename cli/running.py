@@ -1,5 +1,6 @@
 """Running a gateway in the foreground until it is stopped; `dev` and `serve` are two ways in."""
 
+import gc
 import os
 import socket
 import sys
@@ -49,6 +50,7 @@ def run(
     os.umask(0o077)  # whatever is written below belongs to this account alone
     configure(level="info", redaction=Redaction(), stream=sys.stderr)
     around = Surroundings(dict(os.environ), accept_policy)
+    gc.disable()  # until everything is open: nothing of it is garbage
     try:
         uvloop.run(_run(settings, mode, listeners, around, announce))
     except (GatewayError, PolicyError, AuditError) as error:
@@ -72,4 +74,12 @@ async def _run(
     ):
         with Address(address_of(agents), address_of(operators)).announced(settings.home):
             announce()
+            _settle_memory()
             await until_stopped()
+
+
+def _settle_memory() -> None:
+    """Collect what the start left, and never again look at what it built: calls would wait."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
