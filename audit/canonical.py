@@ -24,8 +24,15 @@ MAX_SAFE = 2**53 - 1
 MAX_DEPTH = 64
 """Nesting of lists and objects; an object within an object is 2 deep. Writing allows 254."""
 
+MAX_VALUES = 100_000
+"""Values in one text, each list, object, item and member: two bytes of text can become a hundred
+of memory, and a step in every pass over the value.
+"""
+
 _WHITESPACE = " \t\n\r"  # RFC 8259, section 2; str.strip() alone would take more
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+# The closing quote may be missing, so that no text is gone through twice.
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _WRITE_OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER  # +-MAX_SAFE
@@ -41,12 +48,14 @@ def read(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
     max_bytes  longest accepted text
     max_depth  deepest accepted nesting
 
-    Raises NotStrict: `too_large`, `too_deep`, or `malformed` for invalid UTF-8, a byte order mark,
-    duplicate keys, NaN and infinities (also `1e400`), integers beyond +-MAX_SAFE, lone surrogates,
-    trailing data, and whatever else RFC 8259 refuses.
+    Raises NotStrict: `too_large` (also for more than MAX_VALUES values), `too_deep`, or `malformed`
+    for invalid UTF-8, a byte order mark, duplicate keys, NaN, infinities (also `1e400`), integers
+    beyond +-MAX_SAFE, lone surrogates, trailing data, and whatever else RFC 8259 refuses.
     """
     if len(raw) > max_bytes:
         raise NotStrict("too_large", f"{len(raw)} bytes, at most {max_bytes} are accepted")
+    if len(raw) > MAX_VALUES:
+        _check_count(raw, max_depth)
     try:
         # A byte order mark is no JSON character: the parser refuses it.
         text = raw.decode().strip(_WHITESPACE)
@@ -100,6 +109,22 @@ def normalise(value: object, *, max_depth: int = MAX_DEPTH) -> Json:
     if isinstance(value, list | tuple):
         return [normalise(item, max_depth=max_depth - 1) for item in value]
     raise NotStrict("malformed", f"{type(value).__name__} is not a JSON type")
+
+
+def _check_count(raw: bytes, max_depth: int) -> None:
+    """Count what begins a value in a text that is not parsed yet."""
+    if raw.count(b",") + _opened(raw) <= MAX_VALUES:
+        return
+    signs = _TEXT.sub(b"", raw)
+    commas, opened = signs.count(b","), _opened(signs)
+    if opened > max_depth * (commas + 1):  # no other way to open so many with so few commas
+        raise _too_deep(max_depth)
+    if commas + opened > MAX_VALUES:
+        raise NotStrict("too_large", f"more than {MAX_VALUES} values")
+
+
+def _opened(raw: bytes) -> int:
+    return raw.count(b"[") + raw.count(b"{")
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

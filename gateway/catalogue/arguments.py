@@ -18,6 +18,8 @@ from gateway.errors import ArgumentsInvalid, SchemaRefused
 
 _OWN_ID = "urn:passavant:tool"
 _EXACT = "x-passavant-exact-integer"
+_FEW = 1_000  # values of which every error is listed: 25 ms
+_FIELDS = frozenset({"additionalProperties", "unevaluatedProperties"})
 _SHOWN = 64  # characters of a name that a message repeats
 
 _Form = Literal["none", "listed", "free"]
@@ -25,6 +27,8 @@ _Form = Literal["none", "listed", "free"]
 
 class _Validator(Protocol):
     def is_valid(self, instance: Mapping[str, Json]) -> bool: ...
+
+    def validate(self, instance: Mapping[str, Json]) -> None: ...
 
     def iter_errors(
         self, instance: Mapping[str, Json]
@@ -69,7 +73,19 @@ class ArgumentCheck:
                 f"nested deeper than {self._max_depth}, which is all this tool takes", path=""
             )
         if not self._validator.is_valid(args):
-            raise _complaint(list(self._validator.iter_errors(args)))
+            raise self._complaint(args)
+
+    def _complaint(self, args: Mapping[str, Json]) -> ArgumentsInvalid:
+        """What is wrong. The validator lists every error before it gives the first: of many values
+        not all are looked at.
+        """
+        if _is_small(args):
+            return _worst(list(self._validator.iter_errors(args)))
+        try:
+            self._validator.validate(args)
+        except jsonschema_rs.ValidationError as error:
+            return _first(error)
+        raise AssertionError("arguments that are invalid and have no error")
 
 
 class _ExactInteger:
@@ -199,17 +215,40 @@ def _inside(part: Json) -> list[Json]:
     return [item for item in items if isinstance(item, dict | list)]
 
 
-def _complaint(errors: list[jsonschema_rs.ValidationError]) -> ArgumentsInvalid:
+def _is_small(args: Mapping[str, Json]) -> bool:
+    """Whether all errors of the arguments can be listed in a moment."""
+    left = _FEW
+    level: list[Json] = [dict(args)]
+    while level and left >= 0:
+        left -= sum(len(part) for part in level if isinstance(part, dict | list))
+        level = [inner for part in level for inner in _inside(part)] if left >= 0 else []
+    return left >= 0
+
+
+def _first(error: jsonschema_rs.ValidationError) -> ArgumentsInvalid:
+    """One of the things wrong. A failed part makes the fields beside it look unknown, so that alone
+    is not believed.
+    """
+    path = _path(error)
+    complaint = "does not fit" if error.kind.name in _FIELDS else _expected(error)
+    return ArgumentsInvalid(f"{path or 'arguments'}: {complaint}", path=path)
+
+
+def _worst(errors: list[jsonschema_rs.ValidationError]) -> ArgumentsInvalid:
     """The first thing wrong; a field is called unknown only when nothing else is wrong."""
-    fields = ("unevaluatedProperties", "additionalProperties")
-    other = next((error for error in errors if error.kind.name not in fields), None)
+    other = next((error for error in errors if error.kind.name not in _FIELDS), None)
     error = other or errors[0]
-    path = "".join(f"/{_plain(step)}" for step in error.instance_path)
+    path = _path(error)
     if other is not None:
         return ArgumentsInvalid(f"{path or 'arguments'}: {_expected(other)}", path=path)
     unexpected = ", ".join(map(_plain, getattr(error.kind, "unexpected", ())))
     message = f"{path or 'arguments'}: unknown field {unexpected}"
     return ArgumentsInvalid(message, path=path, unknown_field=True)
+
+
+def _path(error: jsonschema_rs.ValidationError) -> str:
+    """JSON pointer into the arguments."""
+    return "".join(f"/{_plain(step)}" for step in error.instance_path)
 
 
 def _expected(error: jsonschema_rs.ValidationError) -> str:

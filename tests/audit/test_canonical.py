@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from audit.canonical import MAX_SAFE, Json, normalise, read, write
+from audit.canonical import MAX_SAFE, MAX_VALUES, Json, normalise, read, write
 from audit.errors import NotStrict
 
 ROOM = 1 << 22
@@ -127,6 +127,26 @@ def test_refused_texts(raw: bytes, code: str) -> None:
     with pytest.raises(NotStrict) as refusal:
         read(raw, max_bytes=ROOM)
     assert refusal.value.code == code
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"[" + b"1," * MAX_VALUES + b"1]", id="items"),
+        pytest.param(b'{"a":1' + b',"a":1' * MAX_VALUES + b"}", id="members"),
+        pytest.param(b"[" + b"{}," * (MAX_VALUES // 2) + b"{}]", id="empty-objects"),
+        pytest.param(b'["\\",' + b'",",' * MAX_VALUES + b"1]", id="between-texts"),
+    ],
+)
+def test_more_values_than_anybody_needs_are_refused_before_they_are_parsed(raw: bytes) -> None:
+    with pytest.raises(NotStrict) as refusal:
+        read(raw, max_bytes=len(raw))
+    assert refusal.value.code == "too_large"
+
+
+def test_signs_in_texts_are_no_values() -> None:
+    text = ',[{\\"' * MAX_VALUES
+    assert read(json.dumps([text, 1]).encode(), max_bytes=len(text) * 3) == [text, 1]
 
 
 def test_brackets_in_strings_do_not_count_as_depth() -> None:
