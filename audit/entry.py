@@ -138,7 +138,8 @@ def _check_values(body: dict[str, Any]) -> None:
         for value in values:
             kind = type(value)
             if kind is dict or kind is list:
-                pending.append(value)
+                if value:
+                    pending.append(value)
             elif kind not in _PLAIN:
                 raise EntryRefused(f"{kind.__name__} has no place in an entry")
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from audit.entry import Record, encode
 
-_POOL_BYTES = 4000
 _ID_BYTES = 10
+_POOL_IDS = 400
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 
 class Stamp:
@@ -27,7 +28,7 @@ class Stamp:
         self._clock = clock
         self._entropy = entropy
         self._last = last
-        self._pool = b""
+        self._pool: list[str] = []
         self.boot = ""
         self._seq = 0
         self.new_boot()
@@ -38,13 +39,9 @@ class Stamp:
 
     def new_id(self) -> str:
         """A UUIDv7 (RFC 9562, section 5.7)."""
-        pool = self._pool or self._entropy(_POOL_BYTES)
-        self._pool = pool[_ID_BYTES:]
-        rand = int.from_bytes(pool[:_ID_BYTES], "big")
-        high = self.now() // 1000 << 16 | 0x7000 | rand >> 68
-        low = 0x8000_0000_0000_0000 | rand & 0x3FFF_FFFF_FFFF_FFFF
-        text = f"{high:016x}{low:016x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        rand = self._random()
+        ms = f"{self.now() // 1000:012x}"
+        return f"{ms[:8]}-{ms[8:]}-7{rand[:3]}-{_VARIANT[rand[3]]}{rand[4:7]}-{rand[7:19]}"
 
     def new_boot(self) -> None:
         """Begin a run: entries were refused after they had got their numbers."""
@@ -62,3 +59,13 @@ class Stamp:
     def advance(self) -> None:
         """Count the entry that was encoded last."""
         self._seq += 1
+
+    def _random(self) -> str:
+        """Random hex digits for one id, asked of the system for many at once."""
+        try:
+            return self._pool.pop()
+        except IndexError:
+            digits, width = self._entropy(_POOL_IDS * _ID_BYTES).hex(), 2 * _ID_BYTES
+            pool = [digits[at : at + width] for at in range(0, len(digits), width)]
+            self._pool = pool[1:]
+            return pool[0]

@@ -7,7 +7,7 @@ force when it is read.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, cast
 
@@ -45,7 +45,14 @@ class Charge:
 
     def to_json(self) -> dict[str, Json]:
         """The charge as it stands in a decision entry."""
-        return asdict(self)
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "key": self.key,
+            "amount": self.amount,
+            "window": self.window,
+            "at": self.at,
+        }
 
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> "Charge":
@@ -89,13 +96,17 @@ def counted_for(per: str, facts: Facts) -> str | None:
     An agent that acts for nobody is counted as itself, so that leaving the person out is no way
     around a limit per user. No name of a person holds a colon.
     """
-    keys = {
-        "agent": f"agent:{facts.agent}",
-        "user": f"agent:{facts.agent}" if facts.user is None else f"user:{facts.user}",
-        "session": f"session:{facts.session}",
-        "tool": f"tool:{facts.tool}",
-    }
-    return keys.get(per)
+    match per:
+        case "agent":
+            return f"agent:{facts.agent}"
+        case "user":
+            return f"agent:{facts.agent}" if facts.user is None else f"user:{facts.user}"
+        case "session":
+            return f"session:{facts.session}"
+        case "tool":
+            return f"tool:{facts.tool}"
+        case _:
+            return None
 
 
 def cost(source: str | int | None, args: Mapping[str, Json]) -> int | None:
