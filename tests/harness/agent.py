@@ -151,7 +151,7 @@ class Agent:
         lines = {}
         if self.way == MODERN:
             params["_meta"] = META
-            lines = {"mcp-protocol-version": MODERN, "mcp-method": method}
+            lines = {"mcp-protocol-version": MODERN, "mcp-method": _in_header(method)}
             if isinstance(params.get("name"), str):
                 lines["mcp-name"] = _in_header(params["name"])
         elif method != "initialize":

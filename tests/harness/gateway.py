@@ -209,19 +209,25 @@ async def running(
     mode: Mode = "serve",
     clock: Clock | None = None,
     disk: Files | None = None,
+    specs: Mapping[str, Mapping[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_policy: str | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
 
     servers  desks are accepted beforehand as they are; others only in mode "dev", at the start
+    specs    how desks are reached, where it is not by their plain address
     settings members of the deployment beside those that the harness fills in
     """
     clock = clock or Clock()
     listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     agents, operators = map(address_of, listeners)
+    more: Mapping[str, Any] = settings or {}
+    if specs:
+        plain = {name: _spec(server) for name, server in (servers or {}).items()}
+        more = {**more, "servers": {**plain, **specs}}
     made = make_settings(
-        folder, policy, servers or {}, agents=agents, operators=operators, more=settings or {}
+        folder, policy, servers or {}, agents=agents, operators=operators, more=more
     )
     around = Surroundings(
         {"PATH": os.defpath},
