@@ -4,11 +4,15 @@ As in CEL: numbers by value whatever their kind, everything else only with its o
 false are no numbers, which in Python they are. How texts compare is handed in.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias, TypeGuard
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from policies.errors import ConditionFailed
 
+MAX_MEMBERS = 10_000
+"""Of a list or map whose members are compared."""
+
+Members = TypeVar("Members", bound=Collection[Any])
 Texts: TypeAlias = Callable[[str, str], bool]
 
 
@@ -25,11 +29,12 @@ def is_same(value: object, other: object, texts: Texts) -> bool:
         return value == other
     if isinstance(value, list | tuple) and isinstance(other, list | tuple):
         return len(value) == len(other) and all(
-            is_same(one, two, texts) for one, two in zip(value, other, strict=True)
+            is_same(one, two, texts)
+            for one, two in zip(_bounded(value), _bounded(other), strict=True)
         )
     if isinstance(value, Mapping) and isinstance(other, Mapping):
         return value.keys() == other.keys() and all(
-            is_same(value[key], other[key], texts) for key in value
+            is_same(value[key], other[key], texts) for key in _bounded(value)
         )
     return value is other and (value is None or type(value) is bool)
 
@@ -49,7 +54,7 @@ def is_among(item: object, values: object, texts: Texts) -> bool:
     if not isinstance(values, list | tuple):
         raise ConditionFailed("what stands behind `in` is neither a list nor a map")
     failure = None
-    for value in values:
+    for value in _bounded(values):
         try:
             if is_same(value, item, texts):
                 return True
@@ -58,6 +63,12 @@ def is_among(item: object, values: object, texts: Texts) -> bool:
     if failure is not None:
         raise failure
     return False
+
+
+def _bounded(members: Members) -> Members:
+    if len(members) > MAX_MEMBERS:
+        raise ConditionFailed(f"more than {MAX_MEMBERS} members are compared")
+    return members
 
 
 def membership(

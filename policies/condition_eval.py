@@ -23,7 +23,7 @@ from policies.errors import ConditionFailed
 from policies.file_path import is_under, normal
 from policies.instant import duration, timestamp
 from policies.pattern import searcher
-from policies.text import is_plain, levelled, skeleton
+from policies.text import is_plain, levelled, looks
 
 Test: TypeAlias = Callable[[Facts], bool]
 
@@ -122,10 +122,10 @@ class _Builder:
             return texts.__contains__
         if not closes:
             return lambda text: _plain(text) in texts
-        likes = frozenset(map(skeleton, texts))
+        likes = frozenset(look for text in texts for look in looks(text))
         if self._refuses:
-            return lambda text: skeleton(text) in likes
-        return lambda text: skeleton(_plain(text)) in likes
+            return lambda text: not likes.isdisjoint(looks(text))
+        return lambda text: not likes.isdisjoint(looks(_plain(text)))
 
     def _text_test(self, node: Call, *, closes: bool) -> Test:
         text, other = node.args
@@ -146,7 +146,7 @@ class _Builder:
             return test(_plain(text, lines=lines), _plain(other, lines=lines))
 
         def loosely(text: str, other: str) -> bool:
-            return test(text, other) or test(skeleton(text), skeleton(other))
+            return test(text, other) or _look_alike(test, text, other)
 
         def warily(text: str, other: str) -> bool:
             return loosely(_plain(text, lines=lines), _plain(other, lines=lines))
@@ -180,8 +180,7 @@ class _Builder:
         get, top = _text(path), _literal(root)
         if not closes:
             return lambda facts: is_under(normal(get(facts)), top)
-        like = skeleton(top)
-        return lambda facts: is_under(skeleton(normal(get(facts))), like)
+        return lambda facts: _look_alike(is_under, normal(get(facts)), top)
 
 
 # -- truth -------------------------------------------------------------------------------------
@@ -309,6 +308,11 @@ def _plain(text: str, *, lines: bool = False) -> str:
     if is_plain(text, lines=lines):
         return text
     raise ConditionFailed("text is not plain: invisible, mixed or not normalised letters")
+
+
+def _look_alike(test: Texts, text: str, other: str) -> bool:
+    others = looks(other)
+    return any(test(one, two) for one in looks(text) for two in others)
 
 
 def _is_foreign(node: Node) -> bool:

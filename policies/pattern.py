@@ -7,6 +7,7 @@ import re2
 from policies.errors import ConditionFailed
 
 MAX_LENGTH = 500
+MAX_TEXT = 1 << 16  # code points; linear, and yet slow where RE2 runs out of memory for its states
 # Bytes for the compiled program and its automata; RE2 refuses a pattern that needs more.
 _MAX_MEMORY = 1 << 20
 
@@ -27,6 +28,8 @@ def searcher(pattern: str) -> Callable[[str], bool]:
         raise ConditionFailed(f"no RE2 pattern: {error}") from None
 
     def found(text: str) -> bool:
+        if len(text) > MAX_TEXT:
+            raise ConditionFailed(f"a text in which a pattern is looked for has at most {MAX_TEXT}")
         try:
             return search(text) is not None
         except UnicodeEncodeError:

@@ -5,26 +5,24 @@ Two questions, asked by every comparison of a condition with text from outside:
 - `is_plain`: is this text what it seems to be? One spelling of each letter (NFC), nothing
   invisible, no control characters, no letter that imitates the one beside it. Text that is not
   plain never satisfies a comparison that opens a way.
-- `skeleton`: what would a careless reader take it for? Case, width, ligatures, invisible
-  characters and look-alike letters are levelled, as in UTS 39. A comparison that closes a way holds
-  when the skeletons agree.
+- `looks`: what would a careless reader take it for? Case, width, ligatures, invisible characters
+  and look-alike letters are levelled, as in UTS 39. A comparison that closes a way holds when it
+  holds for something both look like.
 
-Both cost a few passes over the text; beyond ASCII it has a greatest length, and long runs of
-combining marks, on which normalisation is quadratic, are refused.
+Both cost a few passes over a text of bounded length. Long runs of combining marks, on which
+normalisation is quadratic, are refused.
 """
 
 import re
 import unicodedata
-from functools import cache
 
 from policies.errors import ConditionFailed
 
-MAX_BEYOND_ASCII = 65_536  # code points
+MAX_LENGTH = 1 << 20  # code points
+MAX_BEYOND_ASCII = 1 << 16
 
 # UAX 15, section 13: text in any language needs at most 30 combining marks in a row.
 _MAX_MARKS = 30
-# The last assigned combining marks are in the supplementary plane; above it are none.
-_MARKS_END = 0x20000
 
 # Default_Ignorable_Code_Point (DerivedCoreProperties.txt) and the remaining format characters (Cf).
 _INVISIBLE = (
@@ -48,58 +46,87 @@ _LATIN = dict(zip("ɑɡɩıɪʟʏᴀᴄᴏᴜᴠᴡᴢǀİ", "agiiilyacouvwzlI",
 
 _imitations = "".join(_OTHER_SCRIPTS)
 _HIDDEN = re.compile(f"[{_INVISIBLE}{_CONTROLS}]")
+# Marks are neither letters nor digits: the few places worth a closer look.
+_NO_LETTERS = re.compile(rf"[^\w\x00-\x7f]{{{_MAX_MARKS + 1},}}")
 _MIXED = re.compile(f"[A-Za-z][{_imitations}]|[{_imitations}][A-Za-z]")
-_LINES_AS_SPACES = str.maketrans(dict.fromkeys(_LINE_ENDS, " "))
-_DRAWN_ALIKE = str.maketrans(_OTHER_SCRIPTS | _LATIN)
+_ENDS_OF_LINES = re.compile(f"[{_LINE_ENDS}]")
+_ALIKE = _OTHER_SCRIPTS | _LATIN
+_DRAWN_ALIKE = re.compile(f"[{''.join(_ALIKE)}]")
 
 
 def is_plain(text: str, *, lines: bool = False) -> bool:
     """Is this text what it seems to be? With `lines`, tabs and line ends are no offence."""
+    if _is_too_long(text):
+        return False
     if lines:
-        text = text.translate(_LINES_AS_SPACES)
+        text = _ENDS_OF_LINES.sub(" ", text)
     if text.isascii():
         return text.isprintable()
-    if _HIDDEN.search(text) or _MIXED.search(text) or _is_costly(text):
+    if _HIDDEN.search(text) or _MIXED.search(text) or _piles_up(text):
         return False
     return unicodedata.is_normalized("NFC", text)
 
 
-def levelled(text: str) -> str:
-    """The text without what is invisible, in plain-looking letters, case kept.
+def looks(text: str) -> tuple[str, ...]:
+    """What a careless reader takes the text for, case aside: two texts look alike that share one.
+
+    First with its own letters, then with imitating ones replaced: a capital may imitate where its
+    small letter does not, so neither form alone finds all.
 
     Raises ConditionFailed for text that is too long, or piles up marks.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    if not text.isascii() and _is_costly(text):
-        raise ConditionFailed("text beyond ASCII is too long, or holds a long run of marks")
-    return unicodedata.normalize("NFKC", _visible(text)).translate(_DRAWN_ALIKE)
+    if _is_simple(text):
+        return (text.lower(),)
+    compatible = _compatible(text)
+    own = _compatible(_caseless(compatible))
+    replaced = _levelled(_compatible(_caseless(_levelled(compatible))))
+    return (own,) if own == replaced else (own, replaced)
 
 
-def skeleton(text: str) -> str:
-    """What a careless reader takes the text for: `levelled`, without case.
+def levelled(text: str) -> str:
+    """The text without what is invisible, in compatible and plain-looking letters, case kept.
 
-    Raises ConditionFailed as `levelled` does.
+    Raises ConditionFailed as `looks` does.
     """
-    if text.isascii() and text.isprintable():
-        return text.lower()
-    return unicodedata.normalize("NFKC", _visible(levelled(text)).casefold())
+    return text if _is_simple(text) else _levelled(_compatible(text))
 
 
-def _visible(text: str) -> str:
-    return _HIDDEN.sub("", text.translate(_LINES_AS_SPACES))
+def _is_simple(text: str) -> bool:
+    if _is_too_long(text):
+        raise ConditionFailed("text is too long to be compared")
+    return text.isascii() and text.isprintable()
 
 
-def _is_costly(text: str) -> bool:
-    return len(text) > MAX_BEYOND_ASCII or _long_run().search(text) is not None
+def _levelled(text: str) -> str:
+    return _DRAWN_ALIKE.sub(lambda letter: _ALIKE[letter[0]], text)
 
 
-@cache
-def _long_run() -> re.Pattern[str]:
-    """Matches one combining mark too many in a row; built when the first such text comes."""
-    marks = "".join(map(chr, filter(_is_mark, range(0x300, _MARKS_END))))
-    return re.compile(f"[{marks}]{{{_MAX_MARKS + 1}}}")
+def _compatible(text: str) -> str:
+    """NFKC of what is visible. What does not show may part marks that then pile up."""
+    visible = _HIDDEN.sub("", _ENDS_OF_LINES.sub(" ", text))
+    if _piles_up(visible):
+        raise ConditionFailed("text holds a long run of combining marks")
+    return unicodedata.normalize("NFKC", visible)
 
 
-def _is_mark(code: int) -> bool:
-    return unicodedata.combining(chr(code)) > 0
+def _caseless(text: str) -> str:
+    """Folded in parts, since some letters with marks have no capital of their own."""
+    return unicodedata.normalize("NFD", text).casefold()
+
+
+def _is_too_long(text: str) -> bool:
+    return len(text) > (MAX_LENGTH if text.isascii() else MAX_BEYOND_ASCII)
+
+
+def _piles_up(text: str) -> bool:
+    return any(map(_is_pile, _NO_LETTERS.findall(text)))
+
+
+def _is_pile(text: str) -> bool:
+    """Does the text hold more combining marks in a row than any language needs?"""
+    run = 0
+    for letter in text:
+        run = run + 1 if unicodedata.combining(letter) else 0
+        if run > _MAX_MARKS:
+            return True
+    return False

@@ -225,6 +225,6 @@ def test_a_thousand_rules_are_compiled_in_a_moment() -> None:
         for n in range(1_000)
     )
     documents = read_policies([("p.yaml", (HEAD + rules).encode())])
-    before = time.perf_counter()
+    before = time.process_time()
     compile_snapshot(documents, CATALOGUE)
-    assert time.perf_counter() - before < 5
+    assert time.process_time() - before < 5

@@ -1,5 +1,7 @@
 """Conditions at work: values, errors, and text that is not what it seems."""
 
+import contextlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -371,3 +373,38 @@ def test_what_is_no_name_is_not_among_names(text: str) -> None:
 def test_what_can_be_no_key_is_looked_for_in_vain(text: str) -> None:
     with pytest.raises(ConditionFailed):
         holds(text)
+
+
+_EVERYTHING = (
+    "args.x == 'b' || args.x != args.y || args.x.contains('b') || args.x.startsWith('b') "
+    "|| args.x.matches('(a?){50}b') || 'b' in args.list || args.list == args.other "
+    "|| under(args.x, '/b') || domain(args.x) == 'b.c' || size(args.x) == 1 || args.map == args.map"
+)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        pytest.param("a" * (4 << 20), 2_000_000, id="four-million-letters"),
+        pytest.param("\u00e9" * (2 << 20), 2_000_000, id="two-million-accents"),
+        pytest.param("e" + "\u0301" * (2 << 20), 2_000_000, id="two-million-marks"),
+        pytest.param("a" * (1 << 20), 10_000, id="just-short-enough"),
+        pytest.param("\u00e9" * (1 << 16), 10_000, id="just-short-enough-beyond-ascii"),
+    ],
+)
+def test_t22_a_huge_argument_costs_a_fraction_of_a_second(
+    text: str, items: int, refuses: bool
+) -> None:
+    facts = given_args(
+        x=text,
+        y=text[:-1] + "z",
+        list=["a"] * items,
+        other=["a"] * items,
+        map={str(number): 1 for number in range(min(items, 100_000))},
+    )
+    test = build(parse(_EVERYTHING), refuses=refuses)
+    before = time.process_time()
+    with contextlib.suppress(ConditionFailed):
+        test(facts)
+    assert time.process_time() - before < 1

@@ -181,10 +181,10 @@ def test_a_refusal_tells_the_place(text: str, offset: int) -> None:
     ],
 )
 def test_a_text_that_is_too_deep_or_too_long_is_refused_at_once(text: str) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     with pytest.raises(ConditionInvalid):
         parse(text)
-    assert time.perf_counter() - before < 1
+    assert time.process_time() - before < 1
 
 
 @given(st.text(max_size=60))

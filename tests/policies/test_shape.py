@@ -33,9 +33,9 @@ def test_a_reference_in_a_circle_ends() -> None:
 def test_a_schema_that_doubles_at_each_step_is_read_at_once() -> None:
     doubling: dict[str, object] = {"anyOf": [{"$ref": "#/$defs/a"}] * 8, "$defs": {}}
     doubling["$defs"] = {"a": doubling}
-    before = time.perf_counter()
+    before = time.process_time()
     assert read_schema(doubling).kinds == JSON_KINDS
-    assert time.perf_counter() - before < 1
+    assert time.process_time() - before < 1
 
 
 def test_references_are_followed() -> None:
