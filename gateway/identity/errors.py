@@ -7,6 +7,7 @@ GatewayError
     ├── ScopeInvalid     auth.scope            a text that is no list of tool patterns
     ├── NameInvalid      auth.name             no name for an agent, a user, a role or an operator
     ├── SecretWeak       auth.secret           a client secret that could be guessed
+    ├── PublicKeyRefused auth.public-key       a key of a client that cannot be used to verify
     ├── HashInvalid      auth.hash             a stored secret hash that cannot be used
     └── KeyFileRefused   auth.key-file         a key that others may know, or that is unreadable
 
@@ -94,6 +95,12 @@ class HashInvalid(IdentityError):
     """A stored secret hash is unreadable, or weaker than what is accepted."""
 
     code = "auth.hash"
+
+
+class PublicKeyRefused(IdentityError):
+    """A text is no public key of a kind that is used here."""
+
+    code = "auth.public-key"
 
 
 class KeyFileRefused(IdentityError):
