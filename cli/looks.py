@@ -64,10 +64,11 @@ def _policy(settings: Settings) -> Found:
 
 
 def _clients(settings: Settings) -> Found:
-    declared = {name: client.secret_hash for name, client in settings.identity.clients.items()}
+    declared = settings.identity.clients
     if not declared:
         return "-", "no agent can get tokens by itself"
-    Clients.load(declared, Credentials(dict(os.environ), settings.home).resolve)
+    resolve = Credentials(dict(os.environ), settings.home).resolve
+    Clients.load(settings.identity.secret_hashes, resolve, settings.identity.key_files)
     return "ok", f"{len(declared)} agents can get tokens by themselves"
 
 

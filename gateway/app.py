@@ -31,6 +31,7 @@ from gateway.evidence import Evidence, evidence
 from gateway.gate import Rooms
 from gateway.home import Home
 from gateway.identity.revocation import Revocations
+from gateway.identity.single_use import SingleUse
 from gateway.links.masking import Masks
 from gateway.metrics import Metrics
 from gateway.operator.credentials import Operators
@@ -111,7 +112,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         rooms = _rooms(home, log_of, state, links, activation.worlds, epoch)
         operators = Operators.open(home.operators)
         await _begin(log_of, state, rooms, operators)
-        await stack.enter_async_context(_tidied(rooms))
+        await stack.enter_async_context(_tidied(rooms, state))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
         yield assemble(Parts(settings, home, log_of, state, links, activation, rooms, operators))
@@ -124,6 +125,7 @@ def _state(recorder: Recorder, epoch: Epoch) -> State:
         calls=Calls(),
         limits=Limits(),
         revocations=Revocations(epoch),
+        single_use=SingleUse(recorder),
         epoch=epoch,
     )
 
@@ -206,9 +208,9 @@ async def _begin(log_of: Evidence, state: State, rooms: Rooms, operators: Operat
 
 
 @asynccontextmanager
-async def _tidied(rooms: Rooms) -> AsyncIterator[None]:
+async def _tidied(rooms: Rooms, state: State) -> AsyncIterator[None]:
     """Let time do its work: expire, forget, and write down what was only counted."""
-    async with _running(_tidy(rooms)):
+    async with _running(_tidy(rooms, state)):
         yield
     try:
         await rooms.refusals.flush(rooms.recorder.now(), everything=True)
@@ -216,13 +218,14 @@ async def _tidied(rooms: Rooms) -> AsyncIterator[None]:
         log.error("refusals.uncounted", reason=error.code)
 
 
-async def _tidy(rooms: Rooms) -> None:
+async def _tidy(rooms: Rooms, state: State) -> None:
     while True:
         await asyncio.sleep(TIDY_EVERY_S)
         now = rooms.recorder.now()
         rooms.calls.sweep(now)
         rooms.sessions.forget(now // 1_000_000)
         rooms.revocations.forget(now // 1_000_000)
+        state.single_use.forget(now // 1_000_000)
         rooms.limits.forget(now)
         with suppress(AuditError):
             await rooms.approvals.expire(now // 1_000_000)

@@ -23,6 +23,7 @@ from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
 from gateway.gate import Gate, Rooms
 from gateway.home import Home
+from gateway.identity.assertions import Assertions
 from gateway.identity.authorization_server import AuthorizationServer, TokenRules
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Clients
@@ -155,10 +156,20 @@ def _authorization_server(
     parts: Parts, services: Services, keys: KeySet, gate: Gate, rules: EdgeRules
 ) -> FastAPI:
     settings, rooms = parts.settings, parts.rooms
-    declared = {name: client.secret_hash for name, client in settings.identity.clients.items()}
+    clients = Clients.load(
+        settings.identity.secret_hashes,
+        parts.upstream.credentials.resolve,
+        settings.identity.key_files,
+    )
+    assertions = Assertions(
+        clients.keys,
+        parts.state.single_use,
+        public_url=settings.public_url,
+        skew_s=milliseconds(settings.identity.tokens.skew) // 1000,
+    )
     server = AuthorizationServer(
         TokenRules(settings.public_url, milliseconds(settings.identity.tokens.ttl) // 1000),
-        ClientAuthentication(Clients.load(declared, parts.upstream.credentials.resolve)),
+        ClientAuthentication(clients, assertions),
         services.mint,
         services.tokens,
         rooms.revocations,

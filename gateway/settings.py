@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from gateway.catalogue.servers import ServerSpec
@@ -30,7 +31,6 @@ NOT_YET = (
     "agents",
     "models",
     "servers.*.credential.oauth_client",
-    "identity.clients.*.private_key_jwt",
     "identity.users",
     "identity.operators",
     "audit.witnesses",
@@ -123,9 +123,20 @@ class Listen(_Model):
 
 
 class Client(_Model):
-    """How one agent proves who it is."""
+    """How one agent proves who it is, in one way.
 
-    secret_hash: str  # `file:` or `env:` reference to a hash, or the hash itself
+    secret_hash      hash of a secret, or a `file:` or `env:` reference to one
+    private_key_jwt  file with the agent's public key or keys, as JWK or JWK Set
+    """
+
+    secret_hash: str | None = None
+    private_key_jwt: Path | None = Field(default=None, strict=False)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.secret_hash is None) == (self.private_key_jwt is None):
+            raise ValueError("expected either secret_hash or private_key_jwt")
+        return self
 
 
 class Tokens(_Model):
@@ -149,6 +160,18 @@ class Identity(_Model):
 
     clients: dict[str, Client] = Field(default_factory=dict)
     tokens: Tokens = Tokens()
+
+    @property
+    def secret_hashes(self) -> dict[str, str]:
+        """Clients that have a secret, with its hash or a reference to it."""
+        return {n: c.secret_hash for n, c in self.clients.items() if c.secret_hash is not None}
+
+    @property
+    def key_files(self) -> dict[str, Path]:
+        """Clients that have keys, with the file of those."""
+        return {
+            n: c.private_key_jwt for n, c in self.clients.items() if c.private_key_jwt is not None
+        }
 
 
 class Audit(_Model):
@@ -228,8 +251,20 @@ def load(path: Path) -> Settings:
         update={
             "home": base / settings.home,
             "policy": [str(base / name) for name in settings.policy],
+            "identity": _rooted(settings.identity, base),
         }
     )
+
+
+def _rooted(identity: Identity, base: Path) -> Identity:
+    """The same with the keys of clients found from the file's folder."""
+    clients = {
+        name: client.model_copy(update={"private_key_jwt": base / client.private_key_jwt})
+        if client.private_key_jwt is not None
+        else client
+        for name, client in identity.clients.items()
+    }
+    return identity.model_copy(update={"clients": clients})
 
 
 Place = tuple[str, ...]

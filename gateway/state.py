@@ -14,6 +14,7 @@ from gateway.approval.approvals import Approvals
 from gateway.calls import Calls
 from gateway.epoch import Epoch
 from gateway.identity.revocation import Revocations
+from gateway.identity.single_use import SingleUse
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 
@@ -74,6 +75,7 @@ class State:
         calls: Calls,
         limits: Limits,
         revocations: Revocations,
+        single_use: SingleUse,
         epoch: Epoch,
     ) -> None:
         self.sessions = sessions
@@ -81,6 +83,7 @@ class State:
         self.calls = calls
         self.limits = limits
         self.revocations = revocations
+        self.single_use = single_use
         self.activations = Activations()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
@@ -91,6 +94,7 @@ class State:
             "session.open": lambda body, *_: sessions.opened(body),
             "session.end": self._session_end,
             "token.revoke": self._token_revoke,
+            "assertion.used": lambda body, *_: single_use.used(body),
             "agent.suspend": lambda body, *_: revocations.suspend_agent(str(body["agent"])),
             "agent.resume": lambda body, *_: revocations.resume_agent(str(body["agent"])),
             "approval.asked": approvals.asked,
@@ -108,6 +112,7 @@ class State:
             "calls": self.calls,
             "limits": self.limits,
             "revocations": self.revocations,
+            "single_use": self.single_use,
             "activations": self.activations,
         }
 

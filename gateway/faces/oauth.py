@@ -28,6 +28,7 @@ from gateway.identity.authorization_server import (
 from gateway.identity.errors import OAuthError
 from gateway.identity.keys import KeySet
 from gateway.identity.oauth_request import MAX_BODY, OAuthRequest
+from gateway.identity.public_keys import ALGORITHMS
 from gateway.links.jsonrpc import dump
 from gateway.principal import Principal
 
@@ -41,7 +42,7 @@ _FORM_TYPE = re.compile(
 )
 _RESOURCE = re.compile(r"|/v1|/mcp(?:/[a-z][a-z0-9-]{0,19})?")
 _STATUS = {"invalid_client": 401, "slow_down": 429, "temporarily_unavailable": 503}
-_AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
+_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 _NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))  # RFC 6749, section 5.1
 
 
@@ -168,10 +169,13 @@ def server_metadata(public_url: str) -> Json:
         "authorization_endpoint": f"{public_url}/oauth/authorize",
         "token_endpoint": f"{public_url}/oauth/token",
         "token_endpoint_auth_methods_supported": list[Json](_AUTHENTICATION),
+        "token_endpoint_auth_signing_alg_values_supported": list[Json](ALGORITHMS),
         "revocation_endpoint": f"{public_url}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": list[Json](_AUTHENTICATION),
+        "revocation_endpoint_auth_signing_alg_values_supported": list[Json](ALGORITHMS),
         "introspection_endpoint": f"{public_url}/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": list[Json](_AUTHENTICATION),
+        "introspection_endpoint_auth_signing_alg_values_supported": list[Json](ALGORITHMS),
         "jwks_uri": f"{public_url}/.well-known/jwks.json",
         "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
         "response_types_supported": [],

@@ -1,11 +1,16 @@
-"""Client authentication: from credentials to a registered client, slowly for who is guessing."""
+"""Client authentication: from credentials to a registered client, slowly for who is guessing.
+
+By a secret (`client_secret_basic`, `client_secret_post`: RFC 6749, section 2.3.1) or by a key of
+the client's own (`private_key_jwt`: RFC 7523), as it is registered and no other way.
+"""
 
 import asyncio
 
+from gateway.identity.assertions import Assertions
 from gateway.identity.clients import Client, Clients
 from gateway.identity.errors import NameInvalid, OAuthError
 from gateway.identity.names import agent
-from gateway.identity.oauth_request import Credentials, OAuthRequest
+from gateway.identity.oauth_request import Assertion, Credentials, OAuthRequest
 from gateway.identity.throttle import Throttle, network
 
 ATTEMPTS_PER_CLIENT = 10
@@ -21,10 +26,11 @@ MAX_WAITING = 64
 
 
 class ClientAuthentication:
-    """Checks client secrets (`client_secret_basic` and `client_secret_post`, RFC 6749, 2.3.1)."""
+    """Checks what a client says to prove who it is."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, assertions: Assertions) -> None:
         self._clients = clients
+        self._assertions = assertions
         self._by_client = Throttle(attempts=ATTEMPTS_PER_CLIENT, window_s=60)
         self._by_source = Throttle(attempts=ATTEMPTS_PER_SOURCE, window_s=60)
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
@@ -34,14 +40,26 @@ class ClientAuthentication:
         """The client that sent `request`.
 
         Raises OAuthError: `invalid_client`, the same for an unknown name and a wrong secret;
-        `slow_down` after too many wrong ones; `temporarily_unavailable` under a flood.
+        `slow_down` after too many wrong ones; `temporarily_unavailable` under a flood. Raises
+        AuditUnavailable when the use of an assertion cannot be recorded.
         """
         if request.credentials is None:
             raise OAuthError("invalid_client", "no client authentication")
-        place = network(request.source)
-        pair = f"{_known_spelling(request.credentials.client)} {place}"
+        if isinstance(request.credentials, Assertion):
+            return await self._by_key(request.credentials, request.source, now_s)
+        return await self._by_secret(request.credentials, network(request.source), now_s)
+
+    async def _by_key(self, assertion: Assertion, source: str, now_s: int) -> Client:
+        name = await self._assertions.check(assertion.text, now_s=now_s, source=source)
+        client = self._clients.get(name)
+        if client is None or assertion.client not in (None, name):
+            raise OAuthError("invalid_client", "client authentication failed")
+        return client
+
+    async def _by_secret(self, credentials: Credentials, place: str, now_s: int) -> Client:
+        pair = f"{_known_spelling(credentials.client)} {place}"
         self._charge(pair, place, now_s)
-        client = await self._compare(request.credentials)
+        client = await self._compare(credentials)
         if client is None:
             raise OAuthError("invalid_client", "client authentication failed")
         self._by_client.forgive(pair)

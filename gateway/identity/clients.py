@@ -6,9 +6,12 @@ deployment's settings; nothing an agent sends adds or changes a client.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from gateway.identity import names
+from gateway.identity.errors import KeyFileRefused, PublicKeyRefused
+from gateway.identity.public_keys import MAX_FILE, PublicKey, read_keys
 from gateway.identity.scopes import ALL, Scopes
 from gateway.identity.secret_hash import SALT_BYTES, SecretHash
 
@@ -17,10 +20,14 @@ _HASH_PREFIX = "$scrypt$"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One registered agent."""
+    """One registered agent.
+
+    secret, keys  what it proves itself with; without either it cannot
+    """
 
     agent: str
-    secret: SecretHash
+    secret: SecretHash | None = None
+    keys: tuple[PublicKey, ...] = ()
     scopes: Scopes = ALL  # the most it may ask for; policy decides on each call besides
     hops: int = 1  # how many further agents its work may reach
 
@@ -32,26 +39,43 @@ class Clients:
         self._clients = {names.agent(client.agent): client for client in clients}
         # What an unknown name is checked against, so that it takes as long as a known one.
         self._decoy = max(
-            (client.secret for client in clients),
+            (client.secret for client in clients if client.secret is not None),
             key=lambda secret: (secret.log_n, secret.parallel),
             default=SecretHash(14, 1, bytes(SALT_BYTES), bytes(32)),
         )
 
     @classmethod
-    def load(cls, declared: Mapping[str, str], resolve: Callable[[str], str]) -> Self:
+    def load(
+        cls,
+        declared: Mapping[str, str],
+        resolve: Callable[[str], str],
+        key_files: Mapping[str, Path] | None = None,
+    ) -> Self:
         """The clients that a deployment declares.
 
-        declared  agent -> its secret's hash, or a reference to where that is kept
-        resolve   the text that a reference (`file:`, `env:`) stands for
+        declared   agent -> its secret's hash, or a reference to where that is kept
+        resolve    the text that a reference (`file:`, `env:`) stands for
+        key_files  agent -> file with its public key or keys
 
-        Raises NameInvalid, HashInvalid, and whatever `resolve` does.
+        Raises NameInvalid, HashInvalid, KeyFileRefused, and whatever `resolve` does.
         """
-        return cls(
-            *(
-                Client(agent, SecretHash.parse(_resolved(text, resolve).strip()))
-                for agent, text in declared.items()
-            )
+        with_secret = (
+            Client(agent, SecretHash.parse(_resolved(text, resolve).strip()))
+            for agent, text in declared.items()
         )
+        with_keys = (
+            Client(agent, keys=_read_file(path)) for agent, path in (key_files or {}).items()
+        )
+        return cls(*with_secret, *with_keys)
+
+    def get(self, name: str) -> Client | None:
+        """The client of that name, which has proven itself some other way."""
+        return self._clients.get(name)
+
+    def keys(self, name: str) -> tuple[PublicKey, ...]:
+        """The keys of the client of that name; none when there is no such client."""
+        client = self._clients.get(name)
+        return () if client is None else client.keys
 
     def verify(self, name: str, secret: str) -> Client | None:
         """The client of that name if the secret is its own; takes as long when there is none.
@@ -59,8 +83,19 @@ class Clients:
         Computes for some 40 ms: not to be called where an event loop runs.
         """
         client = self._clients.get(name)
-        matches = (self._decoy if client is None else client.secret).matches(secret)
-        return client if matches else None
+        own = None if client is None else client.secret
+        matches = (own or self._decoy).matches(secret)
+        return client if own is not None and matches else None
+
+
+def _read_file(path: Path) -> tuple[PublicKey, ...]:
+    try:
+        with path.open("rb") as file:
+            return read_keys(file.read(MAX_FILE + 1))
+    except OSError as error:
+        raise KeyFileRefused(f"not readable ({error.strerror})", path=path) from error
+    except PublicKeyRefused as error:
+        raise KeyFileRefused(str(error), path=path) from error
 
 
 def _resolved(text: str, resolve: Callable[[str], str]) -> str:

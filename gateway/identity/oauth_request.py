@@ -10,11 +10,14 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from gateway.identity.errors import OAuthError
 
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
 MAX_BODY = 32 * 1024
 """Bytes of a form: a token of 8 KiB, percent-encoded, and little else."""
 
 _MAX_FIELDS = 32
 _REPEATABLE = frozenset({"resource"})  # RFC 8707, section 2
+_CREDENTIALS = frozenset({"client_secret", "client_assertion"})
 _FORM = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")
 _BASIC = re.compile(rb"basic ([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _PAIR = re.compile(r"((?:[!-$&-9;-~]|%[0-9A-Fa-f]{2})+):((?:[!-$&-~]|%[0-9A-Fa-f]{2})+)")
@@ -29,6 +32,17 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Assertion:
+    """What a client signed to prove who it is (RFC 7523).
+
+    client  as whom it presents itself beside; None: it does not say
+    """
+
+    text: str = field(repr=False)
+    client: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class OAuthRequest:
     """One request to the authorization server.
 
@@ -38,7 +52,7 @@ class OAuthRequest:
     """
 
     parameters: Mapping[str, tuple[str, ...]]
-    credentials: Credentials | None
+    credentials: Credentials | Assertion | None
     source: str
 
     @classmethod
@@ -50,7 +64,7 @@ class OAuthRequest:
         """
         parameters = _read_form(body)
         credentials = _read_credentials(parameters, authorization)
-        public = {name: values for name, values in parameters.items() if name != "client_secret"}
+        public = {name: each for name, each in parameters.items() if name not in _CREDENTIALS}
         return cls(public, credentials, source)
 
     def one(self, name: str) -> str | None:
@@ -92,13 +106,18 @@ def _read_form(body: bytes) -> dict[str, tuple[str, ...]]:
 
 def _read_credentials(
     parameters: Mapping[str, tuple[str, ...]], authorization: bytes | None
-) -> Credentials | None:
+) -> Credentials | Assertion | None:
     named = parameters.get("client_id", (None,))[0]
     posted = parameters.get("client_secret", (None,))[0]
+    asserted = parameters.get("client_assertion", (None,))[0]
+    if sum(each is not None for each in (authorization, posted, asserted)) > 1:
+        raise OAuthError("invalid_request", "two ways of client authentication at once")
+    if asserted is not None:
+        if parameters.get("client_assertion_type") != (ASSERTION_TYPE,):
+            raise OAuthError("invalid_client", "no client_assertion_type that is taken here")
+        return Assertion(asserted, named)
     if authorization is None:
         return None if named is None or posted is None else Credentials(named, posted)
-    if posted is not None:
-        raise OAuthError("invalid_request", "two ways of client authentication at once")
     credentials = _read_basic(authorization)
     if named not in (None, credentials.client):
         raise OAuthError("invalid_request", "two client ids")

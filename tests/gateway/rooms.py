@@ -23,6 +23,7 @@ from gateway.calls import Calls
 from gateway.catalogue.tools import Tool
 from gateway.epoch import Epoch
 from gateway.identity.revocation import Revocations
+from gateway.identity.single_use import SingleUse
 from gateway.operator.credentials import Operator
 from gateway.principal import Principal
 from gateway.recorder import Recorder
@@ -105,12 +106,14 @@ class House:
         self.calls = Calls()
         self.limits = Limits()
         self.revocations = Revocations(self.epoch)
+        self.single_use = SingleUse(self.recorder)
         self.state = State(
             sessions=self.sessions,
             approvals=self.approvals,
             calls=self.calls,
             limits=self.limits,
             revocations=self.revocations,
+            single_use=self.single_use,
             epoch=self.epoch,
         )
         self.view = View(f"sqlite:///{folder / 'state.db'}")
@@ -263,6 +266,7 @@ def rows(house: House) -> dict[str, dict[str, Json]]:
         "calls": {call.id: call.to_row() for call in house.calls.unfinished},
         "limits": {name: house.limits.stored(name) for name in house.limits._charged},
         "revocations": {name: house.revocations.stored(name) for name in house.revocations._until},
+        "single_use": {name: house.single_use.stored(name) for name in house.single_use._used},
         "activations": {"policy": house.state.activations.stored("policy")},
     }
 

@@ -44,7 +44,7 @@ def test_the_example_is_a_deployment_that_this_version_can_run(tmp_path: Path) -
         str(tmp_path / "policies/acme.policy.yaml"),
     ]
     assert set(settings.servers) == {"crm", "git"}
-    assert settings.identity.clients["support-bot"].secret_hash.startswith("file:")
+    assert settings.identity.secret_hashes["support-bot"].startswith("file:")
 
 
 def test_what_is_not_written_is_safe(tmp_path: Path) -> None:
@@ -68,6 +68,12 @@ def test_relative_paths_are_relative_to_the_file_and_absolute_ones_stay(tmp_path
     settings = load(written(tmp_path, f"{text}home: ../elsewhere\n"))
     assert settings.policy == [str(tmp_path / "rules/a.yaml"), "/etc/passavant/b.yaml"]
     assert settings.home == tmp_path / "../elsewhere"
+
+
+def test_keys_of_clients_are_found_from_the_file(tmp_path: Path) -> None:
+    text = f"{LEAST}identity: {{clients: {{bot: {{private_key_jwt: keys/bot.jwk}}}}}}\n"
+    settings = load(written(tmp_path, text))
+    assert settings.identity.key_files == {"bot": tmp_path / "keys/bot.jwk"}
 
 
 @pytest.mark.parametrize(
@@ -146,9 +152,15 @@ def test_every_place_that_is_not_yet_honoured_is_named_at_once(tmp_path: Path) -
         ),
         pytest.param(
             "identity: {clients: {bot: {}}}",
-            "4:27: identity.clients.bot.secret_hash",
-            "required",
+            "4:27: identity.clients.bot",
+            "either",
             id="a-client-that-proves-nothing",
+        ),
+        pytest.param(
+            "identity: {clients: {bot: {secret_hash: 'env:H', private_key_jwt: bot.jwk}}}",
+            "4:27: identity.clients.bot",
+            "either",
+            id="a-client-with-two-ways",
         ),
         pytest.param(
             "audit: {checkpoint_every: 1ms}", "4:27: audit.checkpoint_every", "100ms", id="busy"

@@ -1,8 +1,10 @@
 import asyncio
 import threading
+from typing import cast
 
 import pytest
 
+from gateway.identity.assertions import Assertions
 from gateway.identity.client_authentication import (
     MAX_AT_ONCE,
     MAX_WAITING,
@@ -43,7 +45,7 @@ def asked(number: int) -> OAuthRequest:
 
 async def test_a_flood_is_turned_away_and_never_computed_all_at_once() -> None:
     slow = Slow()
-    authentication = ClientAuthentication(slow)
+    authentication = ClientAuthentication(slow, cast("Assertions", None))
     waiting = [
         asyncio.create_task(authentication.authenticate(asked(number), NOW))
         for number in range(MAX_WAITING)
@@ -59,7 +61,8 @@ async def test_a_flood_is_turned_away_and_never_computed_all_at_once() -> None:
 
 async def test_the_event_loop_runs_on_while_a_secret_is_compared() -> None:
     slow = Slow()
-    task = asyncio.create_task(ClientAuthentication(slow).authenticate(asked(1), NOW))
+    authentication = ClientAuthentication(slow, cast("Assertions", None))
+    task = asyncio.create_task(authentication.authenticate(asked(1), NOW))
     for _ in range(5):
         await asyncio.sleep(0)
     assert not task.done()

@@ -5,14 +5,17 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import httpx
 import httpx2
 import pytest
 from fastapi import FastAPI, Request, Response
 from mcp.client.auth import OAuthTokenError
-from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.auth.extensions.client_credentials import (
+    ClientCredentialsOAuthProvider,
+    PrivateKeyJWTOAuthProvider,
+)
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from audit.canonical import Json
@@ -23,22 +26,27 @@ from gateway.errors import SessionEnded
 from gateway.faces.http import EdgeRules
 from gateway.faces.oauth import OAuthFace
 from gateway.identity import client_authentication
+from gateway.identity.assertions import Assertions
 from gateway.identity.authorization_server import AuthorizationServer, TokenRules
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Client, Clients
 from gateway.identity.errors import AuthError
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
+from gateway.identity.oauth_request import ASSERTION_TYPE
 from gateway.identity.revocation import Revocations
 from gateway.identity.secret_hash import SecretHash
+from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.principal import Principal
+from tests.gateway.identity.signing import Key
 
 URL = "https://agents.acme.example"
 NOW = 1_795_154_745
 TTL, MAX_TTL, SKEW, SESSION = 900, 3600, 10, 8 * 3600
 
 SECRET = "c4N7n0tb3gu3ss3d-c4N7n0tb3gu3ss3d"
+KEEPER = Key.ed25519()
 HASH = SecretHash.of(SECRET, bytes(16), log_n=4)  # little work: it is not what is tested here
 CLERK, SCOUT = ("clerk", SECRET), ("scout", SECRET)
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -100,6 +108,10 @@ class World:
         self.sessions[session.id] = session
         return session
 
+    async def use(self, owner: str, statement: str, *, until_s: int, source: str) -> bool:
+        await self.record("assertion.used", {"by": owner})
+        return True
+
     def live(self, principal: Principal, now_s: int) -> Session:
         session = self.sessions.get(principal.session)
         if (
@@ -112,11 +124,16 @@ class World:
 
     def app(self) -> FastAPI:
         clients = Clients(
-            Client("clerk", HASH), Client("scout", HASH, scopes=("git.*", "ledger.pay"), hops=0)
+            Client("clerk", HASH),
+            Client("scout", HASH, scopes=("git.*", "ledger.pay"), hops=0),
+            Client("keeper", keys=(KEEPER.public,)),
         )
+        used = cast("SingleUse", self)
         server = AuthorizationServer(
             TokenRules(URL, TTL),
-            ClientAuthentication(clients),
+            ClientAuthentication(
+                clients, Assertions(clients.keys, used, public_url=URL, skew_s=SKEW)
+            ),
             Mint(self.issuer, self.record, self.new_id, max_ttl_s=MAX_TTL),
             self.tokens,
             self.revocations,
@@ -430,6 +447,67 @@ async def test_names_from_one_source_are_limited_together(
         for n in range(limit + 1)
     ]
     assert [answer.status_code for answer in answers] == [401] * limit + [429]
+
+
+# -- who asks, by a key
+
+
+def asserted(world: World, key: Key = KEEPER, **changes: object) -> dict[str, str]:
+    stated = {
+        "iss": "keeper",
+        "sub": "keeper",
+        "aud": URL,
+        "exp": world.now + 60,
+        "jti": world.new_id() + "-statement",
+    }
+    return {
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": key.jwt({"alg": key.algorithm}, stated | changes),
+    }
+
+
+@pytest.mark.parametrize("named", [{}, {"client_id": "keeper"}])
+async def test_a_client_with_a_key_gets_a_token(
+    world: World, http: httpx.AsyncClient, named: dict[str, str]
+) -> None:
+    answer = await http.post("/oauth/token", data=GRANT | asserted(world) | named)
+    principal = world.tokens.check(answer.json()["access_token"].encode(), NOW)
+    assert principal.agent == "keeper"
+    assert world.kinds() == ["assertion.used", "session.open", "token.issue"]
+
+
+async def test_a_client_with_a_key_asks_every_question(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    answer = await http.post("/oauth/token", data=GRANT | asserted(world))
+    token = answer.json()["access_token"]
+    answer = await http.post("/oauth/introspect", data={"token": token} | asserted(world))
+    assert answer.json()["client_id"] == "keeper"
+    await http.post("/oauth/revoke", data={"token": token} | asserted(world))
+    answer = await http.post("/oauth/introspect", data={"token": token} | asserted(world))
+    assert answer.json() == {"active": False}
+
+
+async def test_an_assertion_with_another_key_is_no_authentication(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    form = GRANT | asserted(world, Key.ed25519())
+    refused(await http.post("/oauth/token", data=form), 401, "invalid_client")
+    assert world.entries == []
+
+
+async def test_an_assertion_beside_another_client_id_is_no_authentication(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    form = GRANT | asserted(world) | {"client_id": "clerk"}
+    refused(await http.post("/oauth/token", data=form), 401, "invalid_client")
+    assert "token.issue" not in world.kinds()
+
+
+async def test_a_client_with_a_key_has_no_secret(http: httpx.AsyncClient) -> None:
+    for secret in (SECRET, "", "x" * 40):
+        answer = await http.post("/oauth/token", data=GRANT, auth=("keeper", secret))
+        refused(answer, 401, "invalid_client")
 
 
 # -- renewal
@@ -760,6 +838,7 @@ async def test_the_server_describes_only_what_it_does(http: httpx.AsyncClient) -
     assert metadata["token_endpoint_auth_methods_supported"] == [
         "client_secret_basic",
         "client_secret_post",
+        "private_key_jwt",
     ]
     assert metadata["response_types_supported"] == []
     assert "scopes_supported" not in metadata
@@ -791,6 +870,19 @@ async def test_a_document_is_not_read_under_another_name(
 
 
 # -- the official client
+
+
+async def test_the_official_client_finds_its_way_in_with_a_key(world: World) -> None:
+    async def sign(audience: str) -> str:
+        return asserted(world, aud=audience)["client_assertion"]
+
+    provider = PrivateKeyJWTOAuthProvider(
+        f"{URL}/mcp/git", NothingStored(), "keeper", sign, issuer=URL
+    )
+    transport = httpx2.ASGITransport(governed(world))
+    async with httpx2.AsyncClient(transport=transport, auth=provider) as client:
+        answer = await client.post(f"{URL}/mcp/git")
+    assert (answer.status_code, answer.text) == (200, "keeper")
 
 
 Method = Literal["client_secret_basic", "client_secret_post"]

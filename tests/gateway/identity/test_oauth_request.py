@@ -6,9 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.identity.errors import OAuthError
-from gateway.identity.oauth_request import MAX_BODY, Credentials, OAuthRequest
+from gateway.identity.oauth_request import (
+    ASSERTION_TYPE,
+    MAX_BODY,
+    Assertion,
+    Credentials,
+    OAuthRequest,
+)
 
 SOURCE = "127.0.0.1:41022"
+ASSERTED = f"client_assertion_type={ASSERTION_TYPE}".encode()
 
 
 some_text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -89,6 +96,14 @@ def test_the_scheme_may_be_in_any_case_and_the_client_named_twice_alike() -> Non
     assert read(b"client_id=clerk", header).credentials == Credentials("clerk", "s")
 
 
+@pytest.mark.parametrize("client", [None, "clerk"])
+def test_an_assertion_is_read_with_the_client_that_is_named_beside_it(client: str | None) -> None:
+    named = b"" if client is None else b"client_id=clerk&"
+    request = read(named + b"client_assertion=a.b.c&" + ASSERTED)
+    assert request.credentials == Assertion("a.b.c", client)
+    assert "a.b.c" not in repr(request)
+
+
 def test_a_client_id_alone_proves_nothing() -> None:
     assert read(b"client_id=clerk").credentials is None
 
@@ -97,6 +112,26 @@ def test_a_client_id_alone_proves_nothing() -> None:
     ("body", "header", "reason"),
     [
         pytest.param(b"client_secret=s", basic(b"clerk:s"), "invalid_request", id="both"),
+        pytest.param(
+            b"client_id=clerk&client_secret=s&client_assertion=a.b.c&" + ASSERTED,
+            None,
+            "invalid_request",
+            id="secret-and-assertion",
+        ),
+        pytest.param(
+            b"client_assertion=a.b.c&" + ASSERTED,
+            basic(b"clerk:s"),
+            "invalid_request",
+            id="basic-and-assertion",
+        ),
+        pytest.param(b"client_assertion=a.b.c", None, "invalid_client", id="of-no-type"),
+        pytest.param(
+            b"client_assertion=a&client_assertion_type=urn:ietf:params:oauth:client-assertion-type"
+            b":saml2-bearer",
+            None,
+            "invalid_client",
+            id="saml",
+        ),
         pytest.param(b"client_id=scout", basic(b"clerk:s"), "invalid_request", id="two-ids"),
         pytest.param(b"", b"Bearer abc", "invalid_client", id="bearer"),
         pytest.param(b"", b"Basic", "invalid_client", id="no-credentials"),
@@ -115,7 +150,7 @@ def test_a_client_id_alone_proves_nothing() -> None:
     ],
 )
 def test_credentials_that_cannot_be_read_one_way_are_refused(
-    body: bytes, header: bytes, reason: str
+    body: bytes, header: bytes | None, reason: str
 ) -> None:
     with pytest.raises(OAuthError) as refused:
         read(body, header)
