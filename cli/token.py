@@ -1,11 +1,13 @@
 """`passavant token`: credentials of agents."""
 
-import json as jsonlib
 from base64 import urlsafe_b64decode
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from audit import canonical
+from audit.errors import NotStrict
+from cli.arguments import MAX_BYTES
 from cli.client import Operators, operated
 from cli.errors import Exit, stop
 from cli.options import AsJson
@@ -55,16 +57,23 @@ def inspect(token: Token, json: AsJson = False) -> None:
     parts = _given(token).split(".")
     if len(parts) != 3:
         stop("this is no token: it has not three parts", Exit.USAGE)
-    try:
-        header, claims = (
-            jsonlib.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
-        )
-    except ValueError:
-        stop("this is no token: its parts are no JSON", Exit.USAGE)
+    header, claims = _read(parts[0]), _read(parts[1])
     if json:
         as_json({"header": header, "claims": claims})
     else:
         as_card({**header, **claims})
+
+
+def _read(part: str) -> dict[str, Any]:
+    """One part of a token, or the end of the command."""
+    try:
+        raw = urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        found = canonical.read(raw, max_bytes=MAX_BYTES)
+    except (ValueError, NotStrict):
+        stop("this is no token: its parts are no JSON", Exit.USAGE)
+    if not isinstance(found, dict):
+        stop("this is no token: its parts are no JSON objects", Exit.USAGE)
+    return found
 
 
 def _given(token: str) -> str:

@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from gateway.catalogue.servers import ServerSpec
 from gateway.errors import SettingsInvalid
@@ -292,6 +293,11 @@ def _refusal(source: Source, place: Place) -> str:
 
 def _complaints(source: Source, error: ValidationError) -> str:
     return "\n".join(
-        f"{source.at(*found['loc'])}: {'.'.join(map(str, found['loc']))}: {found['msg']}"
+        f"{source.at(*found['loc'])}: {'.'.join(map(str, found['loc']))}: {_said(found)}"
         for found in error.errors(include_input=False, include_url=False)
     )
+
+
+def _said(found: ErrorDetails) -> str:
+    """Pydantic's words, or ours where they would not help who writes the file."""
+    return "there is no such setting" if found["type"] == "extra_forbidden" else found["msg"]

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from audit.canonical import Json
-from gateway.identity import scopes
+from gateway.identity import names, scopes
 from gateway.identity.minting import Order, actor
 from gateway.identity.tokens import renewable_until
 from gateway.operator.api import Administrator, Here, Routes, body_of, peer
@@ -45,6 +45,9 @@ async def issue(services: Here, operator: Administrator, http: Request) -> dict[
     snapshot = services.worlds.current.snapshot
     if wanted.agent not in snapshot.agents:
         raise OperatorRefused("operator.unknown", "no policy in force names this agent")
+    if wanted.user is not None:
+        names.user(wanted.user)
+    granted = scopes.parse(" ".join(wanted.tools))
     session = await _session(services, wanted, by=operator.name)
     now_s = services.recorder.now() // 1_000_000
     ttl_s = milliseconds(services.settings.identity.tokens.ttl) // 1000
@@ -52,7 +55,7 @@ async def issue(services: Here, operator: Administrator, http: Request) -> dict[
         agent=wanted.agent,
         user=wanted.user,
         session=session,
-        scopes=scopes.parse(" ".join(wanted.tools)),
+        scopes=granted,
         hops=snapshot.delegation.max_hops,
         lifetime_s=wanted.ttl_s or ttl_s,
         by=f"operator:{operator.name}",

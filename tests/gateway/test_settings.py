@@ -113,7 +113,7 @@ def test_every_place_that_is_not_yet_honoured_is_named_at_once(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("lines", "place", "complaint"),
     [
-        pytest.param("polic: x", "4:8: polic", "Extra inputs", id="misspelt"),
+        pytest.param("polic: x", "4:8: polic", "no such setting", id="misspelt"),
         pytest.param(
             "database: postgresql://db/x", "4:11: database", "sqlite alone", id="postgres"
         ),
