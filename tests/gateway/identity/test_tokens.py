@@ -618,8 +618,9 @@ def test_tokens_that_share_their_claims_are_remembered_apart(
     tokens: TokenCheck, forge: Forge
 ) -> None:
     tokens.check(forge.good.encode(), NOW)
+    other = b"AA" if not forge.good.endswith("AA") else b"AQ"  # one signature in 16 ends so
     with pytest.raises(AuthError):
-        tokens.check(forge.good[:-2].encode() + b"AA", NOW)
+        tokens.check(forge.good[:-2].encode() + other, NOW)
     assert list(tokens._verified) == [sha256(forge.good.encode()).digest()]
 
 
