@@ -21,6 +21,7 @@ from gateway.errors import GatewayError
 from gateway.home import Home
 from gateway.identity import private_files
 from gateway.identity.clients import Clients
+from gateway.known_secrets import KnownSecrets
 from gateway.links.credentials import Credentials
 from gateway.links.sandbox import find_bubblewrap
 from gateway.operator.bootstrap import is_running
@@ -67,7 +68,7 @@ def _clients(settings: Settings) -> Found:
     declared = settings.identity.clients
     if not declared:
         return "-", "no agent can get tokens by itself"
-    resolve = Credentials(dict(os.environ), settings.home).resolve
+    resolve = Credentials(dict(os.environ), settings.home, KnownSecrets()).resolve
     Clients.load(settings.identity.secret_hashes, resolve, settings.identity.key_files)
     return "ok", f"{len(declared)} agents can get tokens by themselves"
 

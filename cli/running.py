@@ -48,8 +48,9 @@ def run(
     accept_policy  digest of a policy that may come into force at this start
     """
     os.umask(0o077)  # whatever is written below belongs to this account alone
-    configure(level="info", redaction=Redaction(), stream=sys.stderr)
-    around = Surroundings(dict(os.environ), accept_policy)
+    redaction = Redaction()
+    configure(level="info", redaction=redaction, stream=sys.stderr)
+    around = Surroundings(dict(os.environ), accept_policy, redaction=redaction)
     gc.disable()  # until everything is open: nothing of it is garbage
     try:
         uvloop.run(_run(settings, mode, listeners, around, announce))

@@ -32,7 +32,6 @@ from gateway.gate import Rooms
 from gateway.home import Home
 from gateway.identity.revocation import Revocations
 from gateway.identity.single_use import SingleUse
-from gateway.links.masking import Masks
 from gateway.metrics import Metrics
 from gateway.operator.credentials import Operators
 from gateway.recorder import Recorder
@@ -62,7 +61,7 @@ class Surroundings:
                    was last active; None: none
     clock          microseconds since 1970; may jump, the gateway's time does not run backwards
     disk           what the log is written to
-    redaction      what diagnostics pass; learns the credentials of upstreams
+    redaction      what diagnostics pass; knows the secrets of this process
     """
 
     environ: Mapping[str, str]
@@ -144,7 +143,6 @@ def _rooms(
         epoch=epoch,
         worlds=worlds,
         links=links.links,
-        masks=Masks(lambda: links.credentials.known),
         metrics=Metrics(),
         digest_key=home.digest_key(),
     )

@@ -4,6 +4,7 @@ GatewayError
 ├── IdentityError             auth.* | oauth.*          drawn in `gateway.identity.errors`
 ├── LinkError                 the other side of a link
 │   ├── LinkDown              upstream.down             certainly not delivered
+│   │   └── CredentialRefused upstream.credential       no credential for it was to be had
 │   ├── LinkTimeout           upstream.timeout          no answer in time; may have acted
 │   ├── LinkGarbage           upstream.garbage          no well-formed answer; may have acted
 │   │   └── LinkUnsupported   upstream.unsupported      wants input or a task; never offered to it
@@ -57,6 +58,12 @@ class LinkDown(LinkError):
 
     code = "upstream.down"
     acted = False
+
+
+class CredentialRefused(LinkDown):
+    """There is no credential with which the server could be asked; nothing was sent to it."""
+
+    code = "upstream.credential"
 
 
 class LinkTimeout(LinkError):

@@ -30,8 +30,7 @@ from gateway.epoch import Epoch
 from gateway.errors import ArgumentsInvalid, LinkError, LinkRefused, SessionEnded, ToolChanged
 from gateway.identity.revocation import Revocations
 from gateway.links.jsonrpc import dump
-from gateway.links.link import Link, Permit
-from gateway.links.masking import Masks
+from gateway.links.link import Caller, Link, Permit
 from gateway.metrics import Metrics
 from gateway.principal import Principal
 from gateway.recorder import Recorder
@@ -63,7 +62,6 @@ class Rooms:
     epoch: Epoch
     worlds: Worlds
     links: Mapping[str, Link]
-    masks: Masks
     metrics: Metrics
     digest_key: bytes
 
@@ -180,7 +178,8 @@ class Gate:
         stopped = self._stopped(call)
         if stopped is not None:
             return await self._close(call, receipt, stopped, "refused")
-        permit = Permit(tool.server, tool.name, tool.pin, call.words, receipt)
+        caller = Caller(call.principal.agent, call.principal.user, call.principal.chain)
+        permit = Permit(tool.server, tool.name, tool.pin, call.words, caller, receipt)
         outcome, status = await self._forward(call, permit)
         if status != "refused":
             reservation.keep()
@@ -208,13 +207,13 @@ class Gate:
             reference = call.action.request_id
             return answers.refused(error.code, answers.UNREVIEWED, reference), "refused"
         except LinkRefused as error:
-            return answers.upstream_refused(name, rooms.masks.text(error.error_message)), "error"
+            return answers.upstream_refused(name, error.error_message), "error"
         except LinkError as error:
             if error.acted is False:
                 return answers.upstream_down(name, error.code), "refused"
             return answers.outcome_unknown(name, error.code), "unknown"
         status: Status = "error" if result.get("isError") is True else "done"
-        return Outcome(status, None, "", rooms.masks.clean(result)), status
+        return Outcome(status, None, "", result), status
 
     async def _close(
         self, call: Attempt, receipt: Receipt, outcome: Outcome, status: str

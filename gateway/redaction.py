@@ -5,14 +5,13 @@ that look like a credential, and members whose name says that they hold one or s
 What is no plain value is shown as the name of its type, since its text could hold anything.
 """
 
-import base64
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from types import TracebackType
-from urllib.parse import quote, quote_plus
+
+from gateway.known_secrets import KnownSecrets
 
 REDACTED = "[redacted]"
 WITHHELD = "[withheld]"
@@ -54,30 +53,19 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 
 class Redaction:
-    """Knows the secrets of one process and makes values fit to be read by people."""
+    """Makes values fit to be read by people.
+
+    known  the secrets of this process; whoever is given one tells it
+    """
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        self._forms: set[str] = set()
-        self._known: re.Pattern[str] | None = None
-        for secret in known:
-            self.learn(secret)
-
-    def learn(self, secret: str) -> None:
-        """Take this text out of everything from now on, also as it stands in URLs and JSON."""
-        if not secret:
-            return
-        self._forms |= {secret, quote(secret, safe=""), quote_plus(secret)}
-        self._forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-        self._forms.add(base64.b64encode(secret.encode()).decode().rstrip("="))
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first)))
+        self.known = KnownSecrets(known)
 
     def text(self, text: str) -> str:
         """The text without anything that is, or looks like, a credential; cut at LONGEST."""
         if len(text) > _EXAMINED:
             return f"[withheld: {len(text)} characters]"
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
+        text = self.known.without(text, REDACTED)
         for pattern in _LOOKS_SECRET:
             text = pattern.sub(REDACTED, text)
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

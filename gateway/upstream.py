@@ -17,6 +17,7 @@ from gateway.errors import LinkDown
 from gateway.evidence import Evidence
 from gateway.home import Home
 from gateway.links.credentials import Credentials
+from gateway.links.masking import Masks
 from gateway.links.mcp import McpLink
 from gateway.links.sandbox import Sandbox, find_bubblewrap
 from gateway.redaction import Redaction
@@ -69,14 +70,15 @@ async def upstream(
     """Open the links; servers are reached in the background.
 
     environ            for `env:` references and PATH
-    redaction          learns every credential that is used
+    redaction          its known secrets are told of every credential that is used
     allow_unsandboxed  whether local servers may run where nothing can confine them
     on_catalogue       told when tools are blocked, unblocked or accepted
 
     Raises GatewayError for a configuration that cannot be.
     """
-    credentials = Credentials(environ, settings.home, redaction.learn)
-    links = _links(settings, home, credentials, environ, allow_unsandboxed=allow_unsandboxed)
+    credentials = Credentials(environ, settings.home, redaction.known)
+    masks = Masks(redaction.known)
+    links = _links(settings, home, credentials, masks, environ, allow_unsandboxed=allow_unsandboxed)
     review = Review(links, home.lock, recorder=evidence.recorder, on_catalogue=on_catalogue)
     review.watch()
     try:
@@ -92,6 +94,7 @@ def _links(
     settings: Settings,
     home: Home,
     credentials: Credentials,
+    masks: Masks,
     environ: Mapping[str, str],
     *,
     allow_unsandboxed: bool,
@@ -101,7 +104,8 @@ def _links(
     log.info("sandbox", statement=sandbox.statement)
     listeners = [_listener(settings.listen.agents), _listener(settings.listen.operators)]
     around = Surroundings(
-        secret=credentials.resolve,
+        credentials=credentials,
+        masks=masks,
         sandbox=sandbox,
         path=path,
         own=lambda: listeners,

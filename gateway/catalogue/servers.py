@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gateway.catalogue import names
 from gateway.errors import NameRefused
 from gateway.links.address import Destination, Listener
-from gateway.links.credentials import Reference
+from gateway.links.authorization import Bearer
+from gateway.links.credentials import Credentials, Reference
 from gateway.links.era import VERSIONS, Version
-from gateway.links.mcp import McpLink
+from gateway.links.masking import Masks
+from gateway.links.mcp import McpLink, Transport
 from gateway.links.mcp_http import HttpTransport, Upstream
 from gateway.links.mcp_stdio import StdioTransport
 from gateway.links.process import Command
@@ -82,14 +84,16 @@ class ServerSpec(_Model):
 class Surroundings:
     """What links need of the machine and of the deployment as a whole.
 
-    secret   resolves a reference (`gateway.links.credentials`); asked at each connection
-    sandbox  how local servers are confined here
-    path     PATH of local servers, and where their programs are looked for
-    own      where the gateway itself listens: never a legal destination
-    tls      for https; made once and shared
+    credentials  resolves references; asked at each connection
+    masks        what servers say goes through them
+    sandbox      how local servers are confined here
+    path         PATH of local servers, and where their programs are looked for
+    own          where the gateway itself listens: never a legal destination
+    tls          for https; made once and shared
     """
 
-    secret: Callable[[str], str]
+    credentials: Credentials
+    masks: Masks
     sandbox: Sandbox
     path: str
     own: Callable[[], Iterable[Listener]]
@@ -128,13 +132,18 @@ def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpL
     upstream = Upstream(
         name,
         Destination.parse(url, allow_private=spec.allow_private),
-        bearer=None if spec.credential is None else _later(around, spec.credential.bearer),
+        authorization=None if spec.credential is None else _bearer(around, spec.credential.bearer),
         own=around.own,
         tls=around.tls,
     )
+
+    async def connect(on_change: Callable[[], None]) -> Transport:
+        return HttpTransport(upstream, on_change)
+
     return McpLink(
         name,
-        lambda on_change: HttpTransport(upstream, on_change),
+        connect,
+        masks=around.masks,
         versions=spec.versions,
         look_again_s=_LOOK_AGAIN_S,
     )
@@ -149,22 +158,18 @@ def _local(name: str, spec: ServerSpec, argv: tuple[str, ...], around: Surroundi
     )
     confined = around.sandbox.confine(name, argv, what, cwd=cwd, path=around.path)
 
-    def command() -> Command:
+    async def connect(on_change: Callable[[], None]) -> Transport:
         secrets = {
-            key: around.secret(value.secret)
+            key: await around.credentials.fetch(value.secret)
             for key, value in spec.env.items()
             if isinstance(value, SecretValue)
         }
         plain = {key: value for key, value in spec.env.items() if isinstance(value, str)}
         env = {"PATH": around.path, **plain, **secrets}
-        return Command(confined, env, cwd=cwd, secrets=tuple(secrets.values()))
+        return StdioTransport(name, Command(confined, env, cwd=cwd), on_change, around.masks)
 
-    return McpLink(
-        name,
-        lambda on_change: StdioTransport(name, command(), on_change),
-        versions=spec.versions,
-    )
+    return McpLink(name, connect, masks=around.masks, versions=spec.versions)
 
 
-def _later(around: Surroundings, reference: str) -> Callable[[], str]:
-    return lambda: around.secret(reference)
+def _bearer(around: Surroundings, reference: str) -> Bearer:
+    return Bearer(lambda: around.credentials.fetch(reference))

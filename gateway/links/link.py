@@ -15,12 +15,25 @@ LinkState = Literal["starting", "up", "down"]
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom a call is made: the principal, as far as an upstream may learn of it.
+
+    chain  the agents that `agent` acts for, newest first
+    """
+
+    agent: str
+    user: str | None
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
     """The authority to forward exact bytes once.
 
     server, tool  the upstream's name with us and the tool's own name there
     pin           digest of the definition that was decided on (`gateway.catalogue.pins`)
     arguments     canonical JSON of the arguments, forwarded byte for byte
+    caller        whose call it is; a credential for it can be one for this caller alone
     receipt       of the audit entry that authorises the call
     """
 
@@ -28,6 +41,7 @@ class Permit:
     tool: str
     pin: str
     arguments: bytes = field(repr=False)
+    caller: Caller
     receipt: Receipt
 
 

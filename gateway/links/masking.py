@@ -1,55 +1,48 @@
-"""Masking: our own upstream credentials are taken out of whatever comes back from upstreams.
+"""Masking: our own credentials are taken out of whatever an upstream says.
 
-A server may echo its headers or environment; the agent must not read there what only the gateway
-may know. Only results that contain a secret pay for more than one search per secret.
+A server may echo its headers or environment; nobody else may read there what only the gateway may
+know. Only what contains a secret pays for more than one search per spelling.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from audit.canonical import Json
+from gateway.known_secrets import KnownSecrets, replaced
 from gateway.links.jsonrpc import dump
 
 MASK = "[credential removed]"
-SHORTEST = 8
-"""Secrets shorter than this are not searched for: they would occur by accident."""
 
 
 class Masks:
-    """Knows the secrets that were resolved so far.
+    """Takes the secrets that are known at that moment out of what an upstream said."""
 
-    known  asked for each result, since credentials are resolved when links connect
-    """
-
-    def __init__(self, known: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, known: KnownSecrets) -> None:
         self._known = known
 
-    def clean(self, result: dict[str, Json]) -> dict[str, Json]:
-        """The result without any of the secrets, in values and in names of members."""
-        secrets = [secret for secret in self._known() if len(secret) >= SHORTEST]
-        if not secrets:
-            return result
-        text = dump(result)
-        found = [secret for secret in secrets if dump(secret)[1:-1] in text]
-        if not found:
-            return result
-        return {_masked(name, found): _cleaned(value, found) for name, value in result.items()}
+    def clean(self, said: dict[str, Json]) -> dict[str, Json]:
+        """The same without any secret, in values, numbers and names of members."""
+        if not self._known.spellings:
+            return said
+        found = self._known.within(dump(said))
+        return _members(said, found) if found else said
 
     def text(self, text: str) -> str:
-        """The text without any of the secrets."""
-        return _masked(text, [secret for secret in self._known() if len(secret) >= SHORTEST])
+        """The same for a plain text."""
+        return self._known.without(text, MASK)
 
 
-def _cleaned(value: Json, secrets: list[str]) -> Json:
+def _members(value: dict[str, Json], found: Iterable[str]) -> dict[str, Json]:
+    return {replaced(name, found, MASK): _cleaned(item, found) for name, item in value.items()}
+
+
+def _cleaned(value: Json, found: Iterable[str]) -> Json:
     if isinstance(value, str):
-        return _masked(value, secrets)
+        return replaced(value, found, MASK)
     if isinstance(value, list):
-        return [_cleaned(item, secrets) for item in value]
+        return [_cleaned(item, found) for item in value]
     if isinstance(value, dict):
-        return {_masked(name, secrets): _cleaned(item, secrets) for name, item in value.items()}
+        return _members(value, found)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        digits = dump(value).decode()
+        return MASK if replaced(digits, found, MASK) != digits else value
     return value
-
-
-def _masked(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text

@@ -6,7 +6,7 @@ for another definition is refused here, however the server was restarted in betw
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,7 +30,8 @@ from gateway.errors import (
 from gateway.links import era as eras
 from gateway.links.era import Era, MirroredParameter
 from gateway.links.jsonrpc import Answer, Failure
-from gateway.links.link import LinkState, Permit
+from gateway.links.link import Caller, LinkState, Permit
+from gateway.links.masking import MASK, Masks
 
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -50,6 +51,7 @@ class Request:
 
     name       mirrored in `Mcp-Name` over HTTP, where the era asks for it
     mirrored   `Mcp-Param-*` header lines
+    caller     for whom it is made; None: the gateway itself
     """
 
     method: str
@@ -57,6 +59,7 @@ class Request:
     params: bytes = b"{}"
     name: str | None = None
     mirrored: bytes = b""
+    caller: Caller | None = None
 
 
 class Transport(Protocol):
@@ -111,6 +114,7 @@ class McpLink:
 
     connect   makes a transport; what it is given is called when the server says that its tools
               changed
+    masks     what the server says leaves the link without any of our secrets
     versions  protocol versions that may be used with this server
     backoff   seconds between attempts to reach it; the last one is repeated
     look_again_s  how often its tools are said to be possibly changed although it says nothing;
@@ -120,8 +124,9 @@ class McpLink:
     def __init__(
         self,
         name: str,
-        connect: Callable[[Callable[[], None]], Transport],
+        connect: Callable[[Callable[[], None]], Awaitable[Transport]],
         *,
+        masks: Masks,
         versions: Sequence[str] = eras.VERSIONS,
         backoff: Sequence[float] = BACKOFF_S,
         look_again_s: float | None = None,
@@ -131,6 +136,7 @@ class McpLink:
         self.trouble: str | None = None
         self.on_change: Callable[[str], None] = lambda _name: None
         self._connect = connect
+        self._masks = masks
         self._versions = tuple(versions)
         self._backoff = tuple(backoff)
         self._look_again_s = look_again_s
@@ -165,7 +171,9 @@ class McpLink:
         if tool.mirrored:
             mirrored = eras.mirrored_headers(tool.mirrored, orjson.loads(permit.arguments))
         params = tool.head + permit.arguments + tool.tail
-        request = Request("tools/call", conversation.era, params, permit.tool, mirrored)
+        request = Request(
+            "tools/call", conversation.era, params, permit.tool, mirrored, permit.caller
+        )
         message = await conversation.transport.ask(request, timeout_s=timeout_s)
         if isinstance(message, Failure) and message.code in eras.OUTDATED:
             conversation.transport.renew("the server has changed since it was greeted")
@@ -212,7 +220,7 @@ class McpLink:
         transport: Transport | None = None
         trouble: GatewayError = LinkDown(self.name, "an error of ours; see the log")
         try:
-            transport = self._connect(self._changed)
+            transport = await self._connect(self._changed)
             await transport.open()
             era = await self._greet(transport)
             conversation = _Conversation(transport, era, {})
@@ -308,6 +316,9 @@ class McpLink:
             name = str(definition["name"])
             if name in listed:
                 raise LinkGarbage(self.name, "lists two tools of the same name")
+            if MASK in name:
+                log.warning("tool.left_out", server=self.name, tool=name, why="names a secret")
+                continue
             mirrored: tuple[MirroredParameter, ...] = ()
             if conversation.transport.mirrors_parameters and conversation.era.modern:
                 try:
@@ -320,10 +331,10 @@ class McpLink:
 
     def _result(self, message: Answer | Failure) -> dict[str, Json]:
         if isinstance(message, Failure):
-            raise LinkRefused(self.name, message.code, message.message)
+            raise LinkRefused(self.name, message.code, self._masks.text(message.message))
         if not eras.is_complete(message.result):
             raise LinkUnsupported(self.name, "asks for input or defers to a task")
-        return message.result
+        return self._masks.clean(message.result)
 
     def _changed(self) -> None:
         """Tell that the tools may have changed; of a flood of such notices, few are told."""

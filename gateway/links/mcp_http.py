@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from gateway.errors import (
+    CredentialRefused,
+    GatewayError,
     LinkDown,
     LinkError,
     LinkGarbage,
@@ -24,10 +26,12 @@ from gateway.errors import (
 )
 from gateway.links import jsonrpc
 from gateway.links.address import Destination, Listener, resolve
+from gateway.links.authorization import Authorization
 from gateway.links.era import HANDSHAKE, Era, header_value
 from gateway.links.flood import Flood
 from gateway.links.http_client import Connection, HttpClient, Limits, Response
 from gateway.links.jsonrpc import Answer, Failure, Message, Notice, Question
+from gateway.links.link import Caller
 from gateway.links.mcp import Request
 from gateway.links.sse import EventStream
 
@@ -44,14 +48,14 @@ log = structlog.get_logger(__name__)
 class Upstream:
     """One server that is reached over HTTP.
 
-    bearer  our own token for it, asked for at each connection; None where it wants none
-    own     where the gateway itself listens: never a legal destination
-    tls     shared by all links
+    authorization  our own credential for it; None where it wants none
+    own            where the gateway itself listens: never a legal destination
+    tls            shared by all links
     """
 
     server: str
     destination: Destination
-    bearer: Callable[[], str] | None = field(repr=False)
+    authorization: Authorization | None = field(repr=False)
     own: Callable[[], Iterable[Listener]]
     tls: ssl.SSLContext
     limits: Limits = field(default_factory=Limits)
@@ -67,7 +71,9 @@ class HttpTransport:
         self._server = upstream.server
         self._on_change = on_change
         self._client = HttpClient(upstream.server, self._connect, upstream.limits)
-        self._fixed = b""
+        self._authorization = upstream.authorization
+        self._fixed = _fixed_headers(upstream.destination)
+        self._opened_with = b""  # the credential that the session, where there is one, is kept with
         self._heads: dict[tuple[str, str, str | None], bytes] = {}
         self._session: bytes | None = None
         self._era = Era(HANDSHAKE[0])
@@ -77,11 +83,12 @@ class HttpTransport:
         self._end: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
 
     async def open(self) -> None:
-        """Resolve our credential. The first request opens the first connection."""
-        self._fixed = _fixed_headers(self._upstream)
+        """See that there is a credential. The first request opens the first connection."""
+        self._opened_with, _ = await self._authorized(None)
 
     async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
         """Send one request in a POST and wait for its answer."""
+        authorized, credential = await self._authorized(request.caller)
         self._last_id += 1
         self._era = request.era
         number = self._last_id
@@ -89,7 +96,7 @@ class HttpTransport:
         awaited = _Awaited(number, self._unasked, self._upstream.limits.body_bytes)
         try:
             response = await self._client.exchange(
-                self._head(request, body), timeout_s=timeout_s, events=awaited
+                self._head(request, authorized, body), timeout_s=timeout_s, events=awaited
             )
         except LinkDown as error:
             if not self._client.busy:  # no other call is under way: the server is gone
@@ -98,6 +105,8 @@ class HttpTransport:
         except (LinkTimeout, asyncio.CancelledError):
             self._give_up(request, number)
             raise
+        if response.status == 401 and self._authorization is not None:
+            self._authorization.refused(credential)
         try:
             return self._read(request, response, awaited)
         except NotUnderstood as error:
@@ -107,7 +116,10 @@ class HttpTransport:
         """Send one notification in a POST; any answer but a refusal will do."""
         body = jsonrpc.notification(notification.method, notification.params)
         limit = self._upstream.limits.connect_s
-        response = await self._client.exchange(self._head(notification, body), timeout_s=limit)
+        authorized, _ = await self._authorized(notification.caller)
+        response = await self._client.exchange(
+            self._head(notification, authorized, body), timeout_s=limit
+        )
         if response.status >= 300:
             raise LinkGarbage(self._server, f"HTTP {response.status} to a notification")
 
@@ -156,13 +168,26 @@ class HttpTransport:
                 return connection
         raise failure
 
-    def _head(self, request: Request, body: bytes) -> bytes:
+    async def _authorized(self, caller: Caller | None) -> tuple[bytes, str]:
+        """The header line with our credential, and its value. Raises LinkDown: nothing was sent."""
+        if self._authorization is None:
+            return b"", ""
+        try:
+            value = await self._authorization.value(caller)
+        except LinkError:
+            raise
+        except GatewayError as error:
+            raise CredentialRefused(self._server, str(error)) from error
+        return b"Authorization: %s\r\n" % value.encode("ascii"), value
+
+    def _head(self, request: Request, authorized: bytes, body: bytes) -> bytes:
         """The whole request: what is the same for each call of a tool is put together once."""
         key = (request.era.version, request.method, request.name)
         known = self._heads.get(key)
         if known is None:
             known = self._heads[key] = self._fixed + self._era_headers(request)
-        return b"%s%sContent-Length: %d\r\n\r\n%s" % (known, request.mirrored, len(body), body)
+        fixed = known + authorized + request.mirrored
+        return b"%sContent-Length: %d\r\n\r\n%s" % (fixed, len(body), body)
 
     def _era_headers(self, request: Request) -> bytes:
         lines = b""
@@ -187,7 +212,8 @@ class HttpTransport:
         assert self._session is not None
         verb, _, rest = self._fixed.partition(b" ")
         assert verb == b"POST"
-        return b"DELETE %sMcp-Session-Id: %s\r\nContent-Length: 0\r\n\r\n" % (rest, self._session)
+        lines = rest + self._opened_with
+        return b"DELETE %sMcp-Session-Id: %s\r\nContent-Length: 0\r\n\r\n" % (lines, self._session)
 
     # -- answers ----------------------------------------------------------------------------
 
@@ -232,6 +258,8 @@ class HttpTransport:
         session = response.headers.get(b"mcp-session-id")
         if session is not None and not _SESSION.fullmatch(session):
             raise NotUnderstood("a session id that is not 1 to 1024 visible ASCII characters")
+        if session is not None and self._authorization and self._authorization.per_caller:
+            raise NotUnderstood("a session, which callers with their own credentials cannot share")
         self._session = session
         self._heads.clear()
 
@@ -240,7 +268,7 @@ class HttpTransport:
     def _unasked(self, message: Notice | Question) -> None:
         self._flood.count()
         if isinstance(message, Question):
-            log.info("server.question_refused", server=self._server, method=message.method[:64])
+            log.info("server.question_refused", server=self._server, method=message.method)
             if not self._era.modern:
                 self._aside(jsonrpc.reply(message))
         elif message.method == "notifications/tools/list_changed":
@@ -260,8 +288,10 @@ class HttpTransport:
             task.add_done_callback(self._asides.discard)
 
     async def _send_aside(self, body: bytes) -> None:
-        head = self._head(Request("notifications/cancelled", self._era), body)
+        request = Request("notifications/cancelled", self._era)
         with contextlib.suppress(LinkError):
+            authorized, _ = await self._authorized(None)
+            head = self._head(request, authorized, body)
             await self._client.exchange(head, timeout_s=_LAST_WORDS_S)
 
     def _finish(self, error: LinkError) -> None:
@@ -299,9 +329,8 @@ class _Awaited:
         return False
 
 
-def _fixed_headers(upstream: Upstream) -> bytes:
-    """What all requests to one server begin with; our credential is among it."""
-    destination = upstream.destination
+def _fixed_headers(destination: Destination) -> bytes:
+    """What all requests to one server begin with."""
     lines = [
         f"POST {destination.target} HTTP/1.1",
         f"Host: {destination.authority}",
@@ -309,6 +338,4 @@ def _fixed_headers(upstream: Upstream) -> bytes:
         "Accept: application/json, text/event-stream",
         "User-Agent: passavant",
     ]
-    if upstream.bearer is not None:
-        lines.append(f"Authorization: Bearer {upstream.bearer()}")
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")

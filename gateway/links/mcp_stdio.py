@@ -14,6 +14,7 @@ from gateway.errors import LinkDown, LinkError, LinkLost, LinkTimeout
 from gateway.links import jsonrpc
 from gateway.links.flood import Flood
 from gateway.links.jsonrpc import Answer, Connection, Failure, Notice, Question
+from gateway.links.masking import Masks
 from gateway.links.mcp import Request
 from gateway.links.process import Command, LocalProcess
 
@@ -27,7 +28,9 @@ class StdioTransport:
 
     mirrors_parameters = False
 
-    def __init__(self, server: str, command: Command, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, server: str, command: Command, on_change: Callable[[], None], masks: Masks
+    ) -> None:
         self._server = server
         self._on_change = on_change
         self._connection = Connection()
@@ -35,7 +38,12 @@ class StdioTransport:
         self._flood = Flood()
         self._end: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
         self.process = LocalProcess(
-            server, command, on_line=self._receive, on_end=self._finish, max_line=MAX_MESSAGE
+            server,
+            command,
+            on_line=self._receive,
+            on_end=self._finish,
+            mask=masks.text,
+            max_line=MAX_MESSAGE,
         )
 
     async def open(self) -> None:
@@ -103,7 +111,7 @@ class StdioTransport:
 
     def _take_unasked(self, message: Notice | Question) -> None:
         if isinstance(message, Question):
-            log.info("server.question_refused", server=self._server, method=message.method[:64])
+            log.info("server.question_refused", server=self._server, method=message.method)
             with contextlib.suppress(LinkDown):
                 self.process.write(jsonrpc.reply(message))
         elif message.method == "notifications/tools/list_changed":

@@ -26,6 +26,7 @@ GRACE_S = 2.0
 
 _MAX_UNSENT = 16 << 20  # what a server that does not read may leave with us
 _MAX_COMPLAINT = 1000
+_MAX_COMPLAINT_LINE = 64 << 10
 _UNPRINTABLE = re.compile(r"[^ -~\u00a0-\ud7ff\ue000-\ufffd]")
 
 log = structlog.get_logger(__name__)
@@ -35,15 +36,13 @@ log = structlog.get_logger(__name__)
 class Command:
     """How a local server is started.
 
-    argv     the program and its arguments, confined already (`gateway.links.sandbox`)
-    env      the whole environment of the process
-    secrets  values that are masked where the server prints them
+    argv  the program and its arguments, confined already (`gateway.links.sandbox`)
+    env   the whole environment of the process
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
     cwd: Path | None = None
-    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class LocalProcess(asyncio.SubprocessProtocol):
@@ -51,6 +50,7 @@ class LocalProcess(asyncio.SubprocessProtocol):
 
     on_line   takes each line of output, without its end; may raise NotUnderstood
     on_end    told once, why nothing more will come
+    mask      takes our secrets out of what the server prints
     max_line  longest accepted line, in bytes
     """
 
@@ -61,18 +61,21 @@ class LocalProcess(asyncio.SubprocessProtocol):
         *,
         on_line: Callable[[bytes], None],
         on_end: Callable[[LinkError], None],
+        mask: Callable[[str], str],
         max_line: int,
     ) -> None:
         self._server = server
         self._command = command
         self._on_line = on_line
         self._on_end = on_end
+        self._mask = mask
         self._max_line = max_line
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = asyncio.Event()
         self._ended = False
         self._rest: list[bytes] = []
         self._rest_bytes = 0
+        self._complaint = b""  # what there is of its last line
         self._complaints = Flood(per_second=100, burst=200)
 
     async def start(self) -> None:
@@ -142,9 +145,11 @@ class LocalProcess(asyncio.SubprocessProtocol):
             self._finish(LinkGarbage(self._server, str(error)))
 
     def pipe_connection_lost(self, fd: int, _exc: Exception | None) -> None:
-        """The end of its output is the end of it."""
+        """The end of its output is the end of it; of its complaints, only of these."""
         if fd == 1:
             self._finish(LinkLost(self._server, "the process closed its output"))
+        elif fd == 2:
+            self._log(b"\n")
 
     def process_exited(self) -> None:
         """Nothing of it may stay; its last lines are still read, but not waited for long."""
@@ -174,13 +179,14 @@ class LocalProcess(asyncio.SubprocessProtocol):
             raise NotUnderstood(f"a line of more than {self._max_line} bytes")
 
     def _log(self, data: bytes) -> None:
-        text = data.decode(errors="replace")
-        for secret in self._command.secrets:
-            text = text.replace(secret, "***")
-        for line in text.splitlines():
+        """Log whole lines: of a secret that arrives in two parts neither would be recognised."""
+        *lines, self._complaint = (self._complaint + data).split(b"\n")
+        if len(self._complaint) > _MAX_COMPLAINT_LINE:
+            lines, self._complaint = [*lines, b"[a line without end]"], b""
+        for line in lines:
             if line.strip() and self._complaints.allows():
-                shown = _UNPRINTABLE.sub("?", line)[:_MAX_COMPLAINT]
-                log.info("server.stderr", server=self._server, text=shown)
+                text = self._mask(_UNPRINTABLE.sub("?", line.decode(errors="replace")))
+                log.info("server.stderr", server=self._server, text=text[:_MAX_COMPLAINT])
 
     def _finish(self, error: LinkError) -> None:
         if not self._ended:

@@ -1,4 +1,5 @@
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,18 @@ from pydantic import ValidationError
 from audit.canonical import Json
 from gateway.catalogue.servers import ServerSpec, Surroundings, build_link, build_links
 from gateway.errors import AddressRefused, NameRefused, SandboxMissing, SettingsInvalid
+from gateway.known_secrets import KnownSecrets
+from gateway.links.credentials import Credentials
+from gateway.links.masking import Masks
 from gateway.links.sandbox import Sandbox
 
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> Surroundings:
+    known = KnownSecrets()
     return Surroundings(
-        secret=lambda reference: reference,
+        credentials=Credentials({}, tmp_path, known),
+        masks=Masks(known),
         sandbox=Sandbox(None, tmp_path, allow_unsandboxed=True),
         path="/usr/bin:/bin",
         own=lambda: (),
@@ -116,9 +122,7 @@ def test_links_are_built_without_reaching_anything(surroundings: Surroundings) -
 def test_a_local_server_is_not_built_where_nothing_confines_it(
     surroundings: Surroundings, tmp_path: Path
 ) -> None:
-    strict = Surroundings(
-        surroundings.secret, Sandbox(None, tmp_path), "/bin", surroundings.own, surroundings.tls
-    )
+    strict = replace(surroundings, sandbox=Sandbox(None, tmp_path))
     with pytest.raises(SandboxMissing):
         build_link("git", ServerSpec(command=["sh"]), strict)
     assert build_link("crm", ServerSpec(url="https://crm.example/"), strict).state == "down"

@@ -9,6 +9,9 @@ import pytest
 import uvloop
 
 from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
+from gateway.known_secrets import KnownSecrets
+from gateway.links.credentials import Credentials
+from gateway.links.masking import Masks
 from gateway.links.mcp import McpLink
 from gateway.links.sandbox import Sandbox
 from tests.gateway.links.http_upstream import Upstream
@@ -34,8 +37,10 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> Surroundings:
+    known = KnownSecrets()
     return Surroundings(
-        secret=lambda reference: f"secret of {reference}",
+        credentials=Credentials({"TOKEN": "secret-of-token"}, tmp_path, known),
+        masks=Masks(known),
         sandbox=Sandbox(None, tmp_path / "home", allow_unsandboxed=True),
         path="/usr/local/bin:/usr/bin:/bin",
         own=lambda: (),

@@ -9,12 +9,13 @@ from typing import Any, Self
 from audit.canonical import Json
 from audit.entry import Receipt
 from gateway.catalogue.pins import pin
-from gateway.links.link import Permit
+from gateway.links.link import Caller, Permit
 
 ECHO: dict[str, Json] = {
     "name": "echo",
     "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
 }
+CLERK = Caller("clerk", "ana")
 RESULT: dict[str, Json] = {"content": [{"type": "text", "text": "hello"}], "isError": False}
 
 
@@ -48,10 +49,13 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def permit(
-    definition: Mapping[str, Json] = ECHO, arguments: bytes = b'{"text":"hi"}', server: str = "s"
+    definition: Mapping[str, Json] = ECHO,
+    arguments: bytes = b'{"text":"hi"}',
+    server: str = "s",
+    caller: Caller = CLERK,
 ) -> Permit:
     receipt = Receipt("log.example", 0, bytes(32))
-    return Permit(server, str(definition["name"]), pin(definition), arguments, receipt)
+    return Permit(server, str(definition["name"]), pin(definition), arguments, caller, receipt)
 
 
 def http(

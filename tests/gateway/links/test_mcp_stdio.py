@@ -21,7 +21,9 @@ from gateway.errors import (
     LinkTimeout,
     ToolChanged,
 )
+from gateway.known_secrets import KnownSecrets
 from gateway.links import mcp_stdio, process
+from gateway.links.masking import MASK, Masks
 from gateway.links.mcp import McpLink
 from gateway.links.mcp_stdio import StdioTransport
 from gateway.links.process import Command
@@ -46,10 +48,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         secrets: tuple[str, ...] = (),
     ) -> McpLink:
         argv = (sys.executable, "-I", "-S", SERVER, era, str(tmp_path / "heard"))
-        command = Command(argv, env or {}, cwd, secrets)
-        link = McpLink(
-            "s", lambda on_change: StdioTransport("s", command, on_change), backoff=(0.01,)
-        )
+        link = _link(Command(argv, env or {}, cwd), Masks(KnownSecrets(secrets)))
         links.append(link)
         await up(link)
         return link
@@ -57,6 +56,13 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     yield start
     for link in links:
         await link.close()
+
+
+def _link(command: Command, masks: Masks) -> McpLink:
+    async def connect(on_change: Callable[[], None]) -> StdioTransport:
+        return StdioTransport("s", command, on_change, masks)
+
+    return McpLink("s", connect, masks=masks, backoff=(0.01,))
 
 
 @pytest.fixture
@@ -206,12 +212,16 @@ async def test_a_process_that_ignores_its_end_is_killed(
 async def test_the_process_ends_when_the_gateway_is_killed() -> None:
     program = """
         import asyncio
+        from gateway.known_secrets import KnownSecrets
+        from gateway.links.masking import Masks
         from gateway.links.mcp_stdio import StdioTransport
         from gateway.links.process import Command
 
         async def main():
             argv = ("/bin/sleep", "600")
-            transport = StdioTransport("s", Command(argv, {}), lambda: None)
+            transport = StdioTransport(
+                "s", Command(argv, {}), lambda: None, Masks(KnownSecrets())
+            )
             await transport.open()
             print(transport.process.pid, flush=True)
             await asyncio.sleep(600)
@@ -232,7 +242,8 @@ async def test_the_process_ends_when_the_gateway_is_killed() -> None:
 
 async def test_a_program_that_does_not_exist_keeps_the_link_down() -> None:
     command = Command(("/nonexistent/server",), {})
-    link = McpLink("s", lambda on_change: StdioTransport("s", command, on_change), backoff=(60,))
+    link = _link(command, Masks(KnownSecrets()))
+    link._backoff = (60,)
     with structlog.testing.capture_logs() as logs:
         await link.start()
         await eventually(lambda: link.trouble is not None)
@@ -338,9 +349,9 @@ async def test_what_it_complains_about_is_logged_without_secrets(start: Start) -
         link = await start(env={"TOKEN": "hunter2"}, secrets=("hunter2",))
         await do(link, "complain", text="token \x1b[31mhunter2\x07 is bad")
     texts = [entry["text"] for entry in logs if entry["event"] == "server.stderr"]
-    assert texts == ["token ?[31m***? is bad"]
+    assert texts == [f"token ?[31m{MASK}? is bad"]
     assert "hunter2" not in repr(logs)
-    assert "hunter2" not in repr(Command(("x",), {"TOKEN": "hunter2"}, secrets=("hunter2",)))
+    assert "hunter2" not in repr(Command(("x",), {"TOKEN": "hunter2"}))
 
 
 async def test_a_flood_of_complaints_is_drained_and_bounded(start: Start) -> None:

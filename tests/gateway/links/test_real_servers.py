@@ -20,7 +20,7 @@ from gateway.links.jsonrpc import dump
 from gateway.links.link import Permit
 from gateway.links.mcp import McpLink
 from tests.gateway.links.conftest import up
-from tests.gateway.links.http_upstream import permit
+from tests.gateway.links.http_upstream import CLERK, permit
 
 PROGRAMS = Path(sys.executable).parent
 VERSIONS: list[Version] = ["2026-07-28", "2025-11-25", "2025-06-18", "2024-11-05"]
@@ -111,5 +111,5 @@ async def test_every_tool_of_real_servers_can_be_accepted_and_called_by_its_pin(
     arguments: dict[str, Json] = {"repo_path": str(repository), "max_count": 1}
     tool.check(arguments)
     allowed = permit(tool.definition, dump(arguments))
-    assert allowed == Permit("s", "git_log", tool.pin, dump(arguments), allowed.receipt)
+    assert allowed == Permit("s", "git_log", tool.pin, dump(arguments), CLERK, allowed.receipt)
     assert (await git.call(allowed, timeout_s=20))["isError"] is False
