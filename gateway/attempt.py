@@ -16,7 +16,7 @@ from gateway.catalogue.tools import Tool
 from gateway.errors import ToolChanged
 from gateway.principal import Principal
 from gateway.session.session import Session
-from gateway.world import World
+from gateway.world import MOST_SEEN, World
 from policies.decision import Decision, Facts
 from policies.kernel import decide, may_see
 
@@ -113,16 +113,19 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
 
 
 def sees(world: World, principal: Principal, tool: str) -> bool:
-    """Whether some call of this tool could pass for this caller; `tool` as `server.tool`."""
-    return may_see(
-        world.snapshot,
-        agent=principal.agent,
-        user=principal.user,
-        user_groups=principal.user_groups,
-        chain=principal.chain,
-        scopes=principal.scopes,
-        tool=tool,
-    )
+    """Whether some call of this tool could pass for this caller; `tool` as `server.tool`.
+
+    A world never changes, and neither does this answer in it.
+    """
+    who = principal
+    asked = (who.agent, who.user, who.user_groups, who.chain, who.scopes, tool)
+    known = world.seen.get(asked)
+    if known is None:
+        known = may_see(world.snapshot, *asked)
+        if len(world.seen) >= MOST_SEEN:
+            world.seen.clear()
+        world.seen[asked] = known
+    return known
 
 
 def outgrown(request: Request, call: Attempt) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ compiled against. It is immutable and replaced as a whole by one assignment, so 
 either the old rules and tools or the new ones, never some of each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.catalogue.tools import Catalogue
 from policies.compile import Snapshot
@@ -11,14 +11,21 @@ from policies.compile import Snapshot
 Contents = tuple[tuple[str, bytes], ...]
 """Policy files as they were read: name and bytes."""
 
+MOST_SEEN = 20_000
+"""How many answers to "may they see it" a world remembers before it begins anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Rules and tools that belong together."""
+    """Rules and tools that belong together.
+
+    seen  what `gateway.attempt.sees` has found out, by everything that it depends on
+    """
 
     snapshot: Snapshot
     catalogue: Catalogue
     contents: Contents  # the policy files that the snapshot was compiled from
+    seen: dict[tuple[object, ...], bool] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Worlds:
