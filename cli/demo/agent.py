@@ -77,7 +77,11 @@ class Said:
 
 @asynccontextmanager
 async def connected(url: str, token: str, era: str, receipts: Receipts) -> AsyncIterator[Agent]:
-    """Connect to the gateway with a token, in one protocol era."""
+    """Connect to the gateway with a token, in one protocol era.
+
+    What is raised inside comes out as it is, not within the groups of the client's tasks.
+    """
+    failure: Exception | None = None
     async with httpx2.AsyncClient(
         headers={"authorization": f"Bearer {token}"},
         event_hooks={"response": [receipts.keep]},
@@ -86,4 +90,9 @@ async def connected(url: str, token: str, era: str, receipts: Receipts) -> Async
     ) as http:
         transport = streamable_http_client(f"{url}/mcp", http_client=http)
         async with Client(transport, mode=era) as client:
-            yield Agent(client, receipts)
+            try:
+                yield Agent(client, receipts)
+            except Exception as error:  # noqa: BLE001 - raised again below, whatever it is
+                failure = error
+    if failure is not None:
+        raise failure

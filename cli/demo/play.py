@@ -174,22 +174,14 @@ class Play:
 
     def _line(self, api: Operators, what: str, said: Said, effect: str, rule: str) -> None:
         """Compare an answer with its entry in the log, and print the step."""
-        entry = _entry(api, said)
-        decision = entry["decision"]
-        self._expect(
-            (decision["effect"], ",".join(decision["rules"])) == (effect, rule)
-            and said.is_error == (effect == "deny"),
-            what,
-            f"{decision['effect']:<6} {','.join(decision['rules']) or 'no rule':<16} #{said.entry}",
-        )
+        found = _ruling(_entry(api, said))
+        held = found == (effect, rule) and said.is_error == (effect == "deny")
+        self._expect(held, what, _told(found, said))
 
     def _pending(self, api: Operators, what: str, said: Said) -> None:
-        entry = _entry(api, said)
-        self._expect(
-            said.is_error and said.approval is not None and entry["kind"] == "approval.asked",
-            what,
-            f"{'ask':<6} {','.join(entry['rules']):<16} #{said.entry}",
-        )
+        found = _ruling(_entry(api, said))
+        held = found[0] == "ask" and said.is_error and said.approval is not None
+        self._expect(held, what, _told(found, said))
 
     def _approve(self, api: Operators, asked: Said) -> None:
         path = f"/api/approvals/{asked.approval}"
@@ -269,6 +261,19 @@ def _entry(api: Operators, said: Said) -> dict[str, Any]:
         raise Unexpected(f"no receipt came with: {said.text}")
     found: dict[str, Any] = api.get(f"/api/audit/entries/{said.entry}")["body"]
     return found
+
+
+def _ruling(entry: dict[str, Any]) -> tuple[str, str]:
+    """Effect and rules that an entry states; its kind where it states none."""
+    if entry["kind"] == "approval.asked":
+        return "ask", ",".join(entry["rules"])
+    decision = entry.get("decision", {"effect": entry["kind"], "rules": ()})
+    return decision["effect"], ",".join(decision["rules"])
+
+
+def _told(ruling: tuple[str, str], said: Said) -> str:
+    effect, rules = ruling
+    return f"{effect:<6} {rules or 'no rule':<16} #{said.entry}"
 
 
 def _holds(api: Operators, receipt: str) -> bool:
