@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from gateway.activation import Activation
 from gateway.evidence import Evidence
+from gateway.faces.access import Access
 from gateway.faces.agents import AgentsApp, App
-from gateway.faces.bearer import Bearer
 from gateway.faces.http import EdgeRules
 from gateway.faces.mcp import McpFace
 from gateway.faces.mcp import Sources as McpSources
@@ -27,6 +27,7 @@ from gateway.identity.assertions import Assertions
 from gateway.identity.authorization_server import AuthorizationServer, TokenRules
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Clients
+from gateway.identity.dpop import Proofs
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.tokens import Issuer, TokenCheck
@@ -115,22 +116,24 @@ def _agents(parts: Parts, services: Services, keys: KeySet) -> AgentsApp:
     settings, rooms = parts.settings, parts.rooms
     gate = Gate(rooms)
     rules = EdgeRules(settings.public_url, _hosts(settings))
-    bearer = Bearer(services.tokens, lambda: _now_s(parts))
+    skew_s = milliseconds(settings.identity.tokens.skew) // 1000
+    proofs = Proofs(secrets.token_bytes(32), skew_s=skew_s)
+    access = Access(services.tokens, proofs, lambda: _now_s(parts), public_url=settings.public_url)
     new_id = rooms.recorder.new_id
     mcp = McpFace(
         gate=gate,
         worlds=rooms.worlds,
-        authenticate=bearer,
+        authenticate=access,
         rules=rules,
         sources=McpSources(time.monotonic, new_id, lambda: secrets.token_urlsafe(24)),
         version=services.version,
     )
     rest = RestFace(
-        gate=gate, authenticate=bearer, rules=rules, new_id=new_id, version=services.version
+        gate=gate, authenticate=access, rules=rules, new_id=new_id, version=services.version
     )
     own = OwnFace(
         gate=gate,
-        authenticate=bearer,
+        authenticate=access,
         rules=rules,
         sessions=rooms.sessions,
         approvals=rooms.approvals,
@@ -147,13 +150,18 @@ def _agents(parts: Parts, services: Services, keys: KeySet) -> AgentsApp:
         faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)
     return AgentsApp(
         faces,
-        others=_authorization_server(parts, services, keys, gate, rules),
+        others=_authorization_server(parts, services, keys, gate, rules, proofs),
         ready=lambda: services.log.state != "read_only",
     )
 
 
 def _authorization_server(
-    parts: Parts, services: Services, keys: KeySet, gate: Gate, rules: EdgeRules
+    parts: Parts,
+    services: Services,
+    keys: KeySet,
+    gate: Gate,
+    rules: EdgeRules,
+    proofs: Proofs,
 ) -> FastAPI:
     settings, rooms = parts.settings, parts.rooms
     clients = Clients.load(
@@ -172,12 +180,18 @@ def _authorization_server(
         ClientAuthentication(clients, assertions),
         services.mint,
         services.tokens,
+        proofs,
         rooms.revocations,
         rooms.sessions,
         rooms.recorder.write,
     )
     face = OAuthFace(
-        server=server, keys=keys, rules=rules, refuse=gate.refuse, now_s=lambda: _now_s(parts)
+        server=server,
+        keys=keys,
+        rules=rules,
+        refuse=gate.refuse,
+        now_s=lambda: _now_s(parts),
+        nonce=proofs.nonce,
     )
     app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face.router())

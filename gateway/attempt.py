@@ -118,7 +118,8 @@ def sees(world: World, principal: Principal, tool: str) -> bool:
     A world never changes, and neither does this answer in it.
     """
     who = principal
-    asked = (who.agent, who.user, who.user_groups, who.chain, who.scopes, tool)
+    proven = who.bound_to is not None
+    asked = (who.agent, who.user, who.user_groups, who.chain, who.scopes, tool, proven)
     known = world.seen.get(asked)
     if known is None:
         known = may_see(world.snapshot, *asked)
@@ -159,6 +160,7 @@ def _facts(
         purpose_tools=session.tools,
         session=session.id,
         now=now,
+        proven=principal.bound_to is not None,
     )
 
 

@@ -20,3 +20,9 @@ class Principal:
     token_id: str
     issued: int  # seconds since 1970
     expires: int  # seconds since 1970
+    bound_to: str | None = None  # thumbprint of the key whose possession the caller has proven
+    root: str = ""  # session in which all this began; its own when nothing was handed on
+
+    def __post_init__(self) -> None:
+        if not self.root:
+            object.__setattr__(self, "root", self.session)

@@ -106,6 +106,8 @@ def _facts(facts: Facts, decision: Decision) -> dict[str, Json]:
         "now": facts.now,
         "scopes": list(facts.scopes),
     }
+    if facts.proven:
+        told["proven"] = True
     if facts.user_groups:
         told["groups"] = cast("list[Json]", sorted(facts.user_groups))
     return told

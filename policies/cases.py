@@ -116,6 +116,7 @@ def _facts(call: Call, now: int) -> Facts:
         session=call.session or "test",
         totals=call.totals,
         now=call.now or now,
+        proven=call.proven,
     )
 
 

@@ -32,6 +32,7 @@ class Facts:
     session        id of the session
     totals         running sums of the session, by name
     now            microseconds since the epoch
+    proven         the caller proved to hold the key that its token is bound to
     """
 
     agent: str
@@ -48,6 +49,7 @@ class Facts:
     session: str = ""
     totals: Mapping[str, int] = field(default_factory=dict)
     now: int = 0
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

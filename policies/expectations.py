@@ -51,6 +51,7 @@ class Circumstances(Part):
     session: Name | None = None
     totals: Block[Name, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     now: Moment | None = None
+    proven: bool = False
 
 
 class Variation(Circumstances):

@@ -46,6 +46,7 @@ def may_see(
     chain: tuple[str, ...],
     scopes: tuple[str, ...],
     tool: str,
+    proven: bool = False,  # noqa: FBT001, FBT002 - one of the members of `Facts`
 ) -> bool:
     """May a call of this tool pass with some arguments, in some state of the session?
 
@@ -53,7 +54,14 @@ def may_see(
     """
     try:
         facts = Facts(
-            agent, tool, {}, user=user, user_groups=user_groups, chain=chain, scopes=scopes
+            agent,
+            tool,
+            {},
+            user=user,
+            user_groups=user_groups,
+            chain=chain,
+            scopes=scopes,
+            proven=proven,
         )
         return refusal(snapshot, facts) is None and all(
             snapshot.engine.may_pass(link, tool) for link in (agent, *chain)
@@ -177,7 +185,19 @@ def _risk_is_low_enough(snapshot: Snapshot, facts: Facts) -> Refusal | None:
     return None
 
 
-_HEIGHT = {risk: height for height, risk in enumerate(RISKS)}
+_HEIGHT: dict[str, int] = {risk: height for height, risk in enumerate(RISKS)}
+
+
+def _key_is_proven(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    """Of every link: else what one may not do with a stolen token, another could do for it."""
+    if facts.proven:
+        return None
+    risk = snapshot.tools[facts.tool].risk
+    for link in (facts.agent, *facts.chain):
+        demanded = snapshot.agents[link].proof_of_possession
+        if demanded is not None and _HEIGHT[risk] >= _HEIGHT.get(demanded, 0):
+            return "agent:proof", f"{link} does this only with proof of its key."
+    return None
 
 
 def _purpose_needs_it(snapshot: Snapshot, facts: Facts) -> Refusal | None:
@@ -220,6 +240,7 @@ _CHECKS: tuple[Callable[[Snapshot, Facts], Refusal | None], ...] = (
     _someone_is_served,
     _token_covers,
     _risk_is_low_enough,
+    _key_is_proven,
     _purpose_needs_it,
     _was_handed_on,
     _user_may,

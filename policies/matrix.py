@@ -63,7 +63,7 @@ def marks(
     snapshot: Snapshot, agent: str, tool: str, *, user: str | None, now: int
 ) -> Iterator[Mark]:
     """What calls of one tool by one agent can come to, strictest first; see `matrix`."""
-    refused = refusal(snapshot, Facts(agent, tool, {}, user=user, now=now))
+    refused = refusal(snapshot, Facts(agent, tool, {}, user=user, now=now, proven=True))
     if refused is not None:
         yield Mark("deny", conditional=False, rules=(refused[0],))
         return

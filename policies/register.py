@@ -69,6 +69,8 @@ class Agent(Part):
 
     trust  `standard`: as a target of delegation it has only what the edge lends it;
            `autonomous`: it keeps rights of its own beside that
+    proof_of_possession  its tokens must be bound to a key that it proves to hold (RFC 9449), in
+           each request: `required`, or for tools from that risk on
     """
 
     roles: Some[Name] = ()
@@ -76,6 +78,7 @@ class Agent(Part):
     on_behalf_of: Literal["required", "optional"] = "optional"
     max_risk: Risk = "irreversible"
     trust: Literal["standard", "autonomous"] = "standard"
+    proof_of_possession: Literal["required", "write", "irreversible"] | None = None
 
 
 class People(Part):

@@ -6,7 +6,7 @@ recorded as a refusal; nothing that fails here, or in a face, reaches the gate.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import structlog
@@ -19,7 +19,6 @@ from gateway.faces.http import (
     ClientGone,
     EdgeRules,
     Head,
-    Headers,
     Receive,
     Reply,
     Scope,
@@ -30,10 +29,14 @@ from gateway.faces.http import (
 )
 from gateway.faces.problems import problem
 from gateway.identity.errors import AuthError
+from gateway.identity.public_keys import ALGORITHMS
 from gateway.principal import Principal
 
-Authenticate: TypeAlias = Callable[[Headers], Principal]
-"""Who sends these headers. Raises AuthError."""
+Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
+"""Header lines of an answer."""
+
+Authenticate: TypeAlias = Callable[[Scope], tuple[Principal, Lines]]
+"""Who sends a request, and what its answer must carry besides. Raises AuthError."""
 
 METADATA = "/.well-known/oauth-protected-resource"
 """Where RFC 9728 metadata stands; the path of the resource follows."""
@@ -105,22 +108,19 @@ class Edge:
         try:
             head = read_head(scope, self.rules)
             _check_found(resource)
-            principal = self._authenticate(scope["headers"])
+            principal, lines = self._authenticate(scope)
             _check_no_query(scope)
-            return await answer(Caller(principal, head, receive))
+            reply = await answer(Caller(principal, head, receive))
+            return replace(reply, headers=(*reply.headers, *lines)) if lines else reply
         except (RequestRefused, AuthError) as refused:
             code, detail = refused.code, str(refused)
             await self._gate.refuse(principal, source(scope), code=code, detail=detail)
             return problem(code, detail, headers=self._demands(refused, resource or ""))
 
-    def _demands(
-        self, refused: RequestRefused | AuthError, resource: str
-    ) -> tuple[tuple[bytes, bytes], ...]:
+    def _demands(self, refused: RequestRefused | AuthError, resource: str) -> Lines:
         """What the answer asks of the client: a token (RFC 6750, 9728), or another method."""
         if isinstance(refused, AuthError):
-            error = "" if refused.reason == "missing" else ', error="invalid_token"'
-            where = f"{self.rules.public_url}{METADATA}{resource}"
-            return ((b"www-authenticate", f'Bearer resource_metadata="{where}"{error}'.encode()),)
+            return _challenge(refused, f"{self.rules.public_url}{METADATA}{resource}")
         if isinstance(refused, MethodRefused):
             return ((b"allow", refused.allow.encode()),)
         return ()
@@ -132,6 +132,21 @@ class MethodRefused(RequestRefused):
     def __init__(self, allow: str) -> None:
         super().__init__("request.method", f"only {allow}")
         self.allow = allow
+
+
+_ERRORS = {"proof": "invalid_dpop_proof", "nonce": "use_dpop_nonce"}
+
+
+def _challenge(refused: AuthError, metadata: str) -> Lines:
+    """What kind of token is wanted; with a nonce, one with a proof of possession (RFC 9449)."""
+    error = _ERRORS.get(refused.reason, "invalid_token")
+    said = f'resource_metadata="{metadata}"'
+    if refused.reason != "missing":
+        said = f'{said}, error="{error}"'
+    if refused.nonce is None:
+        return ((b"www-authenticate", f"Bearer {said}".encode()),)
+    said = f'DPoP algs="{" ".join(ALGORITHMS)}", {said}'
+    return ((b"www-authenticate", said.encode()), (b"dpop-nonce", refused.nonce.encode()))
 
 
 def _check_found(resource: str | None) -> None:

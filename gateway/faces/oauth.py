@@ -50,6 +50,7 @@ class OAuthFace:
     """The OAuth endpoints of the agents' listener.
 
     now_s  seconds since 1970, never backwards
+    nonce  what proofs of possession must carry at a second
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class OAuthFace:
         rules: EdgeRules,
         refuse: Refuse,
         now_s: Callable[[], int],
+        nonce: Callable[[int], str],
     ) -> None:
         self._server = server
         self._keys = keys
@@ -67,6 +69,7 @@ class OAuthFace:
         self._url = rules.public_url
         self._refuse = refuse
         self._now_s = now_s
+        self._nonce = nonce
 
     def router(self) -> APIRouter:
         """The routes, to be included in the listener's application."""
@@ -110,7 +113,7 @@ class OAuthFace:
         try:
             question = await self._read(request)
             members = await ask(question, self._now_s())
-            reply = Reply(200, dump(members), _NO_STORE)
+            reply = Reply(200, dump(members), (*_NO_STORE, *self._next_nonce(question)))
         except (RequestRefused, OAuthError) as refused:
             await self._refuse(None, source(request.scope), refused.code, str(refused))
             reply = _refusal(refused)
@@ -123,6 +126,12 @@ class OAuthFace:
             reply = problem("internal", "the gateway failed; nothing more is known")
         return _response(reply)
 
+    def _next_nonce(self, question: OAuthRequest) -> tuple[tuple[bytes, bytes], ...]:
+        """What the client's next proof must carry, if it makes any (RFC 9449, section 8.2)."""
+        if question.proof is None:
+            return ()
+        return ((b"dpop-nonce", self._nonce(self._now_s()).encode()),)
+
     async def _read(self, request: Request) -> OAuthRequest:
         head = self._head(request)
         kind = head.headers.get(b"content-type", b"")
@@ -130,7 +139,12 @@ class OAuthFace:
             raise RequestRefused("request.media_type", "the body must be a form, in UTF-8")
         body = await read_body(request.receive, head, self._rules)
         authorization = head.headers.get(b"authorization")
-        return OAuthRequest.read(body, authorization=authorization, source=head.source)
+        return OAuthRequest.read(
+            body,
+            authorization=authorization,
+            source=head.source,
+            proof=head.headers.get(b"dpop"),
+        )
 
     def _head(self, request: Request) -> Head:
         head = read_head(request.scope, self._rules)
@@ -176,6 +190,7 @@ def server_metadata(public_url: str) -> Json:
         "introspection_endpoint": f"{public_url}/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": list[Json](_AUTHENTICATION),
         "introspection_endpoint_auth_signing_alg_values_supported": list[Json](ALGORITHMS),
+        "dpop_signing_alg_values_supported": list[Json](ALGORITHMS),
         "jwks_uri": f"{public_url}/.well-known/jwks.json",
         "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
         "response_types_supported": [],
@@ -194,6 +209,7 @@ def resource_metadata(public_url: str, path: str) -> Json:
         "resource": public_url + path,
         "authorization_servers": [public_url],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list[Json](ALGORITHMS),
         "resource_name": "Passavant",
     }
 
@@ -206,6 +222,8 @@ def _refusal(refused: RequestRefused | OAuthError) -> Reply:
         headers = ((b"www-authenticate", b'Basic realm="passavant"'),)
     if refused.retry_after is not None:
         headers = ((b"retry-after", b"%d" % refused.retry_after),)
+    if refused.nonce is not None:
+        headers = ((b"dpop-nonce", refused.nonce.encode()),)
     return _oauth_error(refused.reason, str(refused), _STATUS.get(refused.reason, 400), headers)
 
 

@@ -9,13 +9,14 @@ token), and the end of a token (RFC 7009); besides, a client may look at its own
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from audit.canonical import Json
 from gateway.errors import SessionEnded
 from gateway.identity import claims, scopes
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Client
+from gateway.identity.dpop import Presented, Proofs
 from gateway.identity.errors import AuthError, OAuthError, ScopeInvalid
 from gateway.identity.minting import Mint, Minted, Order, Record, SessionLike, actor
 from gateway.identity.oauth_request import OAuthRequest
@@ -27,8 +28,14 @@ CLIENT_CREDENTIALS = "client_credentials"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
 
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+
 _LIFETIME = re.compile(r"[1-9][0-9]{0,8}")
 _BELOW = re.compile(r"(?:/[A-Za-z0-9_-]+)*/?")
+
+
+Grant: TypeAlias = Callable[[OAuthRequest, Client, str | None, int], Awaitable[Minted]]
+"""What a client gets, whose key (if any) it is bound to, at a second."""
 
 
 class Sessions(Protocol):
@@ -62,6 +69,7 @@ class AuthorizationServer:
         clients: ClientAuthentication,
         mint: Mint,
         tokens: TokenCheck,
+        proofs: Proofs,
         revocations: Revocations,
         sessions: Sessions,
         record: Record,
@@ -70,10 +78,11 @@ class AuthorizationServer:
         self._clients = clients
         self._mint = mint
         self._tokens = tokens
+        self._proofs = proofs
         self._revocations = revocations
         self._sessions = sessions
         self._record = record
-        self._grants: Mapping[str, Callable[[OAuthRequest, Client, int], Awaitable[Minted]]] = {
+        self._grants: Mapping[str, Grant] = {
             CLIENT_CREDENTIALS: self._begin,
             TOKEN_EXCHANGE: self._renew,
         }
@@ -92,7 +101,8 @@ class AuthorizationServer:
             raise OAuthError("unauthorized_client", "this agent is suspended")
         self._check_resources(request)
         try:
-            minted = await grant(request, client, now_s)
+            bound_to = self._proven(request, client, now_s)
+            minted = await grant(request, client, bound_to, now_s)
         except SessionEnded:
             raise OAuthError("invalid_grant", "this session has ended") from None
         response = _response(minted, now_s)
@@ -138,13 +148,15 @@ class AuthorizationServer:
         url = self._rules.public_url
         return {
             "active": True,
-            "token_type": "Bearer",
+            "token_type": _token_type(principal),
             **claims.write(principal, issuer=url, audience=url),
         }
 
     # -- grants
 
-    async def _begin(self, request: OAuthRequest, client: Client, now_s: int) -> Minted:
+    async def _begin(
+        self, request: OAuthRequest, client: Client, bound_to: str | None, now_s: int
+    ) -> Minted:
         """Client credentials (RFC 6749, section 4.4): a token of a new session, for itself."""
         granted = _narrowed(request, client.scopes)
         lifetime_s = self._lifetime(request)
@@ -157,12 +169,17 @@ class AuthorizationServer:
             lifetime_s=lifetime_s,
             by=_by(client),
             source=request.source,
+            bound_to=bound_to,
         )
         return await self._mint.mint(order, now_s)
 
-    async def _renew(self, request: OAuthRequest, client: Client, now_s: int) -> Minted:
+    async def _renew(
+        self, request: OAuthRequest, client: Client, bound_to: str | None, now_s: int
+    ) -> Minted:
         """A fresh token for the session of the client's own token; nothing in it grows."""
         principal = self._own_token(request, client, now_s)
+        if principal.bound_to not in (None, bound_to):
+            raise OAuthError("invalid_dpop_proof", "the subject token is bound to another key")
         session = self._sessions.live(principal, now_s)
         order = Order(
             agent=principal.agent,
@@ -175,6 +192,8 @@ class AuthorizationServer:
             by=_by(client),
             renews=principal.token_id,
             source=request.source,
+            bound_to=bound_to,
+            root=principal.root,
         )
         return await self._mint.mint(order, now_s)
 
@@ -197,6 +216,21 @@ class AuthorizationServer:
         return principal
 
     # -- parameters
+
+    def _proven(self, request: OAuthRequest, client: Client, now_s: int) -> str | None:
+        """The key that the client proves to hold, if it offers one (RFC 9449, section 5)."""
+        if request.proof is None:
+            return None
+        about = Presented("POST", f"{self._rules.public_url}{TOKEN_PATH}", client.agent)
+        try:
+            return self._proofs.check(request.proof, about, now_s)
+        except AuthError as error:
+            wants_nonce = error.reason == "nonce"
+            raise OAuthError(
+                "use_dpop_nonce" if wants_nonce else "invalid_dpop_proof",
+                str(error),
+                nonce=self._proofs.nonce(now_s) if wants_nonce else None,
+            ) from error
 
     def _lifetime(self, request: OAuthRequest) -> int:
         """Parameter `requested_lifetime`, ours: seconds; the mint shortens what is too long."""
@@ -237,10 +271,14 @@ def _by(client: Client) -> str:
     return f"agent:{client.agent}"
 
 
+def _token_type(principal: Principal) -> str:
+    return "Bearer" if principal.bound_to is None else "DPoP"
+
+
 def _response(minted: Minted, now_s: int) -> dict[str, Json]:
     return {
         "access_token": minted.token,
-        "token_type": "Bearer",
+        "token_type": _token_type(minted.principal),
         "expires_in": minted.principal.expires - now_s,
         "scope": scopes.write(minted.principal.scopes),
     }

@@ -2,10 +2,12 @@
 
 RFC 9068 with `act` of RFC 8693: `sub` is the user, or the agent where the chain began when there
 is no user; the outermost `act` is the agent that acts now, `act` within it the one that asked it,
-and so on. `sid` names the session and `hops` bounds further delegation. The set of members is
-closed: a claim that is not understood here (`cnf`, say) may restrict the token, so it refuses it.
+and so on. `sid` names the session, `root` the one in which all this began (left out when they are
+one), and `hops` bounds further delegation. `cnf` binds the token to a key (RFC 9449, section 6).
+The set of members is closed: a claim that is not understood may restrict a token, so it refuses it.
 """
 
+import re
 from collections.abc import Mapping
 
 from audit.canonical import Json
@@ -25,7 +27,8 @@ _AGENT_PREFIX = "agent:"
 _REQUIRED = frozenset(
     {"iss", "aud", "sub", "client_id", "act", "sid", "scope", "hops", "jti", "iat", "exp"}
 )
-_OPTIONAL = frozenset({"groups", "nbf"})
+_OPTIONAL = frozenset({"groups", "nbf", "cnf", "root"})
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def write(principal: Principal, *, issuer: str, audience: str) -> dict[str, Json]:
@@ -44,6 +47,10 @@ def write(principal: Principal, *, issuer: str, audience: str) -> dict[str, Json
         "iat": principal.issued,
         "exp": principal.expires,
     }
+    if principal.bound_to is not None:
+        claims["cnf"] = {"jkt": principal.bound_to}
+    if principal.root != principal.session:
+        claims["root"] = principal.root
     if principal.user_groups:
         claims["groups"] = list[Json](sorted(principal.user_groups))
     return claims
@@ -91,6 +98,8 @@ def _read_principal(claims: Mapping[str, Json]) -> Principal:
         token_id=names.identifier(claims["jti"]),
         issued=issued,
         expires=expires,
+        bound_to=_read_binding(claims["cnf"]) if "cnf" in claims else None,
+        root=_read_root(claims),
     )
 
 
@@ -115,6 +124,21 @@ def _read_actors(act: Json) -> list[str]:
             return actors
         act = act["act"]
     raise AuthError("invalid", "the chain of actors is too long")
+
+
+def _read_binding(confirmation: Json) -> str:
+    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"}:
+        raise AuthError("invalid", "the key that it is bound to is not named by a thumbprint")
+    thumbprint = confirmation["jkt"]
+    if not isinstance(thumbprint, str) or not _THUMBPRINT.fullmatch(thumbprint):
+        raise AuthError("invalid", "the thumbprint of its key is malformed")
+    return thumbprint
+
+
+def _read_root(claims: Mapping[str, Json]) -> str:
+    if claims.get("root") == claims["sid"]:
+        raise AuthError("invalid", "a root that goes without saying")
+    return names.identifier(claims.get("root", claims["sid"]))
 
 
 def _read_groups(groups: Json) -> frozenset[str]:

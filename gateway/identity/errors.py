@@ -19,7 +19,9 @@ from typing import Literal
 
 from gateway.errors import GatewayError
 
-AuthReason = Literal["missing", "expired", "audience", "algorithm", "revoked", "invalid"]
+AuthReason = Literal[
+    "missing", "expired", "audience", "algorithm", "revoked", "proof", "nonce", "invalid"
+]
 
 OAuthReason = Literal[
     "invalid_request",
@@ -30,10 +32,12 @@ OAuthReason = Literal[
     "unsupported_token_type",
     "invalid_scope",
     "invalid_target",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
     "slow_down",
     "temporarily_unavailable",
 ]
-"""RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 8707 section 2; the last two for waiting."""
+"""RFC 6749 5.2, RFC 7009 2.2.1, RFC 8707 2, RFC 9449 5 and 8; the last two are for waiting."""
 
 
 class IdentityError(GatewayError):
@@ -50,8 +54,14 @@ class AuthError(IdentityError):
             audience   made for another resource
             algorithm  not signed the one way that is accepted
             revoked    withdrawn, or of a session or an agent that was stopped
+            proof      bound to a key of which possession is not proven (RFC 9449)
+            nonce      the proof of possession carries no nonce that is good now
             invalid    anything else: malformed, forged, unknown
+
+    nonce   what the next proof of possession must carry, where one is wanted
     """
+
+    nonce: str | None = None
 
     def __init__(self, reason: AuthReason, message: str) -> None:
         super().__init__(message)
@@ -63,13 +73,19 @@ class OAuthError(IdentityError):
     """The authorization server refuses a request; `reason` is the `error` of its answer.
 
     retry_after  seconds after which asking again can help; None: it cannot
+    nonce        what the next proof of possession must carry, where that was missing
     """
 
     def __init__(
-        self, reason: OAuthReason, message: str, *, retry_after: int | None = None
+        self,
+        reason: OAuthReason,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        nonce: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.reason, self.retry_after = reason, retry_after
+        self.reason, self.retry_after, self.nonce = reason, retry_after, nonce
         self.code = f"oauth.{reason}"
 
 

@@ -41,6 +41,8 @@ class Order:
     lifetime_s  seconds; shortened to the longest life of a token and to the session's end
     by          who asked for it: `agent:clerk`, `operator:ana`
     renews      id of the token that it continues
+    bound_to    thumbprint of the key without which it is worth nothing
+    root        session in which all this began; "": its own
     source      peer address of who asked
     """
 
@@ -55,6 +57,8 @@ class Order:
     chain: tuple[str, ...] = ()
     hops: int = 0
     renews: str | None = None
+    bound_to: str | None = None
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Mint:
             token_id=self._new_id(),
             issued=now_s,
             expires=expires,
+            bound_to=order.bound_to,
+            root=order.root,
         )
         token = self._issuer.issue(principal)
         receipt = await self._record("token.issue", _entry(principal, order))
@@ -123,6 +129,7 @@ def _entry(principal: Principal, order: Order) -> dict[str, Json]:
         "scope": write(principal.scopes),
         "groups": list[Json](sorted(principal.user_groups)),
         "hops": principal.hops,
+        "bound_to": principal.bound_to,
         "iat": principal.issued,
         "exp": principal.expires,
         "by": order.by,

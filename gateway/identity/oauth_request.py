@@ -49,14 +49,18 @@ class OAuthRequest:
     parameters  values by name, in order; empty ones are left out
     credentials from the header or the form; None: there were none
     source      peer address, "127.0.0.1:41022"
+    proof       proof of possession of a key (RFC 9449), unread
     """
 
     parameters: Mapping[str, tuple[str, ...]]
     credentials: Credentials | Assertion | None
     source: str
+    proof: bytes | None = None
 
     @classmethod
-    def read(cls, body: bytes, *, authorization: bytes | None, source: str) -> Self:
+    def read(
+        cls, body: bytes, *, authorization: bytes | None, source: str, proof: bytes | None = None
+    ) -> Self:
         """Read the form of a POST request and its Authorization header.
 
         Raises OAuthError (`invalid_request`): not a form, a parameter twice, two ways of
@@ -65,7 +69,7 @@ class OAuthRequest:
         parameters = _read_form(body)
         credentials = _read_credentials(parameters, authorization)
         public = {name: each for name, each in parameters.items() if name not in _CREDENTIALS}
-        return cls(public, credentials, source)
+        return cls(public, credentials, source, proof)
 
     def one(self, name: str) -> str | None:
         """The value of a parameter; None when it is not given."""

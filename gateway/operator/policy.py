@@ -35,6 +35,7 @@ class Supposed(BaseModel):
     user: str | None = None
     chain: list[str] = Field(default_factory=list)
     labels: list[str] = Field(default_factory=list)
+    proven: bool = False
 
 
 @router.get("")
@@ -83,6 +84,7 @@ async def explain_call(services: Here, _: Viewer, http: Request) -> dict[str, Js
         chain=tuple(supposed.chain),
         labels=frozenset(supposed.labels),
         now=services.recorder.now(),
+        proven=supposed.proven,
     )
     explanation = explain(world.snapshot, facts)
     told: dict[str, Json] = asdict(explanation)

@@ -125,6 +125,9 @@ def test_what_is_no_policy_of_this_version_is_refused(text: str) -> None:
         pytest.param("agents: {bot: {roles: a}}", "policy.wrong-type", id="role-without-list"),
         pytest.param("agents: {bot: {roles: [1]}}", "policy.wrong-type", id="number-as-role"),
         pytest.param("agents: {bot: {max_risk: low}}", "policy.not-a-choice", id="risk"),
+        pytest.param(
+            "agents: {bot: {proof_of_possession: read}}", "policy.not-a-choice", id="proof"
+        ),
         pytest.param("agents: {bot: {on_behalf_of: true}}", "policy.not-a-choice", id="truth"),
         pytest.param("agents: {bot: {owner: 2027-03-31}}", "policy.wrong-type", id="date-as-text"),
         pytest.param("agents: {bot: {owner: 1.10}}", "policy.wrong-type", id="number-as-text"),

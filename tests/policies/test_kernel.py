@@ -25,6 +25,9 @@ agents:
   aide: {roles: [payer, reader], on_behalf_of: required}
   watcher: {roles: [payer, reader], max_risk: read}
   boss: {roles: [payer, reader, lead]}
+  prover: {roles: [payer, reader], proof_of_possession: required}
+  writer: {roles: [payer, reader], proof_of_possession: write}
+  payer: {roles: [payer, reader], proof_of_possession: irreversible}
 users:
   default: unrestricted
   interns: {from: "oidc:group/interns", tools: [s.read, s.list]}
@@ -81,6 +84,7 @@ delegation:
     - {id: e1, from: boss, to: clerk, tools: [s.read, s.pay]}
     - {id: e2, from: clerk, to: aide, tools: [s.*]}
     - {id: e3, from: clerk, to: boss, tools: [s.read]}
+    - {id: e4, from: prover, to: clerk, tools: [s.read]}
 """
 
 SNAPSHOT = compile_snapshot(read_policies([("policy.yaml", POLICY.encode())]), None)
@@ -441,6 +445,37 @@ def test_listings_show_what_may_pass(changes: dict[str, Any], seen: set[str]) ->
     }
     tools = {*SNAPSHOT.tools, "s.unlisted"}
     assert {tool for tool in tools if may_see(SNAPSHOT, tool=tool, **asked)} == seen
+
+
+@pytest.mark.parametrize(
+    ("agent", "refused"),
+    [
+        ("clerk", set()),
+        ("prover", {"s.read", "s.note", "s.pay"}),
+        ("writer", {"s.note", "s.pay"}),
+        ("payer", {"s.pay"}),
+    ],
+)
+def test_what_needs_proof_of_a_key_is_refused_without_it(agent: str, refused: set[str]) -> None:
+    for tool in ("s.read", "s.note", "s.pay"):
+        asked = Facts(agent, tool, {"n": 3, "text": "t"})
+        without = decision(asked)
+        assert (without.rules == ("agent:proof",)) is (tool in refused)
+        assert decision(asked, proven=True).effect == "allow"
+        if tool in refused:
+            assert without.effect == "deny"
+
+
+def test_proof_that_one_link_needs_is_needed_by_the_chain() -> None:
+    assert decision(chain=("prover",)).rules == ("agent:proof",)
+    assert decision(chain=("prover",), proven=True).effect == "allow"
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_listings_leave_out_what_needs_proof(proven: bool) -> None:
+    seen = may_see(SNAPSHOT, "writer", None, frozenset(), (), ("*",), "s.pay", proven=proven)
+    assert seen is proven
+    assert may_see(SNAPSHOT, "writer", None, frozenset(), (), ("*",), "s.read", proven=proven)
 
 
 def test_listings_leave_out_what_is_always_refused() -> None:

@@ -11,7 +11,8 @@ import pytest
 from audit.entry import Receipt
 from gateway.action import Action, Outcome
 from gateway.catalogue.tools import Catalogue, Tool
-from gateway.faces.http import EdgeRules, Headers
+from gateway.faces.edge import Lines
+from gateway.faces.http import EdgeRules, Headers, Scope
 from gateway.faces.mcp import McpFace, Sources
 from gateway.faces.rest import RestFace
 from gateway.identity.errors import AuthError
@@ -218,15 +219,15 @@ def greeting(version: Value = "2025-11-25") -> dict[str, Any]:
     }
 
 
-def authenticate(headers: Headers) -> Principal:
+def authenticate(scope: Scope) -> tuple[Principal, Lines]:
     """Tokens here are names: what tokens prove is tested with `gateway.identity`."""
-    values = [value for name, value in headers if name == b"authorization"]
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
     if not values:
         raise AuthError("missing", "an access token is needed")
     agent, _, session = values[0].decode().removeprefix("Bearer ").partition("/")
     if agent == "expired":
         raise AuthError("expired", "its time is over")
-    return Principal(
+    principal = Principal(
         agent=agent,
         user="ana",
         user_groups=frozenset(),
@@ -238,6 +239,9 @@ def authenticate(headers: Headers) -> Principal:
         issued=0,
         expires=1,
     )
+    if agent == "bound":
+        return replace(principal, bound_to="A" * 43), ((b"dpop-nonce", b"fresh"),)
+    return principal, ()
 
 
 def make_tool(

@@ -30,6 +30,7 @@ from gateway.identity.assertions import Assertions
 from gateway.identity.authorization_server import AuthorizationServer, TokenRules
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Client, Clients
+from gateway.identity.dpop import Proofs
 from gateway.identity.errors import AuthError
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
@@ -81,6 +82,7 @@ class World:
             self.keys, self.revocations, self.epoch, public_url=URL, skew_s=SKEW
         )
         self.issuer = Issuer(self.keys, public_url=URL)
+        self.proofs = Proofs(bytes(32), skew_s=SKEW)
 
     def new_id(self) -> str:
         return f"id-{next(self.numbers)}"
@@ -136,6 +138,7 @@ class World:
             ),
             Mint(self.issuer, self.record, self.new_id, max_ttl_s=MAX_TTL),
             self.tokens,
+            self.proofs,
             self.revocations,
             self,
             self.record,
@@ -146,6 +149,7 @@ class World:
             rules=EdgeRules(URL, frozenset({b"agents.acme.example"})),
             refuse=self.refuse,
             now_s=lambda: self.now,
+            nonce=self.proofs.nonce,
         )
         app = FastAPI()
         app.include_router(face.router())
@@ -231,6 +235,7 @@ async def test_a_token_is_recorded_before_it_is_handed_out(
         "scope": "git.log",
         "groups": [],
         "hops": 1,
+        "bound_to": None,
         "iat": NOW,
         "exp": NOW + TTL,
         "by": "agent:clerk",
@@ -640,6 +645,102 @@ async def test_a_renewal_that_cannot_be_recorded_is_refused(
     refused(answer, 503, "temporarily_unavailable")
 
 
+# -- tokens bound to a key
+
+
+def proof(world: World, key: Key, **changes: object) -> dict[str, str]:
+    stated = {
+        "htm": "POST",
+        "htu": f"{URL}/oauth/token",
+        "iat": world.now,
+        "jti": world.new_id() + "-proof",
+        "nonce": world.proofs.nonce(world.now),
+    }
+    return {
+        "dpop": key.jwt({"typ": "dpop+jwt", "alg": key.algorithm, "jwk": key.jwk}, stated | changes)
+    }
+
+
+@pytest.mark.parametrize("key", [KEEPER, Key.p256()], ids=["EdDSA", "ES256"])
+async def test_a_client_that_proves_a_key_gets_a_token_bound_to_it(
+    world: World, http: httpx.AsyncClient, key: Key
+) -> None:
+    answer = await http.post("/oauth/token", data=GRANT, auth=CLERK, headers=proof(world, key))
+    members = answer.json()
+    principal = world.tokens.check(members["access_token"].encode(), NOW)
+    assert (members["token_type"], principal.bound_to) == ("DPoP", key.public.thumbprint)
+    assert world.entries[-1][1]["bound_to"] == key.public.thumbprint
+    assert answer.headers["dpop-nonce"] == world.proofs.nonce(NOW)
+    form = {"token": members["access_token"]}
+    told = (await http.post("/oauth/introspect", data=form, auth=CLERK)).json()
+    assert (told["token_type"], told["cnf"]) == ("DPoP", {"jkt": key.public.thumbprint})
+
+
+async def test_a_proof_without_a_nonce_is_answered_with_one(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    headers = proof(world, KEEPER, nonce="x")
+    answer = await http.post("/oauth/token", data=GRANT, auth=CLERK, headers=headers)
+    refused(answer, 400, "use_dpop_nonce")
+    headers = proof(world, KEEPER, nonce=answer.headers["dpop-nonce"])
+    answer = await http.post("/oauth/token", data=GRANT, auth=CLERK, headers=headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"htm": "GET"}, id="other-method"),
+        pytest.param({"htu": f"{URL}/oauth/revoke"}, id="other-endpoint"),
+        pytest.param({"htu": f"{URL}/oauth/token?"}, id="with-a-query"),
+        pytest.param({"ath": "A" * 43}, id="about-a-token"),
+        pytest.param({"iat": NOW - 61 - SKEW}, id="old"),
+    ],
+)
+async def test_a_proof_of_something_else_binds_no_token(
+    world: World, http: httpx.AsyncClient, changes: dict[str, object]
+) -> None:
+    headers = proof(world, KEEPER, **changes)
+    answer = await http.post("/oauth/token", data=GRANT, auth=CLERK, headers=headers)
+    refused(answer, 400, "invalid_dpop_proof")
+    assert "dpop-nonce" not in answer.headers
+    assert world.entries == []
+
+
+async def test_a_proof_is_good_for_one_token(world: World, http: httpx.AsyncClient) -> None:
+    headers = proof(world, KEEPER)
+    assert (
+        await http.post("/oauth/token", data=GRANT, auth=CLERK, headers=headers)
+    ).status_code == 200
+    answer = await http.post("/oauth/token", data=GRANT, auth=CLERK, headers=headers)
+    refused(answer, 400, "invalid_dpop_proof")
+
+
+async def test_a_proof_is_no_client_authentication(world: World, http: httpx.AsyncClient) -> None:
+    form = GRANT | {"client_id": "keeper"}
+    answer = await http.post("/oauth/token", data=form, headers=proof(world, KEEPER))
+    refused(answer, 401, "invalid_client")
+
+
+async def test_renewal_keeps_the_key_that_a_token_is_bound_to(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    answer = await http.post("/oauth/token", data=GRANT, auth=CLERK, headers=proof(world, KEEPER))
+    form = renewal(answer.json()["access_token"])
+    for headers in ({}, proof(world, Key.ed25519())):
+        answer = await http.post("/oauth/token", data=form, auth=CLERK, headers=headers)
+        refused(answer, 400, "invalid_dpop_proof")
+    answer = await http.post("/oauth/token", data=form, auth=CLERK, headers=proof(world, KEEPER))
+    assert answer.json()["token_type"] == "DPoP"
+
+
+async def test_renewal_may_bind_a_token_that_was_not(world: World, http: httpx.AsyncClient) -> None:
+    form = renewal((await granted(http))["access_token"])
+    answer = await http.post("/oauth/token", data=form, auth=CLERK, headers=proof(world, KEEPER))
+    principal = world.tokens.check(answer.json()["access_token"].encode(), NOW)
+    assert principal.bound_to == KEEPER.public.thumbprint
+
+
 # -- revocation and introspection
 
 
@@ -816,6 +917,7 @@ async def test_each_resource_names_itself(http: httpx.AsyncClient, path: str) ->
         "resource": URL + path,
         "authorization_servers": [URL],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": ["EdDSA", "ES256"],
         "resource_name": "Passavant",
     }
 

@@ -316,7 +316,15 @@ FORGED: dict[str, tuple[str, Make]] = {
     "nbf-text": ("invalid", lambda f: f.with_claims(nbf="0")),
     "nbf-bool": ("invalid", lambda f: f.with_claims(nbf=False)),
     # -- the other members
-    "cnf-jkt": ("invalid", lambda f: f.with_claims(cnf={"jkt": "A" * 43})),
+    "cnf-short": ("invalid", lambda f: f.with_claims(cnf={"jkt": "A" * 42})),
+    "cnf-text": ("invalid", lambda f: f.with_claims(cnf="A" * 43)),
+    "cnf-null": ("invalid", lambda f: f.signed(claims=f.claims | {"cnf": None})),
+    "cnf-jwk": ("invalid", lambda f: f.with_claims(cnf={"jwk": {"kty": "OKP"}})),
+    "cnf-two-ways": ("invalid", lambda f: f.with_claims(cnf={"jkt": "A" * 43, "x5t#S256": "A"})),
+    "root-malformed": ("invalid", lambda f: f.with_claims(root="../root")),
+    "root-itself": ("invalid", lambda f: f.with_claims(root=f.claims["sid"])),
+    "root-null": ("invalid", lambda f: f.signed(claims=f.claims | {"root": None})),
+    "root-number": ("invalid", lambda f: f.with_claims(root=7)),
     "cnf-empty": ("invalid", lambda f: f.with_claims(cnf={})),
     "member-unknown": ("invalid", lambda f: f.with_claims(role="admin")),
     "member-wrong-case": ("invalid", lambda f: f.with_claims(Sub="root")),
@@ -462,6 +470,8 @@ principals = st.builds(
     token_id=ids,
     issued=st.integers(NOW - LIFE, NOW + SKEW),
     expires=st.integers(NOW + SKEW + 1, NOW + 86_400),
+    bound_to=st.none() | st.from_regex(r"[A-Za-z0-9_-]{43}", fullmatch=True),
+    root=st.just("") | ids,
 )
 
 
