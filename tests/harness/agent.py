@@ -132,7 +132,10 @@ class Agent:
         """Names of the tools it is shown."""
         if self.way == REST:
             answered = await self.get("/v1/openapi.json")
-            return {path.removeprefix("/v1/tools/").replace("/", "__") for path in answered.body["paths"]}
+            return {
+                path.removeprefix("/v1/tools/").replace("/", "__")
+                for path in answered.body["paths"]
+            }
         answered = await self.rpc("tools/list")
         assert answered.result is not None, answered
         return {shown["name"] for shown in answered.result["tools"]}
@@ -168,7 +171,10 @@ class Agent:
     ) -> Answer:
         """POST any bytes, with the headers that a client of this era always sends."""
         endpoint = f"/mcp/{self.server}" if self.server else "/mcp"
-        lines = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+        lines = {
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+        }
         lines |= self._credential()
         if self.mcp_session is not None:
             lines |= {"mcp-session-id": self.mcp_session, "mcp-protocol-version": LEGACY}
@@ -188,7 +194,11 @@ class Agent:
         """The handshake of the earlier era, once."""
         if self.mcp_session is not None:
             return
-        hello = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        hello = {
+            "protocolVersion": LEGACY,
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        }
         body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
         answered = await self.post(json.dumps(body).encode())
         self.mcp_session = answered.headers.get("mcp-session-id")

@@ -15,36 +15,27 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from audit.files import Files, OsFiles
-from gateway.app import Gateway, Mode, Surroundings, opened
+from gateway.app import Mode, Surroundings, opened
+from gateway.applications import Gateway
 from gateway.catalogue.pins import Lock
 from gateway.home import Home
 from gateway.listeners import address_of, bind, serving
-from gateway.operator.credentials import KEY_BYTES, Operator, Role
 from gateway.settings import Settings
-from tests.harness.agent import REST, Agent
-from tests.harness.policy import AGENTS, APPROVER, DESK
+from tests.harness.agent import Agent
+from tests.harness.policy import DESK
+from tests.harness.reached import Reached, give_keys
 from tests.harness.upstream import Desk
 
-LONGEST_S = 20.0
 _TLS = ssl.create_default_context()  # for nobody; making one takes longer than a start
-
-OPERATORS: Mapping[str, frozenset[Role]] = {
-    APPROVER: frozenset({"approver"}),
-    "vera": frozenset({"viewer"}),
-    "arno": frozenset({"author"}),
-    "adam": frozenset({"administrator"}),
-}
-"""Who holds a key, and in which role."""
 
 Server = Desk | Mapping[str, Any]
 """A desk, or the settings of any other server."""
@@ -63,75 +54,12 @@ class Clock:
         self.ahead += int(seconds * 1_000_000)
 
 
-@dataclass
-class Running:
-    """A gateway that runs, and everything a test asks of it."""
+@dataclass(kw_only=True)
+class Running(Reached):
+    """A gateway in this process, and everything a test asks of it."""
 
     gateway: Gateway
-    url: str
-    operators_url: str
-    policy: Path
     clock: Clock
-    http: httpx.AsyncClient
-    keys: Mapping[str, str]
-    _agents: Iterator[int] = field(default_factory=count)
-
-    # -- agents -----------------------------------------------------------------------------
-
-    async def agent(
-        self,
-        name: str | None = None,
-        *,
-        way: str = REST,
-        server: str | None = None,
-        **wanted: Any,  # noqa: ANN401 - members of the request
-    ) -> Agent:
-        """An agent with a token of its own; of a name nobody had before, unless it is given.
-
-        wanted  further members of `POST /api/tokens`: user, session, tools, ttl_s
-        """
-        name = name or AGENTS[next(self._agents) % len(AGENTS)]
-        issued = (await self.operate("POST", "/api/tokens", {"agent": name, **wanted})).json()
-        return Agent(
-            self.http, self.url, issued["access_token"], name, issued["session"], way, server
-        )
-
-    # -- operators --------------------------------------------------------------------------
-
-    async def operate(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,  # noqa: ANN401 - JSON
-        *,
-        by: str = "adam",
-        check: bool = True,
-    ) -> httpx.Response:
-        """A request to the operators' API with that operator's key."""
-        response = await self.http.request(
-            method,
-            f"{self.operators_url}{path}",
-            json=body,
-            headers={"authorization": f"Bearer {self.keys[by]}"},
-        )
-        assert not check or response.is_success, response.text
-        return response
-
-    async def answer(
-        self, request: str | None, verdict: str = "approve", *, by: str = APPROVER
-    ) -> dict[str, Any]:
-        """Answer a request for approval as the person does who was shown it."""
-        shown = (await self.operate("GET", f"/api/approvals/{request}")).json()
-        body = {"digest": shown["digest"], "reason": "seen"}
-        answered = await self.operate("POST", f"/api/approvals/{request}/{verdict}", body, by=by)
-        told: dict[str, Any] = answered.json()
-        return told
-
-    async def apply(self, policy: str) -> httpx.Response:
-        """Put another policy into the file and into force, if it may."""
-        self.policy.write_text(policy)
-        proposed = (await self.operate("GET", "/api/policy")).json()["proposed"]
-        return await self.operate("POST", "/api/policy/apply", {"digest": proposed}, check=False)
 
     async def look_again(self, server: str) -> None:
         """Have the tools of a server listed now; over HTTP it cannot say that they changed."""
@@ -139,15 +67,6 @@ class Running:
         before = review.offer(server)
         review._look(server)
         await self.until(lambda: review.offer(server) is not before)
-
-    async def accept(self, server: str) -> httpx.Response:
-        """Accept what a server offers, as a person does who has reviewed it."""
-        shown = (await self.operate("GET", f"/api/servers/{server}/review")).json()
-        return await self.operate(
-            "POST", f"/api/servers/{server}/accept", {"digest": shown["digest"]}
-        )
-
-    # -- evidence ---------------------------------------------------------------------------
 
     @property
     def size(self) -> int:
@@ -180,8 +99,8 @@ class Running:
         return self.gateway.services.refusals.counts.get(code, 0)
 
     async def waiting(self, entries: int) -> None:
-        """Wait until so many entries stand in the line before the log."""
-        await self.until(lambda: self.gateway.services.log.stats()["waiting"] >= entries)
+        """Wait until exactly so many entries stand in the line before the log."""
+        await self.until(lambda: self.gateway.services.log.stats()["waiting"] == entries)
 
     async def recorded_again(self) -> None:
         """Wait until a log that could not be written can be again."""
@@ -192,12 +111,6 @@ class Running:
         review = self.gateway.services.review
         for name in self.gateway.services.link_states():
             await self.until(lambda name=name: review.offer(name) is not None)  # type: ignore[misc]  # a default
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something has happened that tells nobody."""
-        async with asyncio.timeout(LONGEST_S):
-            while not condition():  # noqa: ASYNC110 - there is no event to wait for
-                await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
@@ -220,39 +133,35 @@ async def running(
     settings members of the deployment beside those that the harness fills in
     """
     clock = clock or Clock()
-    listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
-    agents, operators = map(address_of, listeners)
     more: Mapping[str, Any] = settings or {}
     if specs:
         plain = {name: _spec(server) for name, server in (servers or {}).items()}
         more = {**more, "servers": {**plain, **specs}}
-    made = make_settings(
-        folder, policy, servers or {}, agents=agents, operators=operators, more=more
-    )
     around = Surroundings(
         {"PATH": os.defpath},
         accept_policy=accept_policy,
         clock=clock,
         disk=disk or OsFiles(),
     )
+    listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
+    agents, operators = map(address_of, listeners)
     try:
+        made = make_settings(
+            folder, policy, servers or {}, agents=agents, operators=operators, more=more
+        )
         async with (
             opened(made, mode, around) as gateway,
             _served(gateway, *listeners),
             httpx.AsyncClient(trust_env=False, timeout=30, verify=_TLS) as http,
         ):
-            keys = {
-                name: gateway.services.operators.add(Operator(name, roles), _key_bytes(name))
-                for name, roles in OPERATORS.items()
-            }
             found = Running(
-                gateway=gateway,
                 url=f"http://{agents}",
                 operators_url=f"http://{operators}",
                 policy=Path(made.policy[0]),
-                clock=clock,
                 http=http,
-                keys=keys,
+                keys=give_keys(gateway.services.operators),
+                gateway=gateway,
+                clock=clock,
             )
             await found.links_up()
             yield found
@@ -303,6 +212,7 @@ def make_settings(
             "identity": {"tokens": {"skew": "0s"}},
             "audit": {"origin": "gw.example/log", "segment_bytes": 1 << 20},
             "insecure_unsandboxed_stdio": True,
+            "insecure_volatile_log": True,
             **more,
         }
     )
@@ -321,7 +231,3 @@ def _spec(server: Server) -> Mapping[str, Any]:
     if isinstance(server, Desk):
         return {"url": server.url, "allow_private": True}
     return server
-
-
-def _key_bytes(name: str) -> bytes:
-    return name.encode().ljust(KEY_BYTES, b"\0")

@@ -1,4 +1,4 @@
-"""The ledger of `examples/ledger` behind a gateway: a real server in its own process, real money."""
+"""The ledger of `examples/ledger` behind a gateway: a real server, with money that moves."""
 
 import sqlite3
 import sys
@@ -34,4 +34,6 @@ def ledger(database: Path) -> dict[str, Any]:
 def payments(database: Path) -> list[tuple[str, str, int]]:
     """Every payment in the file: from, to, amount."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as book:
-        return book.execute("SELECT source, target, amount FROM payments ORDER BY payment").fetchall()
+        return book.execute(
+            "SELECT source, target, amount FROM payments ORDER BY payment"
+        ).fetchall()

@@ -24,11 +24,13 @@ done: Then = says(lambda heard: answer(heard, {**RESULT, "resultType": "complete
 
 def tool(name: str, *required: str, **properties: Json) -> dict[str, Json]:
     """The definition of a tool; a property that is only a type is written as its name."""
-    typed = {key: {"type": kind} if isinstance(kind, str) else kind for key, kind in properties.items()}
+    typed: dict[str, Json] = {
+        key: {"type": kind} if isinstance(kind, str) else kind for key, kind in properties.items()
+    }
     return {
         "name": name,
         "description": f"{name} at the desk",
-        "inputSchema": {"type": "object", "properties": dict(typed), "required": list(required)},
+        "inputSchema": {"type": "object", "properties": typed, "required": list(required)},
     }
 
 
@@ -42,7 +44,10 @@ TOOLS: tuple[dict[str, Json], ...] = (
         to="string",
         text="string",
         options={"type": "object", "properties": {"urgent": {"type": "boolean"}}},
-        copies={"type": "array", "items": {"type": "object", "properties": {"to": {"type": "string"}}}},
+        copies={
+            "type": "array",
+            "items": {"type": "object", "properties": {"to": {"type": "string"}}},
+        },
     ),
     tool("look", at="string"),
     tool("publish", text="string"),

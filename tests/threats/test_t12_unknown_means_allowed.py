@@ -69,7 +69,9 @@ async def test_t12_an_agent_struck_off_the_policy_is_denied_with_the_token_it_ha
     async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
         clerk = await gateway.agent("clerk-7")
         assert (await clerk.call("desk.look")).done
-        without = gateway.policy.read_text().replace("  clerk-7: {roles: [clerk], owner: team}\n", "")
+        without = gateway.policy.read_text().replace(
+            "  clerk-7: {roles: [clerk], owner: team}\n", ""
+        )
         assert (await gateway.apply(without)).is_success
         answered = await clerk.call("desk.look")
         assert answered.code == "policy.denied"
@@ -95,10 +97,16 @@ async def test_t12_under_a_policy_without_rules_everything_is_denied(
         pytest.param("", "desk.policy.yaml", id="empty"),
         pytest.param("# nothing\n", "desk.policy.yaml", id="comment-only"),
         pytest.param("rules: [", "desk.policy.yaml:2:", id="broken"),
-        pytest.param(HEAD.replace("default: deny", "default: allow"), "desk.policy.yaml:4", id="default-allow"),
+        pytest.param(
+            HEAD.replace("default: deny", "default: allow"),
+            "desk.policy.yaml:4",
+            id="default-allow",
+        ),
         pytest.param(HEAD.replace("default: deny\n", ""), "desk.policy.yaml", id="no-default"),
         pytest.param(
-            NOTHING + "  desk.invented: {risk: read}\n", f"desk.policy.yaml:{NEXT}:", id="unknown-tool"
+            NOTHING + "  desk.invented: {risk: read}\n",
+            f"desk.policy.yaml:{NEXT}:",
+            id="unknown-tool",
         ),
         pytest.param(
             NOTHING + "rules:\n  - {id: r, roles: [clerk], tools: ['*'], effect: allow}\n",

@@ -27,13 +27,17 @@ tools:
   desk.send: {risk: write, emits: []}
   desk.publish: {risk: write, emits: []}
 guardrails:
-  - {id: no-way-out, why: Text from the web steers nothing., tools: [desk.send], when: "'web' in labels"}
+  - id: no-way-out
+    why: Text from the web steers nothing.
+    tools: [desk.send]
+    when: "'web' in labels"
 rules:
   - id: orders
     roles: [clerk]
     tools: [desk.order]
     effect: allow
-    when: "args.amount >= 1 && args.amount <= 100 && args.to in ['paper', 'coffee'] && args.code.matches('^[a-z]{3}-[0-9]{2}$') && args.express == false"
+    when: "args.amount >= 1 && args.amount <= 100 && args.to in ['paper', 'coffee'] &&
+      args.code.matches('^[a-z]{3}-[0-9]{2}$') && args.express == false"
   - {id: browses, roles: [clerk], tools: [desk.browse], effect: allow}
   - {id: sends-for-ana, roles: [clerk], tools: [desk.send], effect: allow, when: "user == 'ana'"}
   - {id: looks, roles: [clerk], tools: [desk.look], effect: allow, until: 2020-01-01}

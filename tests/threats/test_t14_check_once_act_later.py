@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.agent import LEGACY, MODERN, REST, WAYS, Agent
+from tests.harness.agent import LEGACY, MODERN, REST, WAYS
 from tests.harness.disk import StallingDisk
-from tests.harness.gateway import Running, running
+from tests.harness.gateway import running
 from tests.harness.policy import DESK
 from tests.harness.upstream import TOOLS, Turnstile, desk, tool
 
@@ -96,6 +96,7 @@ async def test_t14_rights_that_end_between_decision_and_forwarding_stop_the_call
         with disk.stalled():
             first = asyncio.create_task(other.call("desk.wipe"))
             await disk.reached()
+            await gateway.waiting(0)
             payment = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
             await gateway.waiting(1)
             end = gateway.operate("POST", f"/api/sessions/{clerk.session}/end")
@@ -122,6 +123,7 @@ async def test_t14_a_policy_activated_between_decision_and_forwarding_stops_the_
         with disk.stalled():
             first = asyncio.create_task(other.call("desk.wipe"))
             await disk.reached()
+            await gateway.waiting(0)
             payment = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
             await gateway.waiting(1)
             apply = gateway.operate("POST", "/api/policy/apply", {"digest": digest})

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from audit.canonical import Json
 from gateway.approval.approvals import Approvals
 from gateway.catalogue.arguments import ArgumentCheck
 from gateway.errors import ActivationRefused
@@ -18,7 +19,7 @@ from tests.harness.policy import DESK, HEAD
 from tests.harness.upstream import TOOLS as DESK_TOOLS
 from tests.harness.upstream import Desk, desk, tool
 
-ANY = {"description": "anything at all"}
+ANY: dict[str, Json] = {"description": "anything at all"}
 TOOLS = (
     *DESK_TOOLS,
     tool("order", amount=ANY, path=ANY, url=ANY, when=ANY, size=ANY, text=ANY),
@@ -36,16 +37,44 @@ tools:
 rules:
   - {id: asks, roles: [clerk], tools: [desk.ask], effect: ask, approval: one-person}
   - {id: number, roles: [clerk], tools: [desk.order], effect: allow, when: "args.amount < 100"}
-  - {id: path, roles: [clerk], tools: [desk.order], effect: allow, when: "under(args.path, '/data')"}
-  - {id: host, roles: [clerk], tools: [desk.order], effect: allow, when: "domain(args.url) == 'a.example'"}
-  - {id: time, roles: [clerk], tools: [desk.order], effect: allow, when: "timestamp(args.when) < now"}
+  - id: path
+    roles: [clerk]
+    tools: [desk.order]
+    effect: allow
+    when: "under(args.path, '/data')"
+  - id: host
+    roles: [clerk]
+    tools: [desk.order]
+    effect: allow
+    when: "domain(args.url) == 'a.example'"
+  - id: time
+    roles: [clerk]
+    tools: [desk.order]
+    effect: allow
+    when: "timestamp(args.when) < now"
   - {id: size, roles: [clerk], tools: [desk.order], effect: allow, when: "size(args.size) > 3"}
-  - {id: nested, roles: [clerk], tools: [desk.order], effect: allow, when: "args.amount.of.what == 3"}
-  - {id: words, roles: [clerk], tools: [desk.order], effect: allow, when: "args.text.matches('^a+$')"}
+  - id: nested
+    roles: [clerk]
+    tools: [desk.order]
+    effect: allow
+    when: "args.amount.of.what == 3"
+  - id: words
+    roles: [clerk]
+    tools: [desk.order]
+    effect: allow
+    when: "args.text.matches('^a+$')"
   - {id: drops, roles: [clerk], tools: [desk.drop], effect: allow}
   - {id: no-large, roles: [clerk], tools: [desk.drop], effect: deny, when: "args.amount > 100"}
-  - {id: no-secret, roles: [clerk], tools: [desk.drop], effect: deny, when: "under(args.path, '/secret')"}
-  - {id: no-word, roles: [clerk], tools: [desk.drop], effect: deny, when: "args.text.contains('secret')"}
+  - id: no-secret
+    roles: [clerk]
+    tools: [desk.drop]
+    effect: deny
+    when: "under(args.path, '/secret')"
+  - id: no-word
+    roles: [clerk]
+    tools: [desk.drop]
+    effect: deny
+    when: "args.text.contains('secret')"
   - {id: looks, roles: [clerk], tools: [desk.look], effect: allow}
 """
 )
@@ -173,7 +202,9 @@ async def test_t15_policy_files_that_are_gone_change_nothing_and_cannot_be_activ
         gateway.policy.unlink()
         assert (await clerk.call("desk.pay", amount=4000, to="paper")).code == "policy.denied"
         digest = gateway.gateway.services.worlds.current.snapshot.digest
-        refused = await gateway.operate("POST", "/api/policy/apply", {"digest": digest}, check=False)
+        refused = await gateway.operate(
+            "POST", "/api/policy/apply", {"digest": digest}, check=False
+        )
         assert (refused.status_code, refused.json()["code"]) == (400, "policy.unreadable")
     with pytest.raises(ActivationRefused):
         async with running(tmp_path, settings={"policy": [str(tmp_path / "gone.yaml")]}):

@@ -138,8 +138,13 @@ async def test_t17_members_beside_name_and_arguments_are_refused(
     [
         pytest.param(b' {\n"to" : "paper",\t"amount":1e1 } ', id="blanks-and-order"),
         pytest.param(b'{"amount":10.0,"to":"\\u0070aper"}', id="escapes"),
-        pytest.param('{"amount":10,"to":"päper","note":"\\u00e4\\ud83d\\ude00"}'.encode(), id="beyond-ascii"),
-        pytest.param(b'{"amount":10,"note":"</script>\\u2028\\u0000\\"\\\\"}', id="characters-that-some-escape"),
+        pytest.param(
+            '{"amount":10,"to":"päper","note":"\\u00e4\\ud83d\\ude00"}'.encode(), id="beyond-ascii"
+        ),
+        pytest.param(
+            b'{"amount":10,"note":"</script>\\u2028\\u0000\\"\\\\"}',
+            id="characters-that-some-escape",
+        ),
     ],
 )
 async def test_t17_what_was_decided_on_is_byte_for_byte_what_is_forwarded(
@@ -174,7 +179,12 @@ def _message(way: str, arguments: str, *members: str) -> tuple[bytes, dict[str, 
     if way == REST:
         return arguments.encode(), {}, "/v1/tools/desk/pay"
     meta: dict[str, Any] = META if way == MODERN else {}
-    parts = ['"name":"desk__pay"', f'"arguments":{arguments}', f'"_meta":{json.dumps(meta)}', *members]
+    parts = [
+        '"name":"desk__pay"',
+        f'"arguments":{arguments}',
+        f'"_meta":{json.dumps(meta)}',
+        *members,
+    ]
     body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{",".join(parts)}}}}}'
     if way == LEGACY:
         return body.encode(), {}, None

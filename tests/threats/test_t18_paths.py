@@ -22,9 +22,17 @@ tools:
   desk.open: {risk: read, emits: []}
   desk.look: {risk: read, emits: []}
 rules:
-  - {id: opens, roles: [clerk], tools: [desk.open], effect: allow, when: "under(args.path, '/data/reports')"}
+  - id: opens
+    roles: [clerk]
+    tools: [desk.open]
+    effect: allow
+    when: "under(args.path, '/data/reports')"
   - {id: looks, roles: [clerk], tools: [desk.look], effect: allow}
-  - {id: no-secrets, roles: [clerk], tools: [desk.look], effect: deny, when: "under(args.at, '/data/secret')"}
+  - id: no-secrets
+    roles: [clerk]
+    tools: [desk.look]
+    effect: deny
+    when: "under(args.at, '/data/secret')"
 """
 )
 
@@ -116,7 +124,7 @@ async def test_t18_a_path_below_the_root_arrives_as_it_was_written(
         "\\data\\secret",
         "/data/secret\x00",
     ],
-    ids=lambda path: json.dumps(path),
+    ids=json.dumps,
 )
 async def test_t18_a_denied_root_stays_denied_however_it_is_written(
     upstream: Desk, clerk: Agent, path: str

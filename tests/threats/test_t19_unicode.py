@@ -19,10 +19,22 @@ tools:
   desk.publish: {risk: write, emits: []}
   desk.wipe: {risk: write, emits: []}
 rules:
-  - {id: sends, roles: [clerk], tools: [desk.send], effect: allow, when: "args.to in ['alice@example.com', 'zoë@example.com']"}
+  - id: sends
+    roles: [clerk]
+    tools: [desk.send]
+    effect: allow
+    when: "args.to in ['alice@example.com', 'zoë@example.com']"
   - {id: publishes, roles: [clerk], tools: [desk.publish], effect: allow}
-  - {id: no-word, roles: [clerk], tools: [desk.publish], effect: deny, when: "args.text.contains('secret')"}
-  - {id: wipes, roles: [clerk], tools: [desk.wipe], effect: allow, when: "args.what != 'ledger' && !args.what.startsWith('audit')"}
+  - id: no-word
+    roles: [clerk]
+    tools: [desk.publish]
+    effect: deny
+    when: "args.text.contains('secret')"
+  - id: wipes
+    roles: [clerk]
+    tools: [desk.wipe]
+    effect: allow
+    when: "args.what != 'ledger' && !args.what.startsWith('audit')"
 """
 )
 
@@ -110,8 +122,17 @@ async def test_t19_innocent_words_of_any_language_pass(
 
 @pytest.mark.parametrize(
     "what",
-    ["ledger", "LEDGER", "l\u0435dger", "led\u200bger", "\uff4cedger", "audit/log", "Audit", "a\u200budit"],
-    ids=lambda what: json.dumps(what),
+    [
+        "ledger",
+        "LEDGER",
+        "l\u0435dger",
+        "led\u200bger",
+        "\uff4cedger",
+        "audit/log",
+        "Audit",
+        "a\u200budit",
+    ],
+    ids=json.dumps,
 )
 async def test_t19_what_an_allow_excepts_stays_excepted_however_it_is_dressed(
     upstream: Desk, clerk: Agent, what: str
@@ -134,7 +155,7 @@ async def test_t19_what_an_allow_excepts_stays_excepted_however_it_is_dressed(
         "DESK.send",
         "d\u0435sk.send",
     ],
-    ids=lambda name: json.dumps(name),
+    ids=json.dumps,
 )
 async def test_t19_a_look_alike_of_a_tools_name_is_no_tool(
     upstream: Desk, clerk: Agent, way: str, name: str

@@ -16,9 +16,17 @@ tools:
   desk.fetch: {risk: read, emits: []}
   desk.look: {risk: read, emits: []}
 rules:
-  - {id: fetches, roles: [clerk], tools: [desk.fetch], effect: allow, when: "domain(args.url) == 'api.example.com'"}
+  - id: fetches
+    roles: [clerk]
+    tools: [desk.fetch]
+    effect: allow
+    when: "domain(args.url) == 'api.example.com'"
   - {id: looks, roles: [clerk], tools: [desk.look], effect: allow}
-  - {id: not-there, roles: [clerk], tools: [desk.look], effect: deny, when: "domain(args.at) == 'evil.test'"}
+  - id: not-there
+    roles: [clerk]
+    tools: [desk.look]
+    effect: deny
+    when: "domain(args.at) == 'evil.test'"
 """
 )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from audit.canonical import Json
 from tests.harness.agent import LEGACY, MODERN, WAYS, Agent
 from tests.harness.gateway import Running
 from tests.harness.policy import HEAD
@@ -13,12 +14,12 @@ from tests.harness.upstream import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ADDRESS = {
+ADDRESS: dict[str, Json] = {
     "type": "object",
     "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
     "required": ["city"],
 }
-ORDER = {
+ORDER: dict[str, Json] = {
     "name": "order",
     "inputSchema": {
         "type": "object",
@@ -33,8 +34,16 @@ ORDER = {
             },
             "way": {
                 "oneOf": [
-                    {"type": "object", "properties": {"mail": {"type": "string"}}, "required": ["mail"]},
-                    {"type": "object", "properties": {"call": {"type": "string"}}, "required": ["call"]},
+                    {
+                        "type": "object",
+                        "properties": {"mail": {"type": "string"}},
+                        "required": ["mail"],
+                    },
+                    {
+                        "type": "object",
+                        "properties": {"call": {"type": "string"}},
+                        "required": ["call"],
+                    },
                 ]
             },
             "extra": {"type": "object", "additionalProperties": {"type": "integer"}},
@@ -43,7 +52,7 @@ ORDER = {
         "$defs": {"address": ADDRESS},
     },
 }
-DRAFT_7 = {
+DRAFT_7: dict[str, Json] = {
     "name": "older",
     "inputSchema": {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -52,7 +61,7 @@ DRAFT_7 = {
         "definitions": {"address": ADDRESS},
     },
 }
-BARE = {"name": "bare", "inputSchema": {"type": "object"}}
+BARE: dict[str, Json] = {"name": "bare", "inputSchema": {"type": "object"}}
 TOOLS = (*DESK_TOOLS, ORDER, DRAFT_7, BARE)
 POLICY = (
     HEAD
@@ -74,15 +83,27 @@ rules:
     [
         pytest.param("desk.send", {"to": "a", "bcc": "mallory"}, id="top"),
         pytest.param("desk.send", {"to": "a", "_meta": {}}, id="member-of-the-protocol"),
-        pytest.param("desk.send", {"to": "a", "_policy": "allow", "role": "admin"}, id="member-of-ours"),
+        pytest.param(
+            "desk.send", {"to": "a", "_policy": "allow", "role": "admin"}, id="member-of-ours"
+        ),
         pytest.param("desk.send", {"to": "a", "__proto__": {}}, id="prototype"),
         pytest.param("desk.send", {"to": "a", "": 1}, id="empty-name"),
-        pytest.param("desk.send", {"to": "a", "options": {"urgent": True, "bcc": "m"}}, id="nested"),
-        pytest.param("desk.send", {"to": "a", "copies": [{"to": "b"}, {"to": "c", "bcc": "m"}]}, id="in-a-list"),
-        pytest.param("desk.order", {"to": "a", "address": {"city": "x", "bcc": "m"}}, id="behind-a-reference"),
+        pytest.param(
+            "desk.send", {"to": "a", "options": {"urgent": True, "bcc": "m"}}, id="nested"
+        ),
+        pytest.param(
+            "desk.send",
+            {"to": "a", "copies": [{"to": "b"}, {"to": "c", "bcc": "m"}]},
+            id="in-a-list",
+        ),
+        pytest.param(
+            "desk.order", {"to": "a", "address": {"city": "x", "bcc": "m"}}, id="behind-a-reference"
+        ),
         pytest.param("desk.order", {"to": "a", "lines": [{"of": 1, "bcc": "m"}]}, id="in-a-line"),
         pytest.param("desk.older", {"to": "a", "bcc": "m"}, id="top-of-an-older-draft"),
-        pytest.param("desk.older", {"address": {"city": "x", "bcc": "m"}}, id="nested-in-an-older-draft"),
+        pytest.param(
+            "desk.older", {"address": {"city": "x", "bcc": "m"}}, id="nested-in-an-older-draft"
+        ),
         pytest.param("desk.bare", {"anything": 1}, id="where-the-schema-lists-nothing"),
     ],
 )
@@ -179,14 +200,15 @@ async def test_t21_the_message_says_where_and_never_repeats_the_value(clerk: Age
         pytest.param({"type": "object", "$ref": "https://evil.test/schema.json"}, id="elsewhere"),
         pytest.param({"type": "object", "$ref": "file:///etc/passwd"}, id="on-disk"),
         pytest.param(
-            {"type": "object", "properties": {"x": {"pattern": "(a+)+\\1$"}}}, id="without-linear-form"
+            {"type": "object", "properties": {"x": {"pattern": "(a+)+\\1$"}}},
+            id="without-linear-form",
         ),
         pytest.param({"type": "string"}, id="no-object"),
         pytest.param({"type": "object", "properties": {"x": {"type": "nothing"}}}, id="broken"),
     ],
 )
 async def test_t21_a_tool_whose_schema_cannot_be_checked_against_is_not_accepted(
-    gateway: Running, upstream: Desk, schema: dict[str, Any]
+    gateway: Running, upstream: Desk, schema: dict[str, Json]
 ) -> None:
     upstream.offer(*TOOLS, {"name": "trap", "inputSchema": schema})
     try:

@@ -26,17 +26,29 @@ TOOLS = (
         text={"type": "string", "pattern": "^(a+)+$"},
         numbers={"type": "array", "items": {"type": "integer"}},
         ways={"oneOf": [{"type": "object", "properties": {f"k{n}": {}}} for n in range(20)]},
-        tree={"$ref": "#/properties/tree/$defs/node", "$defs": {"node": {
-            "type": "object",
-            "properties": {"left": {"$ref": "#/properties/tree/$defs/node"}},
-        }}},
+        tree={
+            "$ref": "#/properties/tree/$defs/node",
+            "$defs": {
+                "node": {
+                    "type": "object",
+                    "properties": {"left": {"$ref": "#/properties/tree/$defs/node"}},
+                }
+            },
+        },
     ),
 )
-POLICY = DESK.replace("rules:\n", "  desk.list: {risk: read, emits: []}\nrules:\n") + """\
+POLICY = (
+    DESK.replace("rules:\n", "  desk.list: {risk: read, emits: []}\nrules:\n")
+    + """\
   - {id: lists, roles: [clerk], tools: [desk.list], effect: allow}
-  - {id: bomb, roles: [clerk], tools: [desk.look], effect: deny, when: "args.at.matches('(a|aa|aaa)+!$')"}
+  - id: bomb
+    roles: [clerk]
+    tools: [desk.look]
+    effect: deny
+    when: "args.at.matches('(a|aa|aaa)+!$')"
   - {id: word, roles: [clerk], tools: [desk.look], effect: deny, when: "args.at.contains('secret')"}
 """
+)
 
 
 @dataclass
@@ -85,32 +97,111 @@ FEWER = b",".join(b'"k%d":1' % number for number in range(90_000))
 @pytest.mark.parametrize(
     ("called", "args", "code"),
     [
-        pytest.param("desk.pay", b'{"amount":' + b"[" * 100_000 + b"]" * 100_000 + b"}", TOO_DEEP, id="lists-100000-deep"),
-        pytest.param("desk.pay", b'{"amount":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, TOO_DEEP, id="objects-100000-deep"),
+        pytest.param(
+            "desk.pay",
+            b'{"amount":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            TOO_DEEP,
+            id="lists-100000-deep",
+        ),
+        pytest.param(
+            "desk.pay",
+            b'{"amount":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+            TOO_DEEP,
+            id="objects-100000-deep",
+        ),
         pytest.param("desk.pay", b'{"amount":' + b"[" * 3 * MIB, TOO_DEEP, id="never-closed"),
-        pytest.param("desk.pay", b'{"amount":' + b"[" * 65 + b"]" * 65 + b"}", TOO_DEEP, id="one-too-deep"),
-        pytest.param("desk.pay", b'{"note":"' + b"a" * 5 * MIB + b'"}', TOO_LARGE, id="text-of-5-megabytes"),
+        pytest.param(
+            "desk.pay", b'{"amount":' + b"[" * 65 + b"]" * 65 + b"}", TOO_DEEP, id="one-too-deep"
+        ),
+        pytest.param(
+            "desk.pay", b'{"note":"' + b"a" * 5 * MIB + b'"}', TOO_LARGE, id="text-of-5-megabytes"
+        ),
         pytest.param("desk.pay", b"{" + KEYS + b"}", TOO_LARGE, id="300000-keys"),
         pytest.param("desk.pay", b"{" + FEWER + b"}", "args.invalid", id="90000-keys"),
-        pytest.param("desk.pay", b"{" + b",".join([b'"a":1'] * 90_000) + b"}", MALFORMED, id="90000-times-one-key"),
-        pytest.param("desk.list", b'{"numbers":[' + b",".join([b'"x"'] * 900_000) + b"]}", TOO_LARGE, id="900000-wrong-items"),
-        pytest.param("desk.list", b'{"numbers":[' + b",".join([b'"x"'] * 99_000) + b"]}", "args.invalid", id="99000-wrong-items"),
-        pytest.param("desk.list", b'{"numbers":[' + b",".join([b"1.5"] * 99_000) + b"]}", "args.invalid", id="99000-fractions"),
-        pytest.param("desk.list", b'{"ways":{' + FEWER + b"}}", "args.invalid", id="90000-keys-twenty-ways"),
-        pytest.param("desk.list", b'{"text":"' + b"a" * 4_000_000 + b'!"}', "args.invalid", id="pattern-of-the-schema"),
-        pytest.param("desk.look", b'{"at":"' + b"a" * 4_000_000 + b'!"}', "policy.denied", id="pattern-of-the-policy"),
-        pytest.param("desk.look", '{"at":"'.encode() + "\u0430".encode() * 1_900_000 + b'"}', "policy.denied", id="letters-to-compare"),
-        pytest.param("desk.look", '{"at":"'.encode() + "a\u0301".encode() * 1_300_000 + b'"}', "policy.denied", id="marks-to-compare"),
-        pytest.param("desk.look", b'{"at":"' + b"\\ud83d\\ude00" * 340_000 + b'"}', "policy.denied", id="escapes"),
-        pytest.param("desk.open", b'{"path":"/data/reports' + b"/a" * 2_000_000 + b'"}', "policy.denied", id="path"),
-        pytest.param("desk.fetch", b'{"url":"https://' + b"a." * 2_000_000 + b'"}', "policy.denied", id="host"),
+        pytest.param(
+            "desk.pay",
+            b"{" + b",".join([b'"a":1'] * 90_000) + b"}",
+            MALFORMED,
+            id="90000-times-one-key",
+        ),
+        pytest.param(
+            "desk.list",
+            b'{"numbers":[' + b",".join([b'"x"'] * 900_000) + b"]}",
+            TOO_LARGE,
+            id="900000-wrong-items",
+        ),
+        pytest.param(
+            "desk.list",
+            b'{"numbers":[' + b",".join([b'"x"'] * 99_000) + b"]}",
+            "args.invalid",
+            id="99000-wrong-items",
+        ),
+        pytest.param(
+            "desk.list",
+            b'{"numbers":[' + b",".join([b"1.5"] * 99_000) + b"]}",
+            "args.invalid",
+            id="99000-fractions",
+        ),
+        pytest.param(
+            "desk.list", b'{"ways":{' + FEWER + b"}}", "args.invalid", id="90000-keys-twenty-ways"
+        ),
+        pytest.param(
+            "desk.list",
+            b'{"text":"' + b"a" * 4_000_000 + b'!"}',
+            "args.invalid",
+            id="pattern-of-the-schema",
+        ),
+        pytest.param(
+            "desk.look",
+            b'{"at":"' + b"a" * 4_000_000 + b'!"}',
+            "policy.denied",
+            id="pattern-of-the-policy",
+        ),
+        pytest.param(
+            "desk.look",
+            b'{"at":"' + "\u0430".encode() * 1_900_000 + b'"}',
+            "policy.denied",
+            id="letters-to-compare",
+        ),
+        pytest.param(
+            "desk.look",
+            b'{"at":"' + "a\u0301".encode() * 1_300_000 + b'"}',
+            "policy.denied",
+            id="marks-to-compare",
+        ),
+        pytest.param(
+            "desk.look",
+            b'{"at":"' + b"\\ud83d\\ude00" * 340_000 + b'"}',
+            "policy.denied",
+            id="escapes",
+        ),
+        pytest.param(
+            "desk.open",
+            b'{"path":"/data/reports' + b"/a" * 2_000_000 + b'"}',
+            "policy.denied",
+            id="path",
+        ),
+        pytest.param(
+            "desk.fetch",
+            b'{"url":"https://' + b"a." * 2_000_000 + b'"}',
+            "policy.denied",
+            id="host",
+        ),
         pytest.param("desk.pay", b'{"amount":' + b"9" * 4_000_000 + b"}", MALFORMED, id="digits"),
-        pytest.param("desk.pay", b'{"amount":1e' + b"9" * 4_000_000 + b"}", MALFORMED, id="exponent"),
+        pytest.param(
+            "desk.pay", b'{"amount":1e' + b"9" * 4_000_000 + b"}", MALFORMED, id="exponent"
+        ),
         pytest.param("desk." + "a" * 20_000, b"{}", None, id="name"),
     ],
 )
 async def test_t22_a_bomb_is_refused_within_a_second_and_nobody_else_waits(
-    gateway: Running, upstream: Desk, clerk: Agent, way: str, called: str, args: bytes, code: str | None
+    gateway: Running,
+    upstream: Desk,
+    clerk: Agent,
+    way: str,
+    called: str,
+    args: bytes,
+    code: str | None,
 ) -> None:
     agent, bystander = clerk.by(way), await gateway.agent()
     await agent.names()
@@ -194,7 +285,9 @@ async def test_t22_many_at_once_are_each_refused_in_time(
     bystander = await gateway.agent()
 
     async def all_at_once() -> Answer:
-        return (await asyncio.gather(*(clerk.by(REST).call_raw("desk.pay", bomb) for _ in range(20))))[-1]
+        return (
+            await asyncio.gather(*(clerk.by(REST).call_raw("desk.pay", bomb) for _ in range(20)))
+        )[-1]
 
     answered, longest = await suffered(bystander, all_at_once())
     assert answered.code == TOO_DEEP

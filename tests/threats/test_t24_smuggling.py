@@ -19,9 +19,12 @@ TOOLS = (
     *DESK_TOOLS,
     tool("book", region={"type": "string", "x-mcp-header": "Region"}, amount="integer"),
 )
-POLICY = DESK.replace("rules:\n", "  desk.book: {risk: write, emits: []}\nrules:\n") + """\
+POLICY = (
+    DESK.replace("rules:\n", "  desk.book: {risk: write, emits: []}\nrules:\n")
+    + """\
   - {id: books, roles: [clerk], tools: [desk.book], effect: allow, when: "args.region == 'eu'"}
 """
+)
 
 SILENCE_S = 0.3
 LOOK = {"name": "desk__look", "arguments": {"at": "x"}}
@@ -76,7 +79,9 @@ async def test_t24_the_arguments_of_rest_are_one_object(upstream: Desk, clerk: A
         pytest.param(LOOK, modern(method="Tools/Call"), id="method-in-capitals"),
         pytest.param(LOOK, {**modern(), "mcp-protocol-version": LEGACY}, id="other-version"),
         pytest.param(LOOK, {k: v for k, v in modern().items() if k != "mcp-name"}, id="no-name"),
-        pytest.param(LOOK, {k: v for k, v in modern().items() if k != "mcp-method"}, id="no-method"),
+        pytest.param(
+            LOOK, {k: v for k, v in modern().items() if k != "mcp-method"}, id="no-method"
+        ),
         pytest.param(LOOK, {}, id="no-header-at-all"),
     ],
 )
@@ -123,9 +128,13 @@ async def test_t24_a_mirrored_argument_that_agrees_is_decided_by_the_body(
     ("path", "header"),
     [
         pytest.param("/v1/tools/desk/look", "x-http-method-override: DELETE", id="method-override"),
-        pytest.param("/v1/tools/desk/look", "x-original-url: /v1/tools/desk/wipe", id="url-override"),
+        pytest.param(
+            "/v1/tools/desk/look", "x-original-url: /v1/tools/desk/wipe", id="url-override"
+        ),
         pytest.param("/v1/tools/desk/look", "x-forwarded-host: evil.test", id="forwarded-host"),
-        pytest.param("/v1/tools/desk/look", "forwarded: for=1.2.3.4;host=evil.test", id="forwarded"),
+        pytest.param(
+            "/v1/tools/desk/look", "forwarded: for=1.2.3.4;host=evil.test", id="forwarded"
+        ),
     ],
 )
 async def test_t24_headers_that_rewrite_a_request_elsewhere_are_nothing_here(
@@ -163,14 +172,18 @@ async def test_t24_a_header_that_somebody_decides_on_may_stand_once(
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize("name", ["mcp-name", "mcp-method", "mcp-protocol-version", "mcp-session-id"])
+@pytest.mark.parametrize(
+    "name", ["mcp-name", "mcp-method", "mcp-protocol-version", "mcp-session-id"]
+)
 async def test_t24_a_mirror_may_stand_once(
     gateway: Running, upstream: Desk, clerk: Agent, name: str
 ) -> None:
     body = json.dumps(message(LOOK)).encode()
     lines = {**modern(), "mcp-session-id": "a"}
     text = "".join(f"{key}: {value}\r\n" for key, value in lines.items())
-    raw = _request(gateway, clerk, "/mcp", f"{text}{name}: {lines[name]}\r\ncontent-length: {len(body)}")
+    raw = _request(
+        gateway, clerk, "/mcp", f"{text}{name}: {lines[name]}\r\ncontent-length: {len(body)}"
+    )
     assert [status for status, _ in await _answers(gateway, raw + body)] == [400]
     assert upstream.calls == []
 
@@ -182,7 +195,9 @@ async def test_t24_a_mirror_may_stand_once(
         pytest.param("transfer-encoding: chunked\r\ncontent-length: 10", id="both-turned-round"),
         pytest.param("transfer-encoding: chunked, identity", id="chunked-is-not-last"),
         pytest.param("transfer-encoding: xchunked", id="nearly-chunked"),
-        pytest.param("transfer-encoding : chunked\r\ncontent-length: 10", id="blank-before-the-colon"),
+        pytest.param(
+            "transfer-encoding : chunked\r\ncontent-length: 10", id="blank-before-the-colon"
+        ),
         pytest.param(" transfer-encoding: chunked\r\ncontent-length: 10", id="folded"),
         pytest.param("content-length: +10", id="signed-length"),
         pytest.param("content-length: 0x0a", id="hexadecimal-length"),
@@ -194,7 +209,7 @@ async def test_t24_a_mirror_may_stand_once(
 async def test_t24_a_second_request_does_not_hide_behind_the_first(
     gateway: Running, upstream: Desk, clerk: Agent, framing: str
 ) -> None:
-    """Whatever a proxy in front made of the framing, of two requests none is executed by mistake."""
+    """Whatever a proxy in front made of the framing: nothing is executed by mistake."""
     hidden = _request(gateway, clerk, "/v1/tools/desk/look", "content-length: 12") + b'{"at":"hid"}'
     first = _request(gateway, clerk, "/v1/tools/desk/wipe", framing, "keep-alive") + b"0\r\n\r\n"
     await _answers(gateway, first + hidden)

@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from audit.canonical import Json
+from tests.gateway.links.http_upstream import answer, says
 from tests.harness.agent import LEGACY, META, MODERN, WAYS, Agent
 from tests.harness.gateway import Running, running
 from tests.harness.upstream import Desk, desk
-from tests.gateway.links.http_upstream import answer, says
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -47,7 +48,13 @@ HEARD = {"server/discover", "tools/list", "tools/call"}
 @pytest.mark.parametrize("server", [None, "desk"])
 @pytest.mark.parametrize(("method", "params"), METHODS.items(), ids=list(METHODS))
 async def test_t25_every_method_but_those_of_tools_is_refused_recorded_and_not_forwarded(
-    gateway: Running, upstream: Desk, clerk: Agent, way: str, server: str | None, method: str, params: dict[str, Any]
+    gateway: Running,
+    upstream: Desk,
+    clerk: Agent,
+    way: str,
+    server: str | None,
+    method: str,
+    params: dict[str, Any],
 ) -> None:
     agent = clerk.by(way, server=server)
     headers = {}
@@ -112,15 +119,23 @@ async def test_t25_a_call_without_an_id_is_not_executed(
     agent = clerk.by(way)
     await agent.names()
     headers = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": "desk__look"}
-    params = {"name": "desk__look", "arguments": {"at": "x"}, **({"_meta": META} if way == MODERN else {})}
+    params = {
+        "name": "desk__look",
+        "arguments": {"at": "x"},
+        **({"_meta": META} if way == MODERN else {}),
+    }
     body = {"jsonrpc": "2.0", "method": "tools/call", "params": params}
     answered = await agent.post(json.dumps(body).encode(), headers if way == MODERN else {})
     assert answered.http in {202, 400}
     assert upstream.calls == []
 
 
-@pytest.mark.parametrize("verb", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "CONNECT", "QUERY"])
-@pytest.mark.parametrize("path", ["/mcp", "/mcp/desk", "/v1/tools/desk/look", "/v1/openapi.json", "/v1/session"])
+@pytest.mark.parametrize(
+    "verb", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "CONNECT", "QUERY"]
+)
+@pytest.mark.parametrize(
+    "path", ["/mcp", "/mcp/desk", "/v1/tools/desk/look", "/v1/openapi.json", "/v1/session"]
+)
 async def test_t25_no_other_verb_calls_anything(
     gateway: Running, upstream: Desk, clerk: Agent, verb: str, path: str
 ) -> None:
@@ -195,7 +210,10 @@ async def test_t25_what_a_server_asks_of_the_agent_is_not_passed_on(tmp_path: Pa
     """Sampling, elicitation and input that a server requests end as an answer it may not give."""
     async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
         clerk = await gateway.agent(way=MODERN)
-        wants = {"resultType": "input_required", "inputRequests": {"x": {"method": "elicitation/create"}}}
+        wants: dict[str, Json] = {
+            "resultType": "input_required",
+            "inputRequests": {"x": {"method": "elicitation/create"}},
+        }
         upstream.then = says(lambda heard: answer(heard, wants))
         answered = await clerk.call("desk.look", at="x")
         assert answered.code == "upstream.unsupported"
