@@ -1,6 +1,5 @@
 """Disks that a test can stop, fill or make read-only below a running gateway."""
 
-import asyncio
 import errno
 import threading
 from collections.abc import Iterator
@@ -17,27 +16,19 @@ class StallingDisk(OsFiles):
         super().__init__()
         self._free = threading.Event()
         self._free.set()
-        self._reached = threading.Event()
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
         """Hold every sync until the block ends."""
-        self._reached.clear()
         self._free.clear()
         try:
             yield
         finally:
             self._free.set()
 
-    async def reached(self) -> None:
-        """Wait until a sync is being held."""
-        assert await asyncio.to_thread(self._reached.wait, 10)
-
     def sync(self, descriptor: int) -> None:
         """Make durable, once the disk is not stalled."""
-        if not self._free.is_set():
-            self._reached.set()
-            assert self._free.wait(10)
+        assert self._free.wait(10)
         super().sync(descriptor)
 
 

@@ -99,8 +99,13 @@ class Running(Reached):
         return self.gateway.services.refusals.counts.get(code, 0)
 
     async def waiting(self, entries: int) -> None:
-        """Wait until exactly so many entries stand in the line before the log."""
-        await self.until(lambda: self.gateway.services.log.stats()["waiting"] == entries)
+        """Wait until so many entries stand in the line, behind those that are being written."""
+        await self.until(lambda: len(self.gateway.services.log._line._waiting) == entries)
+
+    async def writing(self) -> None:
+        """Wait until a batch has left the line for a disk that is stalled."""
+        line = self.gateway.services.log._line
+        await self.until(lambda: bool(line._under_way) and not line._waiting)
 
     async def recorded_again(self) -> None:
         """Wait until a log that could not be written can be again."""

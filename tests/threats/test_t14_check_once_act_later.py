@@ -95,8 +95,7 @@ async def test_t14_rights_that_end_between_decision_and_forwarding_stop_the_call
         await clerk.names()
         with disk.stalled():
             first = asyncio.create_task(other.call("desk.wipe"))
-            await disk.reached()
-            await gateway.waiting(0)
+            await gateway.writing()
             payment = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
             await gateway.waiting(1)
             end = gateway.operate("POST", f"/api/sessions/{clerk.session}/end")
@@ -122,8 +121,7 @@ async def test_t14_a_policy_activated_between_decision_and_forwarding_stops_the_
         digest = (await gateway.operate("GET", "/api/policy")).json()["proposed"]
         with disk.stalled():
             first = asyncio.create_task(other.call("desk.wipe"))
-            await disk.reached()
-            await gateway.waiting(0)
+            await gateway.writing()
             payment = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
             await gateway.waiting(1)
             apply = gateway.operate("POST", "/api/policy/apply", {"digest": digest})
