@@ -30,6 +30,7 @@ from gateway.errors import ActivationRefused
 from gateway.evidence import Evidence, evidence
 from gateway.gate import Rooms
 from gateway.home import Home
+from gateway.identity.keys import KeySet
 from gateway.identity.revocation import Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.metrics import Metrics
@@ -82,6 +83,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         log_of = await stack.enter_async_context(
             evidence(settings, home, clock=around.clock, disk=around.disk)
         )
+        keys = KeySet.open(home.token_keys, log_of.recorder.now() // 1_000_000)
         epoch = Epoch()
         state = _state(log_of.recorder, epoch)
         await stack.enter_async_context(_kept(home, log_of, state))
@@ -96,6 +98,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 settings,
                 home,
                 log_of,
+                keys,
                 environ=around.environ,
                 redaction=around.redaction,
                 allow_unsandboxed=mode == "dev" or settings.insecure_unsandboxed_stdio,
@@ -114,7 +117,9 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         await stack.enter_async_context(_tidied(rooms, state))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
-        yield assemble(Parts(settings, home, log_of, state, links, activation, rooms, operators))
+        yield assemble(
+            Parts(settings, home, log_of, keys, state, links, activation, rooms, operators)
+        )
 
 
 def _state(recorder: Recorder, epoch: Epoch) -> State:

@@ -48,6 +48,7 @@ class Parts:
     settings: Settings
     home: Home
     evidence: Evidence
+    keys: KeySet
     state: State
     upstream: Upstream
     activation: Activation
@@ -65,14 +66,13 @@ class Gateway:
 
 
 def assemble(parts: Parts) -> Gateway:
-    """Make the applications. Raises GatewayError for keys and clients that cannot be used."""
-    keys = KeySet.open(parts.home.token_keys, _now_s(parts))
-    services = _services(parts, keys)
-    return Gateway(_agents(parts, services, keys), routes.build(services), services)
+    """Make the applications. Raises GatewayError for clients that cannot be used."""
+    services = _services(parts)
+    return Gateway(_agents(parts, services), routes.build(services), services)
 
 
-def _services(parts: Parts, keys: KeySet) -> Services:
-    settings, rooms = parts.settings, parts.rooms
+def _services(parts: Parts) -> Services:
+    settings, rooms, keys = parts.settings, parts.rooms, parts.keys
     tokens = settings.identity.tokens
     check = TokenCheck(
         keys,
@@ -111,7 +111,7 @@ def _services(parts: Parts, keys: KeySet) -> Services:
     )
 
 
-def _agents(parts: Parts, services: Services, keys: KeySet) -> AgentsApp:
+def _agents(parts: Parts, services: Services) -> AgentsApp:
     """The agents' listener: faces over one gate."""
     settings, rooms = parts.settings, parts.rooms
     gate = Gate(rooms)
@@ -150,18 +150,13 @@ def _agents(parts: Parts, services: Services, keys: KeySet) -> AgentsApp:
         faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)
     return AgentsApp(
         faces,
-        others=_authorization_server(parts, services, keys, gate, rules, proofs),
+        others=_authorization_server(parts, services, gate, rules, proofs),
         ready=lambda: services.log.state != "read_only",
     )
 
 
 def _authorization_server(
-    parts: Parts,
-    services: Services,
-    keys: KeySet,
-    gate: Gate,
-    rules: EdgeRules,
-    proofs: Proofs,
+    parts: Parts, services: Services, gate: Gate, rules: EdgeRules, proofs: Proofs
 ) -> FastAPI:
     settings, rooms = parts.settings, parts.rooms
     clients = Clients.load(
@@ -187,7 +182,7 @@ def _authorization_server(
     )
     face = OAuthFace(
         server=server,
-        keys=keys,
+        keys=parts.keys,
         rules=rules,
         refuse=gate.refuse,
         now_s=lambda: _now_s(parts),

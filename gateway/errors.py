@@ -14,6 +14,8 @@ GatewayError
 ├── RequestRefused            request.<reason>          a request that no face reads
 ├── AddressRefused            upstream.address          a link may not lead there
 ├── CredentialMissing         credential.missing        a reference to a secret leads nowhere
+├── FetchFailed               fetch.failed              somebody else's server gave no answer
+├── TokenRefused              credential.refused        an authorization server gave no token
 ├── SandboxMissing            sandbox.missing           a local server would see what it must not
 ├── ToolUnknown               tool.unknown              no such tool for this caller
 ├── ToolChanged               tool.changed              not the definition that was accepted
@@ -131,6 +133,18 @@ class CredentialMissing(GatewayError):
     """There is no usable secret where a reference points. The message names the reference."""
 
     code = "credential.missing"
+
+
+class FetchFailed(GatewayError):
+    """A request to an issuer of keys or tokens had no usable answer."""
+
+    code = "fetch.failed"
+
+
+class TokenRefused(GatewayError):
+    """An authorization server of an upstream gave no usable token. The message names the server."""
+
+    code = "credential.refused"
 
 
 class SandboxMissing(GatewayError):

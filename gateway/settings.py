@@ -31,7 +31,6 @@ from policies.source import Source
 NOT_YET = (
     "agents",
     "models",
-    "servers.*.credential.oauth_client",
     "identity.users",
     "identity.operators",
     "audit.witnesses",

@@ -16,10 +16,15 @@ from gateway.catalogue.tools import Catalogue
 from gateway.errors import LinkDown
 from gateway.evidence import Evidence
 from gateway.home import Home
+from gateway.identity.keys import KeySet
+from gateway.identity.subject_tokens import SubjectTokens
 from gateway.links.credentials import Credentials
+from gateway.links.fetch import Fetcher
 from gateway.links.masking import Masks
 from gateway.links.mcp import McpLink
+from gateway.links.oauth_client import Means
 from gateway.links.sandbox import Sandbox, find_bubblewrap
+from gateway.links.short_lived import ShortLived
 from gateway.redaction import Redaction
 from gateway.settings import Settings
 
@@ -61,6 +66,7 @@ async def upstream(
     settings: Settings,
     home: Home,
     evidence: Evidence,
+    keys: KeySet,
     *,
     environ: Mapping[str, str],
     redaction: Redaction,
@@ -69,6 +75,7 @@ async def upstream(
 ) -> AsyncIterator[Upstream]:
     """Open the links; servers are reached in the background.
 
+    keys               sign what issuers of upstreams are told about callers
     environ            for `env:` references and PATH
     redaction          its known secrets are told of every credential that is used
     allow_unsandboxed  whether local servers may run where nothing can confine them
@@ -76,9 +83,12 @@ async def upstream(
 
     Raises GatewayError for a configuration that cannot be.
     """
+    path = environ.get("PATH", os.defpath)
+    sandbox = Sandbox(find_bubblewrap(path), home.path, allow_unsandboxed=allow_unsandboxed)
+    log.info("sandbox", statement=sandbox.statement)
     credentials = Credentials(environ, settings.home, redaction.known)
-    masks = Masks(redaction.known)
-    links = _links(settings, home, credentials, masks, environ, allow_unsandboxed=allow_unsandboxed)
+    around = _surroundings(settings, evidence, keys, credentials, sandbox, redaction, path)
+    links = build_links(settings.servers, around)
     review = Review(links, home.lock, recorder=evidence.recorder, on_catalogue=on_catalogue)
     review.watch()
     try:
@@ -90,28 +100,38 @@ async def upstream(
         await asyncio.gather(*(link.close() for link in links.values()))
 
 
-def _links(
+def _surroundings(
     settings: Settings,
-    home: Home,
+    evidence: Evidence,
+    keys: KeySet,
     credentials: Credentials,
-    masks: Masks,
-    environ: Mapping[str, str],
-    *,
-    allow_unsandboxed: bool,
-) -> dict[str, McpLink]:
-    path = environ.get("PATH", os.defpath)
-    sandbox = Sandbox(find_bubblewrap(path), home.path, allow_unsandboxed=allow_unsandboxed)
-    log.info("sandbox", statement=sandbox.statement)
+    sandbox: Sandbox,
+    redaction: Redaction,
+    path: str,
+) -> Surroundings:
     listeners = [_listener(settings.listen.agents), _listener(settings.listen.operators)]
-    around = Surroundings(
+    tls, new_id = ssl.create_default_context(), evidence.recorder.new_id
+
+    def now_s() -> int:
+        return evidence.recorder.now() // 1_000_000
+
+    means = Means(
         credentials=credentials,
-        masks=masks,
+        fetcher=Fetcher(lambda: listeners, tls),
+        short_lived=ShortLived(redaction.known, now_s),
+        now_s=now_s,
+        new_id=new_id,
+    )
+    subjects = SubjectTokens(keys, public_url=settings.public_url, now_s=now_s, new_id=new_id)
+    return Surroundings(
+        means=means,
+        subject=subjects.sign,
+        masks=Masks(redaction.known),
         sandbox=sandbox,
         path=path,
         own=lambda: listeners,
-        tls=ssl.create_default_context(),
+        tls=tls,
     )
-    return build_links(settings.servers, around)
 
 
 def _listener(address: str) -> tuple[str, int]:

@@ -12,15 +12,16 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.catalogue import names
+from gateway.catalogue.credential import Credential, Subject, authorization
 from gateway.errors import NameRefused
 from gateway.links.address import Destination, Listener
-from gateway.links.authorization import Bearer
-from gateway.links.credentials import Credentials, Reference
+from gateway.links.credentials import Reference
 from gateway.links.era import VERSIONS, Version
 from gateway.links.masking import Masks
 from gateway.links.mcp import McpLink, Transport
 from gateway.links.mcp_http import HttpTransport, Upstream
 from gateway.links.mcp_stdio import StdioTransport
+from gateway.links.oauth_client import Means
 from gateway.links.process import Command
 from gateway.links.sandbox import Confinement, Sandbox
 
@@ -39,12 +40,6 @@ class SecretValue(_Model):
     """A value of a server's environment that is a secret."""
 
     secret: Reference
-
-
-class Credential(_Model):
-    """Our own credential with a server; the caller's never gets there."""
-
-    bearer: Reference
 
 
 class SandboxSpec(_Model):
@@ -84,7 +79,8 @@ class ServerSpec(_Model):
 class Surroundings:
     """What links need of the machine and of the deployment as a whole.
 
-    credentials  resolves references; asked at each connection
+    means        for credentials, which are asked for at each connection
+    subject      says to an issuer who calls
     masks        what servers say goes through them
     sandbox      how local servers are confined here
     path         PATH of local servers, and where their programs are looked for
@@ -92,7 +88,8 @@ class Surroundings:
     tls          for https; made once and shared
     """
 
-    credentials: Credentials
+    means: Means
+    subject: Subject
     masks: Masks
     sandbox: Sandbox
     path: str
@@ -132,7 +129,9 @@ def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpL
     upstream = Upstream(
         name,
         Destination.parse(url, allow_private=spec.allow_private),
-        authorization=None if spec.credential is None else _bearer(around, spec.credential.bearer),
+        authorization=None
+        if spec.credential is None
+        else authorization(spec.credential, url, around.means, around.subject),
         own=around.own,
         tls=around.tls,
     )
@@ -160,7 +159,7 @@ def _local(name: str, spec: ServerSpec, argv: tuple[str, ...], around: Surroundi
 
     async def connect(on_change: Callable[[], None]) -> Transport:
         secrets = {
-            key: await around.credentials.fetch(value.secret)
+            key: await around.means.credentials.fetch(value.secret)
             for key, value in spec.env.items()
             if isinstance(value, SecretValue)
         }
@@ -169,7 +168,3 @@ def _local(name: str, spec: ServerSpec, argv: tuple[str, ...], around: Surroundi
         return StdioTransport(name, Command(confined, env, cwd=cwd), on_change, around.masks)
 
     return McpLink(name, connect, masks=around.masks, versions=spec.versions)
-
-
-def _bearer(around: Surroundings, reference: str) -> Bearer:
-    return Bearer(lambda: around.credentials.fetch(reference))

@@ -37,9 +37,9 @@ def write(principal: Principal, *, issuer: str, audience: str) -> dict[str, Json
     claims: dict[str, Json] = {
         "iss": issuer,
         "aud": audience,
-        "sub": principal.user or _AGENT_PREFIX + actors[-1],
+        "sub": subject(principal.user, actors),
         "client_id": principal.agent,
-        "act": _write_actors(actors),
+        "act": write_actors(actors),
         "sid": principal.session,
         "scope": scopes.write(principal.scopes),
         "hops": principal.hops,
@@ -103,7 +103,13 @@ def _read_principal(claims: Mapping[str, Json]) -> Principal:
     )
 
 
-def _write_actors(actors: tuple[str, ...]) -> Json:
+def subject(user: str | None, actors: tuple[str, ...]) -> str:
+    """On whose behalf: the user, or the agent with which the chain began."""
+    return user or _AGENT_PREFIX + actors[-1]
+
+
+def write_actors(actors: tuple[str, ...]) -> Json:
+    """The member `act`; the acting agent first, then those that it acts for, newest first."""
     written: dict[str, Json] = {}
     for actor in reversed(actors):
         written = {"sub": _AGENT_PREFIX + actor} | ({"act": written} if written else {})

@@ -36,6 +36,8 @@ class Destination:
     authority      as in the `Host` header
     target         path and query; the query may hold a credential and is never shown
     allow_private  whether names may resolve to private addresses
+    configured     whether the configuration itself names it; what somebody else named is private
+                   only where `allow_private` says so
     """
 
     secure: bool
@@ -44,9 +46,10 @@ class Destination:
     authority: str
     target: str = field(repr=False)
     allow_private: bool = False
+    configured: bool = True
 
     @classmethod
-    def parse(cls, url: str, *, allow_private: bool = False) -> Self:
+    def parse(cls, url: str, *, allow_private: bool = False, configured: bool = True) -> Self:
         """Take a URL apart. Raises AddressRefused for every spelling but the plain one."""
         if not _VISIBLE.fullmatch(url):  # `urlsplit` would silently drop line ends
             raise AddressRefused("a URL with spaces or characters that are not ASCII")
@@ -72,12 +75,24 @@ class Destination:
         secure = parts.scheme == "https"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         port = port or (443 if secure else 80)
-        return cls(secure, host, port, authority, target, allow_private)
+        return cls(secure, host, port, authority, target, allow_private, configured)
 
     @property
     def says_private(self) -> bool:
         """Whether the configuration itself names a private place."""
-        return self.allow_private or self.host == "localhost" or _literal(self.host) is not None
+        named = self.host == "localhost" or _literal(self.host) is not None
+        return self.allow_private or (self.configured and named)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this machine, whatever a resolver says."""
+        literal = _literal(self.host)
+        return self.host == "localhost" or (literal is not None and _embedded(literal).is_loopback)
+
+    @property
+    def origin(self) -> tuple[bool, str, int]:
+        """Scheme, host and port."""
+        return self.secure, self.host, self.port
 
 
 async def resolve(

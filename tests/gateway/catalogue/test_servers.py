@@ -10,16 +10,17 @@ from audit.canonical import Json
 from gateway.catalogue.servers import ServerSpec, Surroundings, build_link, build_links
 from gateway.errors import AddressRefused, NameRefused, SandboxMissing, SettingsInvalid
 from gateway.known_secrets import KnownSecrets
-from gateway.links.credentials import Credentials
 from gateway.links.masking import Masks
 from gateway.links.sandbox import Sandbox
+from tests.gateway.links.conftest import make_means
 
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> Surroundings:
     known = KnownSecrets()
     return Surroundings(
-        credentials=Credentials({}, tmp_path, known),
+        means=make_means(tmp_path, known, {}),
+        subject=lambda caller, audience: f"{caller.agent} to {audience}",
         masks=Masks(known),
         sandbox=Sandbox(None, tmp_path, allow_unsandboxed=True),
         path="/usr/bin:/bin",

@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import uvloop
@@ -11,9 +13,12 @@ import uvloop
 from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
 from gateway.known_secrets import KnownSecrets
 from gateway.links.credentials import Credentials
+from gateway.links.fetch import Fetcher
 from gateway.links.masking import Masks
 from gateway.links.mcp import McpLink
+from gateway.links.oauth_client import Means
 from gateway.links.sandbox import Sandbox
+from gateway.links.short_lived import ShortLived
 from tests.gateway.links.http_upstream import Upstream
 
 BOTH_LOOPS = ("test_http_client.py", "test_mcp_stdio.py", "test_tls.py")
@@ -39,12 +44,28 @@ async def upstream() -> AsyncIterator[Upstream]:
 def surroundings(tmp_path: Path) -> Surroundings:
     known = KnownSecrets()
     return Surroundings(
-        credentials=Credentials({"TOKEN": "secret-of-token"}, tmp_path, known),
+        means=make_means(tmp_path, known, {"TOKEN": "secret-of-token"}),
+        subject=lambda caller, audience: f"{caller.agent} for {caller.user} to {audience}",
         masks=Masks(known),
         sandbox=Sandbox(None, tmp_path / "home", allow_unsandboxed=True),
         path="/usr/local/bin:/usr/bin:/bin",
         own=lambda: (),
         tls=ssl.create_default_context(),
+    )
+
+
+def make_means(folder: Path, known: KnownSecrets, environ: Mapping[str, str]) -> Means:
+    """What asking for credentials takes, on the machine's clock."""
+
+    def now_s() -> int:
+        return int(time.time())
+
+    return Means(
+        credentials=Credentials(environ, folder, known),
+        fetcher=Fetcher(lambda: (), ssl.create_default_context()),
+        short_lived=ShortLived(known, now_s),
+        now_s=now_s,
+        new_id=lambda: uuid4().hex,
     )
 
 

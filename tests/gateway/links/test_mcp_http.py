@@ -35,6 +35,7 @@ from tests.gateway.links.http_upstream import (
     says,
     stays_silent,
 )
+from tests.harness.issuer import issuer
 
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 
@@ -708,3 +709,23 @@ async def test_a_session_id_that_is_no_plain_text_is_refused(
     await eventually(lambda: link.trouble is not None)
     assert "session id" in str(link.trouble)
     await link.close()
+
+
+@pytest.mark.parametrize(
+    ("session", "up"),
+    [pytest.param("abc", False, id="session"), pytest.param(None, True, id="none")],
+)
+async def test_callers_with_tokens_of_their_own_share_no_session_of_a_server(
+    session: str | None, up: bool, upstream: Upstream, surroundings: Surroundings
+) -> None:
+    upstream.is_legacy(session=session)
+    async with issuer() as idp:
+        idp.secrets["gw"] = "secret-of-token"
+        exchange = {"issuer": idp.url, "client": "gw", "secret": "env:TOKEN"}
+        spec = {"url": upstream.url, "credential": {"token_exchange": exchange}}
+        link = build_link("s", ServerSpec.model_validate(spec), surroundings)
+        await link.start()
+        await eventually(lambda: link.state == "up" or link.trouble is not None)
+        assert (link.state == "up") is up
+        assert ("cannot share" in str(link.trouble)) is not up
+        await link.close()

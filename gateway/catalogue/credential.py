@@ -1,0 +1,123 @@
+"""How a deployment says what the gateway is known by at a server, and what that becomes."""
+
+from collections.abc import Callable
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from gateway.errors import AddressRefused
+from gateway.links.authorization import Authorization, Bearer
+from gateway.links.credentials import Reference
+from gateway.links.granted import GrantedTokens
+from gateway.links.grants import Target, client_credentials, token_exchange
+from gateway.links.issuer import Issuer
+from gateway.links.link import Caller
+from gateway.links.oauth_client import Means, OAuthClient, Registration
+
+Subject = Callable[[Caller, str], str]
+"""A signed statement about a caller, made for the issuer of that URL."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _resource(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "#" in url:
+        raise ValueError("expected a URL without fragment (RFC 8707)")
+    return url
+
+
+Visible = Annotated[str, Field(pattern=r"^[!-~](?:[ -~]*[!-~])?$", max_length=1024)]
+Resource = Annotated[Visible, AfterValidator(_resource)]
+Scope = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+(?: [!#-\[\]-~]+)*$", max_length=1024)]
+
+
+class OAuthClientSpec(_Model):
+    """The gateway as a registered client of the server's issuer.
+
+    resource       what tokens are made for; the server's own URL where nothing is said
+    key_id         `kid` of the private key
+    allow_private  whether the issuer may have a private address
+    """
+
+    issuer: Visible
+    client: Visible
+    secret: Reference | None = None
+    private_key_jwt: Reference | None = None
+    key_id: Visible | None = None
+    scope: Scope | None = None
+    resource: Resource | None = None
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.secret is None) == (self.private_key_jwt is None):
+            raise ValueError("expected either `secret` or `private_key_jwt`")
+        if self.key_id is not None and self.private_key_jwt is None:
+            raise ValueError("key_id: only beside `private_key_jwt`")
+        try:
+            self.at.check()
+        except AddressRefused as error:
+            raise ValueError(f"issuer: {error}") from error
+        return self
+
+    @property
+    def at(self) -> Issuer:
+        """The issuer."""
+        return Issuer(self.issuer, self.allow_private)
+
+    @property
+    def registration(self) -> Registration:
+        """How the gateway is registered there."""
+        return Registration(self.at, self.client, self.secret, self.private_key_jwt, self.key_id)
+
+
+class TokenExchangeSpec(OAuthClientSpec):
+    """The same, with a token of its own for each caller.
+
+    audience  the server's name with the issuer, where that knows no resources
+    """
+
+    audience: Visible | None = None
+
+
+class Credential(_Model):
+    """Our own credential with a server, of one kind; the caller's never gets there."""
+
+    bearer: Reference | None = None
+    oauth_client: OAuthClientSpec | None = None
+    token_exchange: TokenExchangeSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("expected one of `bearer`, `oauth_client` and `token_exchange`")
+        return self
+
+
+def authorization(
+    credential: Credential, url: str, means: Means, subject: Subject
+) -> Authorization:
+    """What requests to the server at `url` are sent with."""
+    if credential.bearer is not None:
+        reference = credential.bearer
+        return Bearer(lambda: means.credentials.fetch(reference))
+    if credential.oauth_client is not None:
+        ours = credential.oauth_client
+        grant = client_credentials(OAuthClient(ours.registration, means), _target(ours, url))
+        return GrantedTokens(grant, means.now_s, per_caller=False)
+    exchange = credential.token_exchange
+    assert exchange is not None
+    target = _target(exchange, url, exchange.audience)
+    client = OAuthClient(exchange.registration, means)
+    grant = token_exchange(client, target, lambda caller: subject(caller, exchange.issuer))
+    return GrantedTokens(grant, means.now_s, per_caller=True)
+
+
+def _target(spec: OAuthClientSpec, url: str, audience: str | None = None) -> Target:
+    own = url.partition("?")[0]  # a query may hold a credential
+    return Target(spec.resource or own, spec.scope, audience)
