@@ -10,8 +10,8 @@ import pytest
 
 from gateway.home import Home
 from tests.gateway.links.http_upstream import Heard, Upstream, http
+from tests.harness.authorization_server import EXCHANGE, IssuerStub, issuer
 from tests.harness.gateway import Running, accept, running
-from tests.harness.issuer import EXCHANGE, IssuerStub, issuer
 from tests.harness.upstream import Desk, desk
 
 SECRET = "the-secret-of-the-gateway"

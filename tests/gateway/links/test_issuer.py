@@ -9,7 +9,7 @@ from gateway.known_secrets import KnownSecrets
 from gateway.links.address import Destination
 from gateway.links.issuer import Issuer, discover
 from tests.gateway.links.conftest import make_means
-from tests.harness.issuer import IssuerStub, issuer
+from tests.harness.authorization_server import IssuerStub, issuer
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from tests.gateway.links.http_upstream import (
     says,
     stays_silent,
 )
-from tests.harness.issuer import issuer
+from tests.harness.authorization_server import issuer
 
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 

@@ -23,7 +23,7 @@ from gateway.links.issuer import Issuer
 from gateway.links.oauth_client import OAuthClient, Registration
 from tests.gateway.links.conftest import make_means
 from tests.gateway.links.http_upstream import Heard, http
-from tests.harness.issuer import IssuerStub, issuer
+from tests.harness.authorization_server import IssuerStub, issuer
 
 SECRET = "s3cret of+gw/&%"
 FORM = {"grant_type": "client_credentials", "resource": "https://crm.example/mcp"}
