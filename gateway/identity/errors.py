@@ -4,6 +4,7 @@ GatewayError
 └── IdentityError
     ├── AuthError        auth.<reason>         a credential proves nothing here
     ├── OAuthError       oauth.<error>         a request to the authorization server is refused
+    ├── IssuerSilent     auth.issuer           a trusted issuer gives no keys or tokens now
     ├── ScopeInvalid     auth.scope            a text that is no list of tool patterns
     ├── NameInvalid      auth.name             no name for an agent, a user, a role or an operator
     ├── SecretWeak       auth.secret           a client secret that could be guessed
@@ -87,6 +88,12 @@ class OAuthError(IdentityError):
         super().__init__(message)
         self.reason, self.retry_after, self.nonce = reason, retry_after, nonce
         self.code = f"oauth.{reason}"
+
+
+class IssuerSilent(IdentityError):
+    """A trusted issuer does not answer, and what it last said is too old to be relied upon."""
+
+    code = "auth.issuer"
 
 
 class ScopeInvalid(IdentityError):
