@@ -14,6 +14,7 @@ from cli.errors import stop
 from gateway.app import Mode, Surroundings, opened
 from gateway.diagnostics import configure
 from gateway.errors import GatewayError
+from gateway.faces.listener import answering
 from gateway.listeners import address_of, bind, serving, until_stopped
 from gateway.redaction import Redaction
 from gateway.settings import Settings
@@ -71,7 +72,7 @@ async def _run(
     async with (
         opened(settings, mode, around) as gateway,
         serving(gateway.operators, operators),
-        serving(gateway.agents, agents),
+        answering(gateway.agents, agents),
     ):
         with Address(address_of(agents), address_of(operators)).announced(settings.home):
             announce()

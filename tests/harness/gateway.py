@@ -27,6 +27,7 @@ from audit.files import Files, OsFiles
 from gateway.app import Mode, Surroundings, opened
 from gateway.applications import Gateway
 from gateway.catalogue.pins import Lock
+from gateway.faces.listener import answering
 from gateway.home import Home
 from gateway.listeners import address_of, bind, serving
 from gateway.settings import Settings
@@ -180,7 +181,7 @@ async def _served(
     gateway: Gateway, agents: socket.socket, operators: socket.socket
 ) -> AsyncIterator[None]:
     """Both listeners; they end side by side, since each takes a tenth of a second to notice."""
-    both = serving(gateway.agents, agents), serving(gateway.operators, operators)
+    both = answering(gateway.agents, agents), serving(gateway.operators, operators)
     for one in both:
         await one.__aenter__()
     try:

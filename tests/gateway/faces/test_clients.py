@@ -19,7 +19,8 @@ from mcp.shared.exceptions import MCPError
 from gateway.action import Outcome
 from gateway.faces import presence
 from gateway.faces.http import EdgeRules
-from gateway.listeners import address_of, bind, serving
+from gateway.faces.listener import answering
+from gateway.listeners import address_of, bind
 
 if TYPE_CHECKING:
     from tests.gateway.faces.conftest import GateDouble
@@ -57,7 +58,7 @@ async def served(
     listener = bind("127.0.0.1:0")
     address = address_of(listener)
     face = face_of(EdgeRules(f"http://{address}", frozenset({address.encode()})))
-    async with serving(face, listener):
+    async with answering(face, listener):
         yield Served(address)
 
 

@@ -17,9 +17,10 @@ from mcp.client.streamable_http import streamable_http_client
 
 from gateway.app import Surroundings, opened
 from gateway.applications import Gateway
+from gateway.faces.listener import answering
 from gateway.identity.minting import Order
 from gateway.identity.scopes import parse
-from gateway.listeners import address_of, bind, serving
+from gateway.listeners import address_of, bind
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -137,7 +138,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     with closing(listener):
         async with (
             opened(settings, "dev", Surroundings({"PATH": os.environ["PATH"]})) as gateway,
-            serving(gateway.agents, listener),
+            answering(gateway.agents, listener),
         ):
             yield Running(gateway, address)
 
