@@ -28,6 +28,7 @@ from gateway.identity.authorization_server import AuthorizationServer, TokenRule
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Clients
 from gateway.identity.dpop import Proofs
+from gateway.identity.issuers import WorkloadIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.tokens import Issuer, TokenCheck
@@ -163,6 +164,7 @@ def _authorization_server(
         settings.identity.secret_hashes,
         parts.upstream.credentials.resolve,
         settings.identity.key_files,
+        settings.identity.workload_agents,
     )
     assertions = Assertions(
         clients.keys,
@@ -172,7 +174,7 @@ def _authorization_server(
     )
     server = AuthorizationServer(
         TokenRules(settings.public_url, milliseconds(settings.identity.tokens.ttl) // 1000),
-        ClientAuthentication(clients, assertions),
+        ClientAuthentication(clients, assertions, _workloads(parts)),
         services.mint,
         services.tokens,
         proofs,
@@ -191,6 +193,12 @@ def _authorization_server(
     app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face.router())
     return app
+
+
+def _workloads(parts: Parts) -> WorkloadIssuers:
+    identity = parts.settings.identity
+    skew_s = milliseconds(identity.tokens.skew) // 1000
+    return WorkloadIssuers.of(identity.workloads, parts.upstream.fetcher, skew_s=skew_s)
 
 
 def _metric_sources(parts: Parts) -> MetricSources:

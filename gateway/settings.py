@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.catalogue.servers import ServerSpec
 from gateway.errors import SettingsInvalid
+from gateway.identity import trust
 from policies.errors import PolicyInvalid
 from policies.source import Source
 
@@ -156,10 +157,23 @@ class Tokens(_Model):
 
 
 class Identity(_Model):
-    """Whom the gateway believes. Operators hold keys that it makes (`passavant operator`)."""
+    """Whom the gateway believes. Operators hold keys that it makes (`passavant operator`).
+
+    users      who vouches for people on whose behalf agents act, by a name of ours
+    workloads  who vouches for programs that are agents, by a name of ours
+    operators  where operators log in with a browser; None: only keys are good
+    """
 
     clients: dict[str, Client] = Field(default_factory=dict)
+    users: trust.Users = Field(default_factory=dict)
+    workloads: trust.Workloads = Field(default_factory=dict)
+    operators: trust.OperatorLogin | None = None
     tokens: Tokens = Tokens()
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        trust.check_apart(self.users, self.workloads, self.operators)
+        return self
 
     @property
     def secret_hashes(self) -> dict[str, str]:
@@ -172,6 +186,13 @@ class Identity(_Model):
         return {
             n: c.private_key_jwt for n, c in self.clients.items() if c.private_key_jwt is not None
         }
+
+    @property
+    def workload_agents(self) -> frozenset[str]:
+        """Agents that a workload's token can prove to be."""
+        return frozenset(
+            agent for each in self.workloads.values() for agent in each.jwt.subjects.values()
+        )
 
 
 class Audit(_Model):
@@ -257,14 +278,15 @@ def load(path: Path) -> Settings:
 
 
 def _rooted(identity: Identity, base: Path) -> Identity:
-    """The same with the keys of clients found from the file's folder."""
+    """The same with the keys of clients and workloads found from the file's folder."""
     clients = {
         name: client.model_copy(update={"private_key_jwt": base / client.private_key_jwt})
         if client.private_key_jwt is not None
         else client
         for name, client in identity.clients.items()
     }
-    return identity.model_copy(update={"clients": clients})
+    workloads = {name: issuer.below(base) for name, issuer in identity.workloads.items()}
+    return identity.model_copy(update={"clients": clients, "workloads": workloads})
 
 
 Place = tuple[str, ...]

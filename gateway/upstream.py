@@ -35,11 +35,15 @@ REACHED_S = 45.0
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Links by server, the credentials they use, and the review of what servers offer."""
+    """Links by server, the credentials they use, and the review of what servers offer.
+
+    fetcher  asks servers that issue keys and tokens
+    """
 
     links: Mapping[str, McpLink]
     credentials: Credentials
     review: Review
+    fetcher: Fetcher
 
     def states(self) -> dict[str, str]:
         """The state of every link, by server."""
@@ -94,7 +98,7 @@ async def upstream(
     try:
         for link in links.values():
             await link.start()
-        yield Upstream(links, credentials, review)
+        yield Upstream(links, credentials, review, around.means.fetcher)
     finally:
         await review.close()
         await asyncio.gather(*(link.close() for link in links.values()))

@@ -1,14 +1,16 @@
 """Client authentication: from credentials to a registered client, slowly for who is guessing.
 
-By a secret (`client_secret_basic`, `client_secret_post`: RFC 6749, section 2.3.1) or by a key of
-the client's own (`private_key_jwt`: RFC 7523), as it is registered and no other way.
+By a secret (`client_secret_basic`, `client_secret_post`: RFC 6749, section 2.3.1), by a key of the
+client's own (`private_key_jwt`: RFC 7523), or by a token in which a trusted issuer vouches for the
+workload that the client is, as it is registered and no other way.
 """
 
 import asyncio
 
 from gateway.identity.assertions import Assertions
 from gateway.identity.clients import Client, Clients
-from gateway.identity.errors import NameInvalid, OAuthError
+from gateway.identity.errors import AuthError, IssuerSilent, NameInvalid, OAuthError
+from gateway.identity.issuers import NOBODY, WorkloadIssuers
 from gateway.identity.names import agent
 from gateway.identity.oauth_request import Assertion, Credentials, OAuthRequest
 from gateway.identity.throttle import Throttle, network
@@ -28,9 +30,12 @@ MAX_WAITING = 64
 class ClientAuthentication:
     """Checks what a client says to prove who it is."""
 
-    def __init__(self, clients: Clients, assertions: Assertions) -> None:
+    def __init__(
+        self, clients: Clients, assertions: Assertions, workloads: WorkloadIssuers = NOBODY
+    ) -> None:
         self._clients = clients
         self._assertions = assertions
+        self._workloads = workloads
         self._by_client = Throttle(attempts=ATTEMPTS_PER_CLIENT, window_s=60)
         self._by_source = Throttle(attempts=ATTEMPTS_PER_SOURCE, window_s=60)
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
@@ -50,11 +55,22 @@ class ClientAuthentication:
         return await self._by_secret(request.credentials, network(request.source), now_s)
 
     async def _by_key(self, assertion: Assertion, source: str, now_s: int) -> Client:
-        name = await self._assertions.check(assertion.text, now_s=now_s, source=source)
+        if self._workloads.issued(assertion.text):
+            name = await self._vouched_for(assertion.text, now_s)
+        else:
+            name = await self._assertions.check(assertion.text, now_s=now_s, source=source)
         client = self._clients.get(name)
         if client is None or assertion.client not in (None, name):
             raise OAuthError("invalid_client", "client authentication failed")
         return client
+
+    async def _vouched_for(self, token: str, now_s: int) -> str:
+        try:
+            return await self._workloads.authenticate_workload(token, now_s)
+        except AuthError:
+            raise OAuthError("invalid_client", "client authentication failed") from None
+        except IssuerSilent as error:
+            raise OAuthError("temporarily_unavailable", str(error), retry_after=5) from error
 
     async def _by_secret(self, credentials: Credentials, place: str, now_s: int) -> Client:
         pair = f"{_known_spelling(credentials.client)} {place}"

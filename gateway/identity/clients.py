@@ -4,7 +4,7 @@ A client is an agent: its client id is the agent's name. Only an operator regist
 deployment's settings; nothing an agent sends adds or changes a client.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -50,12 +50,14 @@ class Clients:
         declared: Mapping[str, str],
         resolve: Callable[[str], str],
         key_files: Mapping[str, Path] | None = None,
+        workloads: Iterable[str] = (),
     ) -> Self:
         """The clients that a deployment declares.
 
         declared   agent -> its secret's hash, or a reference to where that is kept
         resolve    the text that a reference (`file:`, `env:`) stands for
         key_files  agent -> file with its public key or keys
+        workloads  agents that a trusted issuer vouches for, some of which may have none of these
 
         Raises NameInvalid, HashInvalid, KeyFileRefused, and whatever `resolve` does.
         """
@@ -66,7 +68,8 @@ class Clients:
         with_keys = (
             Client(agent, keys=_read_file(path)) for agent, path in (key_files or {}).items()
         )
-        return cls(*with_secret, *with_keys)
+        with_neither = (Client(agent) for agent in workloads)
+        return cls(*with_neither, *with_secret, *with_keys)
 
     def get(self, name: str) -> Client | None:
         """The client of that name, which has proven itself some other way."""

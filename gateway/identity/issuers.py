@@ -178,6 +178,10 @@ class WorkloadIssuers:
         return subjects[subject]
 
 
+NOBODY = WorkloadIssuers(())
+"""Where no workload is trusted."""
+
+
 def read(token: str) -> Jws:
     """Read a token of another issuer; nothing in it is believed yet. Raises AuthError."""
     return Jws.read(token.encode("utf-8", "surrogatepass"), max_bytes=MAX_BYTES)

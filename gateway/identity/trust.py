@@ -122,6 +122,13 @@ class WorkloadIssuer(_Model):
 
     jwt: WorkloadJwt
 
+    def below(self, folder: Path) -> Self:
+        """The same with the file of keys found from a folder."""
+        if self.jwt.jwks_file is None:
+            return self
+        rooted = self.jwt.model_copy(update={"jwks_file": folder / self.jwt.jwks_file})
+        return self.model_copy(update={"jwt": rooted})
+
 
 class OperatorOidc(Oidc):
     """The provider at which operators log in; `audience` is our client id there.
