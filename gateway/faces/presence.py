@@ -5,13 +5,13 @@ answer, unless that was delivered. The work itself is never cut short: it may al
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine, MutableMapping
+from typing import Any, TypeVar, cast
 
 from gateway.faces.http import Receive
 
 PATIENCE_S = 0.25
-"""Calls that end sooner are not watched: no client gives up so soon, and watching is not free."""
+"""Calls that end sooner are not watched but looked after once, at their end: that is cheaper."""
 
 T = TypeVar("T")
 
@@ -27,8 +27,20 @@ async def attended(work: Coroutine[Any, Any, T], receive: Receive) -> tuple[T, b
         value = await work
     finally:
         timer.cancel()
-        watch.end()
-    return value, not watch.gone
+        is_watched = watch.end()
+    has_left = watch.gone if is_watched else _has_left(receive)
+    return value, not has_left
+
+
+def _has_left(receive: Receive) -> bool:
+    """Whether the caller has gone by now: one step of `receive`, which would wait otherwise."""
+    step = cast("Coroutine[Any, Any, MutableMapping[str, Any]]", receive())
+    try:
+        step.send(None)
+    except StopIteration as told:
+        return bool(told.value["type"] == "http.disconnect")
+    step.close()
+    return False
 
 
 class _Watch:
@@ -40,9 +52,12 @@ class _Watch:
     def begin(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._listen())
 
-    def end(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+    def end(self) -> bool:
+        """Stop watching; whether it had begun."""
+        if self._task is None:
+            return False
+        self._task.cancel()
+        return True
 
     async def _listen(self) -> None:
         message = await self._receive()

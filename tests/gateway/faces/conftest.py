@@ -1,5 +1,6 @@
 """Faces over raw ASGI, before a gate that notes what reached it."""
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -95,6 +96,7 @@ class Agent:
     path: str = "/mcp"
     token: bytes | None = b"clerk"
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    stays: bool = True  # until its answer comes
 
     def of(self, **changes: Value) -> "Agent":
         return replace(self, **changes)
@@ -130,6 +132,8 @@ class Agent:
                 return messages.pop(0)
             if after is not None:
                 await after()
+            elif self.stays:
+                await asyncio.Event().wait()
             return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:

@@ -255,7 +255,7 @@ async def test_a_body_may_have_four_mebibytes_and_not_a_byte_more(
 async def test_who_leaves_in_the_middle_of_a_body_gets_no_answer(
     agent: Agent, gate: GateDouble
 ) -> None:
-    answered = await agent.send([])
+    answered = await agent.of(stays=False).send([])
     assert answered.status == 0
     assert not gate.refused
     assert not gate.crossed

@@ -47,8 +47,12 @@ async def test_who_left_is_not_and_the_work_is_done_all_the_same() -> None:
     assert await attended(_slow(), _left) == ("done", False)
 
 
-async def test_a_quick_call_is_not_watched() -> None:
-    assert await attended(_quick(), _left) == ("done", True)
+async def test_who_leaves_a_quick_call_is_missed_at_its_end() -> None:
+    assert await attended(_quick(), _left) == ("done", False)
+
+
+async def test_who_waits_for_a_quick_call_is_present() -> None:
+    assert await attended(_quick(), _never) == ("done", True)
 
 
 async def test_a_failure_passes_and_leaves_nothing_behind() -> None:
@@ -78,8 +82,9 @@ async def test_an_answer_to_nobody_is_not_reported(
         return gate.outcome
 
     monkeypatch.setattr(gate, "cross", slow)
-    await agent.modern("tools/call", CALL)
-    await agent.of(path="/mcp/ledger").modern("tools/call", {"name": "pay"})
+    leaver = agent.of(stays=False)
+    await leaver.modern("tools/call", CALL)
+    await leaver.of(path="/mcp/ledger").modern("tools/call", {"name": "pay"})
     assert gate.answered == []
 
 
