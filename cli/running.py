@@ -5,7 +5,9 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 
+import typer
 import uvloop
 
 from audit.errors import AuditError
@@ -25,13 +27,19 @@ Listeners = tuple[socket.socket, socket.socket]
 
 def listen(agents: str, operators: str) -> Listeners:
     """Take both addresses, or end the command."""
-    taken = []
-    for address in (agents, operators):
-        try:
-            taken.append(bind(address))
-        except OSError as error:
-            stop(f"cannot listen on {address}: {error.strerror}")
-    return taken[0], taken[1]
+    first = _bind(agents)
+    try:
+        return first, _bind(operators)
+    except typer.Exit:
+        first.close()
+        raise
+
+
+def _bind(address: str) -> socket.socket:
+    try:
+        return bind(address)
+    except OSError as error:
+        stop(f"cannot listen on {address}: {error.strerror}")
 
 
 def run(
@@ -53,12 +61,16 @@ def run(
     configure(level="info", redaction=redaction, stream=sys.stderr)
     around = Surroundings(dict(os.environ), accept_policy, redaction=redaction)
     gc.disable()  # until everything is open: nothing of it is garbage
+    agents, operators = listeners
     try:
-        uvloop.run(_run(settings, mode, listeners, around, announce))
+        with closing(agents), closing(operators):
+            uvloop.run(_run(settings, mode, listeners, around, announce))
     except (GatewayError, PolicyError, AuditError) as error:
         stop(f"{error}\n{error.code}: the gateway of {settings.home} does not start")
     except OSError as error:
         stop(f"{error}\nThe gateway of {settings.home} does not start")
+    finally:
+        gc.enable()
 
 
 async def _run(
