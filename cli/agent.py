@@ -9,8 +9,9 @@ import typer
 from cli.client import Operators, operated, quoted
 from cli.errors import Exit, stop
 from cli.options import AsJson, Out
-from cli.output import as_card, as_json, as_table
+from cli.output import as_card, as_json, as_table, say
 from cli.secret import check_out, hand_over
+from cli.stop import Reason
 from gateway.identity import names
 from gateway.identity.errors import NameInvalid
 from gateway.identity.secret_hash import SALT_BYTES, SecretHash
@@ -50,6 +51,22 @@ def show(
     tools = found.pop("tools")
     as_card({**found, "roles": ", ".join(found["roles"])})
     as_card({f"  {tool}": marks for tool, marks in tools.items()})
+
+
+@app.command()
+@operated
+def suspend(api: Operators, name: Name, reason: Reason) -> None:
+    """Let nothing pass that this agent does or had done, until it is resumed."""
+    api.post(f"/api/agents/{quoted(name)}/suspend", {"reason": reason})
+    say(f"agent {name} is suspended")
+
+
+@app.command()
+@operated
+def resume(api: Operators, name: Name, reason: Reason) -> None:
+    """Take a suspension back; what was stopped is to be sent anew."""
+    api.post(f"/api/agents/{quoted(name)}/resume", {"reason": reason})
+    say(f"agent {name} goes on")
 
 
 @app.command()

@@ -25,6 +25,8 @@ NOUNS = {
     "server": "cli.server",
     "audit": "cli.audit",
     "key": "cli.key",
+    "stop": "cli.stop",
+    "go": "cli.go",
     "help": "cli.help",
 }
 """Every command, or noun with commands, and the module whose `app` it is."""

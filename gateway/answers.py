@@ -5,11 +5,19 @@ sense, since models try again by themselves. A tool that does not exist and a to
 used are answered alike: who is refused learns nothing about what is there.
 """
 
+from collections.abc import Mapping
+
 from gateway.action import Outcome
 from gateway.approval.request import Request
 from policies.decision import Decision
 
 UNREVIEWED = "the tool is not as it was reviewed"
+BARRED: Mapping[str, str] = {
+    "gateway.stopped": "the operators have stopped this gateway",
+    "auth.revoked": "your credential has been withdrawn",
+    "server.suspended": "the operators have suspended the server of this tool",
+    "tool.suspended": "the operators have suspended this tool",
+}
 LONGEST_MESSAGE = 2000
 """Characters of an upstream's own error that are handed on."""
 
@@ -102,13 +110,32 @@ def upstream_down(tool: str, code: str) -> Outcome:
     return Outcome("unavailable", code, text)
 
 
-def withheld(tool: str, reference: str) -> Outcome:
-    """The call was made, and the credential it was made with has been withdrawn since."""
+def withheld(tool: str, bar: str, reference: str) -> Outcome:
+    """The call was made, and what it was made with has been withdrawn since."""
     text = (
-        f"Withheld: your credential was withdrawn while {tool} ran; its result is not given out. "
+        f"Withheld: {BARRED[bar]}. {tool} had been called before; its result is not given out. "
         f"Reference: {reference}."
     )
-    return Outcome("unknown", "auth.revoked", text)
+    return Outcome("unknown", bar, text)
+
+
+def barred(bar: str, reference: str) -> Outcome:
+    """Operators have suspended what this call needs, or its credential was withdrawn."""
+    text = (
+        f"Refused: {BARRED[bar]}. Nothing has been done, and the call is not kept for later. "
+        f"Repeating it does not help until operators change this. Reference: {reference}."
+    )
+    return Outcome("refused", bar, text)
+
+
+def stopped(tool: str, reference: str) -> Outcome:
+    """The call was sent, and cut short by operators before its answer came."""
+    text = (
+        f"Stopped: operators cut this call of {tool} short while it ran. It may have taken effect "
+        "and is not repeated by the gateway. Check before you call it again. "
+        f"Reference: {reference}."
+    )
+    return Outcome("unknown", "stopped", text)
 
 
 def outcome_unknown(tool: str, code: str) -> Outcome:

@@ -17,6 +17,7 @@ from typing import Self, cast
 from audit.canonical import Json
 from gateway.action import Outcome
 from gateway.approval.request import Key
+from gateway.running import RunningCalls
 from gateway.session.charge import Charge
 from gateway.session.limits import charges_of
 
@@ -96,13 +97,17 @@ class Unfinished:
 
 
 class Calls:
-    """Calls by key while they can be joined, and by id until they have an outcome."""
+    """Calls by key while they can be joined, and by id until they have an outcome.
+
+    running  those that are at their upstream, to be cut short
+    """
 
     def __init__(self) -> None:
         self._by_key: dict[Key, Call] = {}
         self._by_id: dict[str, Call] = {}
         self._unfinished: dict[str, Unfinished] = {}
         self._abandoned: dict[str, int] = {}  # call id -> microseconds
+        self.running = RunningCalls()
         self.changed: set[str] = set()
 
     def earlier(self, key: Key, now: int) -> Call | None:

@@ -9,6 +9,7 @@ GatewayError
 │   ├── LinkGarbage           upstream.garbage          no well-formed answer; may have acted
 │   │   └── LinkUnsupported   upstream.unsupported      wants input or a task; never offered to it
 │   ├── LinkLost              upstream.unknown_outcome  the connection ended before the answer
+│   ├── LinkStopped           stopped                   cut short by an operator; may have acted
 │   └── LinkRefused           upstream.refused          the upstream itself said no
 ├── NotUnderstood             upstream.garbage          bytes of an upstream that are no message
 ├── RequestRefused            request.<reason>          a request that no face reads
@@ -90,6 +91,12 @@ class LinkLost(LinkError):
     """The connection or the process ended after the call was sent and before its answer came."""
 
     code = "upstream.unknown_outcome"
+
+
+class LinkStopped(LinkError):
+    """The call was cut short because the rights that it ran with were withdrawn."""
+
+    code = "stopped"
 
 
 class LinkRefused(LinkError):

@@ -27,7 +27,14 @@ from gateway.attempt import Attempt, Ground, attempt, outgrown, sees
 from gateway.calls import Call, Calls
 from gateway.catalogue.tools import Tool
 from gateway.epoch import Epoch
-from gateway.errors import ArgumentsInvalid, LinkError, LinkRefused, SessionEnded, ToolChanged
+from gateway.errors import (
+    ArgumentsInvalid,
+    LinkError,
+    LinkRefused,
+    LinkStopped,
+    SessionEnded,
+    ToolChanged,
+)
 from gateway.identity.revocation import Revocations
 from gateway.links.jsonrpc import dump
 from gateway.links.link import Caller, Link, Permit
@@ -89,7 +96,9 @@ class Gate:
         return tuple(
             tool
             for tool in world.catalogue.tools(server)
-            if tool.callable and sees(world, principal, tool.qualified)
+            if tool.callable
+            and sees(world, principal, tool.qualified)
+            and self._rooms.revocations.against(principal, tool.qualified) is None
         )
 
     async def refuse(
@@ -115,6 +124,9 @@ class Gate:
             return await self._refused(principal, action, error.code, str(error))
         if call.tool is None or call.decision.effect == "deny":
             return await self._denied(call)
+        bar = self._rooms.revocations.against(principal, call.facts.tool)
+        if bar is not None:
+            return await self._barred(principal, action, bar)
         earlier = None if call.is_read else self._rooms.calls.earlier(call.key, call.facts.now)
         if earlier is not None:
             return await self._join(call, earlier)
@@ -202,7 +214,10 @@ class Gate:
         """Steps 10 and 11: send the permit's bytes once, and examine what comes back."""
         rooms, name = self._rooms, call.action.called
         try:
-            result = await rooms.links[permit.server].call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
+            with rooms.calls.running.call(call.principal, call.facts.tool):
+                result = await rooms.links[permit.server].call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
+        except LinkStopped:
+            return answers.stopped(name, call.action.request_id), "unknown"
         except ToolChanged as error:
             reference = call.action.request_id
             return answers.refused(error.code, answers.UNREVIEWED, reference), "refused"
@@ -241,10 +256,16 @@ class Gate:
             self._rooms.recorder.enqueue(record).add_done_callback(_report_lost_outcome)
         else:
             outcome = await self._settled(call, record, outcome)
-        is_stale = status != "refused" and self._rooms.epoch.value != call.epoch
-        if is_stale and self._rooms.revocations.revoked(call.principal):
-            outcome = answers.withheld(call.action.called, call.action.request_id)
-        return replace(outcome, receipt=receipt, call=call.id)
+        return replace(self._given(call, outcome), receipt=receipt, call=call.id)
+
+    def _given(self, call: Attempt, outcome: Outcome) -> Outcome:
+        """What of an answer may be given out now: nothing, when rights were withdrawn meanwhile."""
+        if outcome.status not in {"done", "error"} or self._rooms.epoch.value == call.epoch:
+            return outcome
+        bar = self._rooms.revocations.against(call.principal, call.facts.tool)
+        if bar is None:
+            return outcome
+        return answers.withheld(call.action.called, bar, call.action.request_id)
 
     async def _settled(self, call: Attempt, record: Record, outcome: Outcome) -> Outcome:
         """Write the outcome of a call that may have acted; unrecorded, its result is not given."""
@@ -273,8 +294,18 @@ class Gate:
         outcome = answers.over_limit(call.action.called, limit, call.action.request_id)
         return replace(outcome, receipt=receipt)
 
+    async def _barred(self, principal: Principal, action: Action, bar: str) -> Outcome:
+        receipt = await self._note_refusal(principal, action, bar, answers.BARRED[bar])
+        return replace(answers.barred(bar, action.request_id), receipt=receipt)
+
     async def _refused(self, principal: Principal, action: Action, code: str, why: str) -> Outcome:
-        receipt = await self._rooms.refusals.refuse(
+        receipt = await self._note_refusal(principal, action, code, why)
+        return replace(answers.refused(code, why, action.request_id), receipt=receipt)
+
+    async def _note_refusal(
+        self, principal: Principal, action: Action, code: str, why: str
+    ) -> Receipt | None:
+        return await self._rooms.refusals.refuse(
             principal,
             source=action.source,
             code=code,
@@ -284,14 +315,13 @@ class Gate:
                 "session": principal.session,
             },
         )
-        return replace(answers.refused(code, why, action.request_id), receipt=receipt)
 
     async def _join(self, call: Attempt, earlier: Call) -> Outcome:
         """Give a resent call the answer that its first sending is still owed."""
         receipt = await self._note(call, joined=earlier.id)
         shared = await asyncio.shield(earlier.answer)
         self._rooms.metrics.joined += 1
-        return replace(shared, receipt=receipt, call=earlier.id)
+        return replace(self._given(call, shared), receipt=receipt, call=earlier.id)
 
     async def _note(self, call: Attempt, *, joined: str | None = None) -> Receipt | None:
         """Record a decision that authorises nothing; in a flood of denials it is counted."""

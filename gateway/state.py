@@ -13,13 +13,19 @@ from audit.canonical import Json
 from gateway.approval.approvals import Approvals
 from gateway.calls import Calls
 from gateway.epoch import Epoch
-from gateway.identity.revocation import Revocations
+from gateway.identity.revocation import KINDS, Kind, Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 
-REVOKING = frozenset({"agent.suspend", "policy.changed", "session.end", "token.revoke"})
+REVOKING = frozenset(
+    {"policy.changed", "session.end", "token.revoke", "gateway.stopped", "gateway.resumed"}
+    | {f"{kind}.{what}" for kind in KINDS for what in ("suspended", "resumed")}
+)
 """Kinds of entry after which nothing that was verified or decided before still stands."""
+
+Fold = Callable[[Mapping[str, Json], int, str], None]
+"""Takes an entry into a room: its members, its index and its leaf hash."""
 
 
 class Activations:
@@ -87,21 +93,23 @@ class State:
         self.activations = Activations()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
-        self.on_abandoned: Callable[[Mapping[str, Json], int, str], None] = lambda *_: None
-        self._kinds: dict[str, Callable[[Mapping[str, Json], int, str], None]] = {
+        self.on_abandoned: Fold = lambda *_: None
+        self._kinds: dict[str, Fold] = {
             "decision": self._decision,
             "outcome": self._outcome,
             "session.open": lambda body, *_: sessions.opened(body),
             "session.end": self._session_end,
             "token.revoke": self._token_revoke,
             "assertion.used": lambda body, *_: single_use.used(body),
-            "agent.suspend": lambda body, *_: revocations.suspend_agent(str(body["agent"])),
-            "agent.resume": lambda body, *_: revocations.resume_agent(str(body["agent"])),
+            "gateway.stopped": lambda *_: revocations.stop(),
+            "gateway.resumed": lambda *_: revocations.go(),
             "approval.asked": approvals.asked,
             "approval.decided": lambda body, *_: approvals.decided(body),
             "approval.ended": lambda body, *_: approvals.ended(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
         }
+        for kind in KINDS:
+            self._kinds |= _suspending(kind, revocations)
 
     @property
     def rooms(self) -> Mapping[str, StoredRoom]:
@@ -129,6 +137,7 @@ class State:
         if body["kind"] in REVOKING:
             self._epoch.advance()
             self.activations.raised(cast("int", body["ts"]))
+            self.calls.running.stop(self.revocations.against)
         self.applied = index + 1
 
     def lose(self) -> None:
@@ -168,6 +177,14 @@ class State:
 
     def _token_revoke(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self.revocations.revoke_token(str(body["jti"]), until_s=cast("int", body["until"]))
+
+
+def _suspending(kind: Kind, revocations: Revocations) -> dict[str, Fold]:
+    """What entries that suspend or resume one of this kind do."""
+    return {
+        f"{kind}.suspended": lambda body, *_: revocations.suspend(kind, str(body[kind])),
+        f"{kind}.resumed": lambda body, *_: revocations.resume(kind, str(body[kind])),
+    }
 
 
 def authorises(body: Mapping[str, Json]) -> bool:

@@ -97,7 +97,7 @@ class AuthorizationServer:
         grant = self._grants.get(grant_type)
         if grant is None:
             raise OAuthError("unsupported_grant_type", "no such grant type here")
-        if self._revocations.suspended(client.agent):
+        if self._revocations.suspended("agent", client.agent):
             raise OAuthError("unauthorized_client", "this agent is suspended")
         self._check_resources(request)
         try:

@@ -50,7 +50,7 @@ def _row(services: Services, name: str) -> dict[str, Json]:
         "name": name,
         "owner": agent.owner,
         "roles": list[Json](sorted(agent.roles)),
-        "suspended": services.state.revocations.suspended(name),
+        "suspended": services.state.revocations.suspended("agent", name),
         "client": name in services.settings.identity.clients,
         "sessions": len(sessions),
     }

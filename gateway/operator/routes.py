@@ -13,6 +13,7 @@ from gateway.operator import (
     servers,
     sessions,
     status,
+    stopping,
     tokens,
 )
 from gateway.operator.services import Services
@@ -34,4 +35,5 @@ def build(services: Services) -> FastAPI:
     }
     app = api.build(services, routers)
     app.include_router(evidence.published)
+    app.include_router(stopping.router)
     return app

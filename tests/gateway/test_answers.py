@@ -29,6 +29,7 @@ ARGUMENTS = {
     "name": "pays",
     "request": REQUEST,
     "code": "some.code",
+    "bar": "server.suspended",
     "why": "the tool is not as it was reviewed",
     "message": "no such account",
 }

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from tests.gateway.links.http_upstream import Behaviour, Heard, http, says
+from tests.harness.disk import StallingDisk
 from tests.harness.gateway import Running, running
 from tests.harness.policy import DESK
 from tests.harness.upstream import Turnstile, desk
@@ -54,14 +55,25 @@ async def test_an_upstreams_own_error_is_cut(tmp_path: Path) -> None:
 async def test_a_result_is_not_given_to_a_credential_that_was_withdrawn_meanwhile(
     tmp_path: Path,
 ) -> None:
-    async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
-        clerk = await gateway.agent()
+    """The outcome and the revocation become durable in one batch, the revocation last."""
+    disk = StallingDisk()
+    async with (
+        desk() as upstream,
+        running(tmp_path, servers={"desk": upstream}, disk=disk) as gateway,
+    ):
+        clerk, other = await gateway.agent(), await gateway.agent()
         upstream.then = turnstile = Turnstile()
         paying = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
         await upstream.called(1)
-        await gateway.operate("POST", "/api/tokens/revoke", {"token": clerk.token})
-        turnstile.open.set()
-        answered = await paying
+        with disk.stalled():
+            first = asyncio.create_task(other.call("desk.wipe"))
+            await gateway.writing()
+            turnstile.open.set()
+            await gateway.waiting(1)
+            revoke = gateway.operate("POST", "/api/tokens/revoke", {"token": clerk.token})
+            revoking = asyncio.create_task(revoke)
+            await gateway.waiting(2)
+        answered, *_ = await asyncio.gather(paying, first, revoking)
         assert answered.code == "auth.revoked"
         assert answered.result is None
         (outcome,) = gateway.entries("outcome")

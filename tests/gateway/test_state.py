@@ -16,7 +16,7 @@ from audit.canonical import Json
 from gateway.approval.request import Key, Request, Verdict
 from gateway.errors import ApprovalRefused
 from gateway.session.charge import MICRO, Charge
-from gateway.state import State, authorises
+from gateway.state import REVOKING, State, authorises
 from policies.decision import Obligation
 from tests.gateway.rooms import (
     APPROVERS,
@@ -329,7 +329,10 @@ async def everything(house: House) -> None:
     await house.answer(open_one, "ines")
     await house.approvals.withdraw((await house.ask(KEY)).id, by="agent:clerk")
     await house.sessions.end(other.id, by="operator:omar")
-    await house.recorder.write("agent.suspend", {"agent": "scout"})
+    for kind in ("agent", "user", "server", "tool"):
+        await house.recorder.write(f"{kind}.suspended", {kind: "scout"})
+    await house.recorder.write("agent.resumed", {"agent": "scout"})
+    await house.recorder.write("gateway.stopped", {"by": "operator:omar"})
     await house.recorder.write("token.revoke", {"jti": "t9", "until": house.now_s + 900})
     await house.recorder.write("policy.changed", {"snapshot": "ee" * 32})
     await house.recorder.write("start", {"version": "0"})
@@ -391,11 +394,11 @@ async def test_entries_that_authorise_nothing_change_nothing(house: House) -> No
     assert rows(house) == before
 
 
-@pytest.mark.parametrize("kind", ["agent.suspend", "policy.changed", "session.end", "token.revoke"])
+@pytest.mark.parametrize("kind", sorted(REVOKING))
 async def test_what_takes_rights_away_raises_the_epoch(house: House, kind: str) -> None:
     before = house.epoch.value
     fields: dict[str, Json] = {
-        "agent": "clerk",
+        **dict.fromkeys(("agent", "user", "server", "tool"), "clerk"),
         "snapshot": "ee" * 32,
         "session": "none",
         "jti": "t1",
@@ -406,12 +409,12 @@ async def test_what_takes_rights_away_raises_the_epoch(house: House, kind: str) 
 
 
 async def test_a_suspension_outlives_the_process_until_it_is_taken_back(house: House) -> None:
-    await house.recorder.write("agent.suspend", {"agent": "scout"})
+    await house.recorder.write("agent.suspended", {"agent": "scout"})
     delegated = Call("", replace(KEY, chain=("scout",))).principal
     assert house.revocations.revoked(delegated)
     again = house.reopen()
     assert again.revocations.revoked(delegated)
-    await again.recorder.write("agent.resume", {"agent": "scout"})
+    await again.recorder.write("agent.resumed", {"agent": "scout"})
     assert not again.revocations.revoked(delegated)
     again.close()
 

@@ -358,7 +358,7 @@ async def test_a_grant_type_must_be_named(http: httpx.AsyncClient) -> None:
 
 async def test_a_suspended_agent_gets_no_token(world: World, http: httpx.AsyncClient) -> None:
     token = (await granted(http))["access_token"]
-    world.revocations.suspend_agent("clerk")
+    world.revocations.suspend("agent", "clerk")
     for form in (GRANT, renewal(token)):
         refused(await http.post("/oauth/token", data=form, auth=CLERK), 400, "unauthorized_client")
 

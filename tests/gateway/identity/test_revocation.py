@@ -15,7 +15,7 @@ Change = Callable[[Revocations], None]
 CHANGES = [
     pytest.param(lambda r: r.revoke_token("0193f0a2-token", until_s=NOW), id="token"),
     pytest.param(lambda r: r.end_session("0193f0a2-session", until_s=NOW), id="session"),
-    pytest.param(lambda r: r.suspend_agent("clerk"), id="agent"),
+    pytest.param(lambda r: r.suspend("agent", "clerk"), id="agent"),
 ]
 
 
@@ -43,18 +43,18 @@ def test_names_of_one_kind_are_not_those_of_another(
 ) -> None:
     revocations.revoke_token(clerk.session, until_s=NOW)
     revocations.end_session(clerk.token_id, until_s=NOW)
-    revocations.suspend_agent(clerk.token_id)
+    revocations.suspend("agent", clerk.token_id)
     revocations.revoke_token(f"agent:{clerk.agent}", until_s=NOW)
     assert not revocations.revoked(clerk)
 
 
 def test_a_resumption_raises_the_epoch_once(revocations: Revocations, epoch: Epoch) -> None:
-    revocations.suspend_agent("clerk")
+    revocations.suspend("agent", "clerk")
     before = epoch.value
-    revocations.resume_agent("clerk")
-    revocations.resume_agent("clerk")
+    revocations.resume("agent", "clerk")
+    revocations.resume("agent", "clerk")
     assert epoch.value == before + 1
-    assert not revocations.suspended("clerk")
+    assert not revocations.suspended("agent", "clerk")
 
 
 def test_a_revocation_is_forgotten_only_when_the_credential_is_dead_anyway(
@@ -68,7 +68,7 @@ def test_a_revocation_is_forgotten_only_when_the_credential_is_dead_anyway(
 
 
 def test_a_suspension_is_never_forgotten(revocations: Revocations, clerk: Principal) -> None:
-    revocations.suspend_agent("clerk")
+    revocations.suspend("agent", "clerk")
     revocations.forget(2**52)
     assert revocations.revoked(clerk)
 

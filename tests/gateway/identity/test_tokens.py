@@ -572,8 +572,8 @@ def test_a_token_that_is_over_for_longer_than_its_life_is_not_renewed(
     [
         pytest.param(lambda r: r.revoke_token("0193f0a2-token", until_s=NOW), id="token"),
         pytest.param(lambda r: r.end_session("0193f0a2-session", until_s=NOW), id="session"),
-        pytest.param(lambda r: r.suspend_agent("clerk"), id="agent"),
-        pytest.param(lambda r: r.suspend_agent("front"), id="agent-in-the-chain"),
+        pytest.param(lambda r: r.suspend("agent", "clerk"), id="agent"),
+        pytest.param(lambda r: r.suspend("agent", "front"), id="agent-in-the-chain"),
     ],
 )
 def test_a_revoked_token_is_refused_at_the_next_call(
@@ -595,8 +595,8 @@ def test_a_revoked_token_is_refused_at_the_next_call(
 def test_a_resumed_agent_is_heard_again(
     tokens: TokenCheck, forge: Forge, revocations: Revocations, clerk: Principal
 ) -> None:
-    revocations.suspend_agent("clerk")
-    revocations.resume_agent("clerk")
+    revocations.suspend("agent", "clerk")
+    revocations.resume("agent", "clerk")
     assert tokens.check(forge.good.encode(), NOW) == clerk
 
 
