@@ -27,6 +27,9 @@ _VERSION = 1
 _CHUNK = 500
 _LONGEST_CATCH_UP_S = 5.0
 _MOST_EXAMINED = 5000
+_BUSY = 1000.0  # entries a second
+_BUSY_REST = 5.0
+_SHORTEST_REST_S = 0.01
 _NAME = re.compile(r"[a-z][a-z0-9]*", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -68,7 +71,8 @@ class Index:
     """An index file and the thread that feeds it.
 
     columns  the qualifiers of queries beside those of `audit.query.BUILT_IN`
-    rest     after a second of work, seconds of rest, unless a search waits
+    rest     after a second of work, seconds of rest, unless a search waits; more of them while
+             the log grows fast
     """
 
     def __init__(
@@ -144,13 +148,22 @@ class Index:
             pass
 
     def _run(self) -> None:
-        pause = 1.0
+        pause, size = 1.0, self._log.size
         while not self._stopping.wait(pause):
-            begun = self._monotonic()
+            begun, before, size = self._monotonic(), size, self._log.size
+            growth = (size - before) / pause
             more = False
             with suppress(OSError, AuditError, sqlite3.Error):  # a search would raise it
                 more = self._feed()
-            pause = (self._monotonic() - begun) * self._rest if more else 1.0
+            pause = self.rest_after(self._monotonic() - begun, growth) if more else 1.0
+
+    def rest_after(self, worked: float, growth: float) -> float:
+        """Seconds of rest after seconds of work, of which calls under way have more need.
+
+        growth  entries a second that the log gained meanwhile
+        """
+        longer = _BUSY_REST if growth > _BUSY else 1.0
+        return max(worked * self._rest * longer, _SHORTEST_REST_S)
 
     def _feed(self) -> bool:
         """Cover the next entries; True when there are more."""

@@ -206,3 +206,18 @@ def test_sealed_payloads_never_enter_the_index(index: Index, log: Log, tmp_path:
 def test_a_qualifier_is_a_plain_name(tmp_path: Path, log: Log, name: str) -> None:
     with pytest.raises(ValueError, match="lower-case"):
         Index(tmp_path / "x.db", log, {name: COLUMNS["agent"]})
+
+
+@pytest.mark.parametrize(
+    ("growth", "expected"),
+    [
+        pytest.param(0.0, 9.0, id="quiet"),
+        pytest.param(1000.0, 9.0, id="steady"),
+        pytest.param(8000.0, 45.0, id="flooded"),
+    ],
+)
+def test_feeding_rests_longer_while_the_log_grows_fast(
+    index: Index, growth: float, expected: float
+) -> None:
+    assert index.rest_after(1.0, growth) == expected
+    assert index.rest_after(0.0, growth) > 0
