@@ -1,9 +1,15 @@
 """What holds for every command: help, usage, JSON that programs can rely on, inert text."""
 
+import re
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
 from cli.main import NOUNS
 from tests.cli.deployment import Deployment, passavant
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("noun", NOUNS)
@@ -99,3 +105,27 @@ def test_for_people_it_is_text_without_anything_that_a_terminal_obeys(
     assert ran.exit_code == 0
     assert ran.stdout
     assert all(char.isprintable() or char == "\n" for char in ran.stdout)
+
+
+# -- documents ---------------------------------------------------------------------------------
+
+
+def documented() -> list[tuple[str, list[str], str]]:
+    """Every command that a document shows: where, its words, and what follows them."""
+    found = []
+    for name in ("README.md", "SECURITY.md", "docs/operating.md", "cli/template/passavant.yaml"):
+        text = (ROOT / name).read_text()
+        for words, rest in re.findall(r"passavant ([a-z]+(?: [a-z]+)?)([^\n`|;$]*)", text):
+            if words.split()[0] in NOUNS:
+                found.append((name, words.split(), rest))
+    return found
+
+
+def test_documents_show_only_commands_and_options_that_exist() -> None:
+    assert len(documented()) > 30
+    for name, (noun, *verb), rest in documented():
+        has_verbs = len(import_module(NOUNS[noun]).app.registered_commands) > 1
+        helped = passavant(noun, *(verb if has_verbs else []), "--help")
+        assert helped.exit_code == 0, (name, noun, verb)
+        shown = re.findall(r"(?<=\s)--[a-z][a-z-]*", rest)
+        assert [option for option in shown if option not in helped.stdout] == [], (name, noun, verb)
