@@ -18,6 +18,7 @@ from policies.condition import Condition
 from policies.condition_book import ConditionBook
 from policies.condition_types import Remark
 from policies.decision import Obligation
+from policies.document import FrontEnd as Stated
 from policies.document import Guardrail, PolicyDocument, Rule, Statement
 from policies.engine import Engine
 from policies.errors import PolicyInvalid
@@ -26,7 +27,7 @@ from policies.notation import ANY, tool_matches
 from policies.references import check_references
 from policies.register import Approval, Tool
 from policies.shape import Shape, read_schema
-from policies.snapshot import Delegation, Snapshot, ToolRule, UserList, Users
+from policies.snapshot import Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
 from policies.source import Path
 
 __all__ = ["Snapshot", "ToolRule", "ToolSchema", "compile_snapshot"]
@@ -112,6 +113,7 @@ class _Compiler:
             limits=MappingProxyType(self._limits),
             budgets=MappingProxyType(self._budgets),
             delegation=self._delegation(),
+            front_ends=MappingProxyType(self._front_ends()),
             clauses=MappingProxyType(clauses),
             warnings=tuple(sorted(self._findings, key=lambda finding: finding.at)),
             engine=Engine(clauses, roles, self._tools, memo=memo),
@@ -216,8 +218,16 @@ class _Compiler:
                 for edge in stated.edges:
                     ends = (edge.from_, edge.to)
                     edges[ends] = (*edges.get(ends, ()), *edge.tools)
-                return Delegation(stated.max_hops, MappingProxyType(edges))
-        return Delegation(0, MappingProxyType({}))
+                return Delegation(stated.max_hops, stated.max_children, MappingProxyType(edges))
+        return Delegation(0, 0, MappingProxyType({}))
+
+    def _front_ends(self) -> dict[str, FrontEnd]:
+        stated = _merged(document.policy.front_ends for document in self._documents)
+        return {name: self._front_end(each) for name, each in stated.items()}
+
+    def _front_end(self, stated: Stated) -> FrontEnd:
+        people = chain.from_iterable(self._groups[name].members for name in stated.groups)
+        return FrontEnd(frozenset((*stated.users, *people)), frozenset(stated.agents))
 
 
 def _merged(blocks: Iterable[Mapping[str, T]]) -> dict[str, T]:

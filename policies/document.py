@@ -23,6 +23,7 @@ from policies.notation import (
     Some,
     ToolName,
     ToolPattern,
+    UserName,
     refuse,
 )
 from policies.register import (
@@ -136,10 +137,36 @@ class Edge(Part):
 
 
 class Delegation(Part):
-    """Who may hand work to whom. Rights of a chain are the intersection of every link."""
+    """Who may hand work to whom. Rights of a chain are the intersection of every link.
+
+    max_hops      agents that work may be handed on to, one after another
+    max_children  sessions that one request may lead to, beside the first
+    """
 
     max_hops: Annotated[int, Field(ge=0, le=8)] = 1
+    max_children: Annotated[int, Field(ge=1, le=1000)] = 32
     edges: Some[Edge] = ()
+
+
+class FrontEnd(Part):
+    """A client that speaks for people: it opens sessions of agents in their name, with a purpose.
+
+    It is no agent itself. Whom it may speak for: persons by name, and groups by their members.
+    """
+
+    users: Some[UserName] = ()
+    groups: Some[Name] = ()
+    agents: Some[Name]
+
+    @model_validator(mode="after")
+    def _speaks_for_somebody(self) -> Self:
+        if not self.users and not self.groups:
+            raise refuse(
+                "policy.who",
+                "expected 'users' or 'groups': for whom does it speak?",
+                field="agents",
+            )
+        return self
 
 
 class Never(Part):
@@ -178,6 +205,7 @@ class Policy(Part):
     guardrails: Some[Guardrail] = ()
     rules: Some[Rule] = ()
     delegation: Delegation | None = None
+    front_ends: Block[Name, FrontEnd] = Field(default_factory=dict)
     invariants: Some[Invariant] = ()
 
 

@@ -30,12 +30,13 @@ _BLOCKS = {
     "approval": "approvals",
     "limit": "limits",
     "budget": "budgets",
+    "front end": "front_ends",
 }
 
 
 def check_references(documents: Sequence[PolicyDocument]) -> list[Finding]:
     """Every name that is stated twice, and every name that is used and nowhere stated."""
-    return [*_stated_twice(documents), *_undefined(documents)]
+    return [*_stated_twice(documents), *_undefined(documents), *_both(documents)]
 
 
 def _stated_twice(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
@@ -75,6 +76,19 @@ def _undefined(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
                     f"{use.kind} {use.name!r} is not defined in any file of the set",
                     document.source.at(*use.path),
                     nearest(use.name, known[use.kind]),
+                )
+
+
+def _both(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
+    """A front end that is an agent could speak to itself in the words of any of its users."""
+    agents = _definitions([document.policy for document in documents])["agent"]
+    for document in documents:
+        for name in document.policy.front_ends:
+            if name in agents:
+                yield Finding(
+                    "policy.front-end",
+                    f"{name!r} is an agent too: a front end is a client of its own",
+                    document.source.at_key("front_ends", name),
                 )
 
 
@@ -150,6 +164,13 @@ def _of_delegation(policy: Policy) -> Iterator[_Use]:
         yield from _each("tool", edge.tools, (*path, "tools"))
 
 
+def _of_front_ends(policy: Policy) -> Iterator[_Use]:
+    for name, front_end in policy.front_ends.items():
+        path = ("front_ends", name)
+        yield from _each("group", front_end.groups, (*path, "groups"))
+        yield from _each("agent", front_end.agents, (*path, "agents"))
+
+
 def _of_invariants(policy: Policy) -> Iterator[_Use]:
     for index, invariant in enumerate(policy.invariants):
         path: Path = ("invariants", index, "never")
@@ -166,6 +187,7 @@ _USES: tuple[Callable[[Policy], Iterator[_Use]], ...] = (
     _of_guardrails,
     _of_rules,
     _of_delegation,
+    _of_front_ends,
     _of_invariants,
 )
 

@@ -59,7 +59,16 @@ class Delegation:
     """Who may hand which tools to whom; `edges` by (from, to)."""
 
     max_hops: int
+    max_children: int
     edges: Mapping[tuple[str, str], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEnd:
+    """For whom a client speaks, and to which agents."""
+
+    users: frozenset[str]
+    agents: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Snapshot:
     limits: Mapping[str, Limit]
     budgets: Mapping[str, Budget]
     delegation: Delegation
+    front_ends: Mapping[str, FrontEnd]
     clauses: Mapping[str, Clause]
     warnings: tuple[Finding, ...]
     engine: Engine = field(repr=False)
