@@ -25,6 +25,7 @@ GatewayError
 ├── ArgumentsInvalid          args.invalid | args.unknown_field
 ├── LockUnreadable            catalogue.lock            the catalogue lock is malformed
 ├── SessionEnded              session.ended             no session of this caller, or it is over
+├── PurposeInvalid            purpose.invalid           words or tools that are no purpose
 ├── ApprovalRefused           approval.<reason>         this answer to a request does not count
 ├── ReviewRefused             server.review             what was reviewed is not what is offered
 ├── ActivationRefused         policy.<reason>           this policy may not come into force
@@ -210,6 +211,12 @@ class SessionEnded(GatewayError):
     """The caller has no such session: unknown, over, ended and another's are all the same."""
 
     code = "session.ended"
+
+
+class PurposeInvalid(GatewayError):
+    """What was stated as the purpose of a session is none; the message never repeats it."""
+
+    code = "purpose.invalid"
 
 
 class ApprovalRefused(GatewayError):

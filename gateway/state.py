@@ -97,7 +97,7 @@ class State:
         self._kinds: dict[str, Fold] = {
             "decision": self._decision,
             "outcome": self._outcome,
-            "session.open": lambda body, *_: sessions.opened(body),
+            "session.open": lambda body, index, _: sessions.opened(body, index),
             "session.end": self._session_end,
             "token.revoke": self._token_revoke,
             "assertion.used": lambda body, *_: single_use.used(body),
@@ -170,13 +170,14 @@ class State:
             self.sessions.touch(cast("str", body["session"]), labels, ts // 1_000_000)
 
     def _session_end(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
-        self.sessions.closed(body)
-        session = self.sessions.get(str(body["session"]))
-        if session is not None:
-            self.revocations.end_session(session.id, until_s=session.ends)
+        for ended in self.sessions.closed(body):
+            self.revocations.end_session(ended.id, until_s=ended.ends)
 
     def _token_revoke(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
-        self.revocations.revoke_token(str(body["jti"]), until_s=cast("int", body["until"]))
+        token_id = cast("str", body["jti"])
+        self.revocations.revoke_token(token_id, until_s=cast("int", body["until"]))
+        for ended in self.sessions.withdrawn(str(body.get("session")), token_id):
+            self.revocations.end_session(ended.id, until_s=ended.ends)
 
 
 def _suspending(kind: Kind, revocations: Revocations) -> dict[str, Fold]:

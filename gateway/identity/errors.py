@@ -4,6 +4,7 @@ GatewayError
 └── IdentityError
     ├── AuthError        auth.<reason>         a credential proves nothing here
     ├── OAuthError       oauth.<error>         a request to the authorization server is refused
+    │   └── DelegationRefused  delegation.<why>    work may not be handed on in this way
     ├── IssuerSilent     auth.issuer           a trusted issuer gives no keys or tokens now
     ├── ScopeInvalid     auth.scope            a text that is no list of tool patterns
     ├── NameInvalid      auth.name             no name for an agent, a user, a role or an operator
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.errors import GatewayError
+from gateway.principal import Principal
 
 AuthReason = Literal[
     "missing", "expired", "audience", "algorithm", "revoked", "proof", "nonce", "invalid"
@@ -94,6 +96,24 @@ class IssuerSilent(IdentityError):
     """A trusted issuer does not answer, and what it last said is too old to be relied upon."""
 
     code = "auth.issuer"
+
+
+DelegationWhy = Literal[
+    "actor", "cycle", "depth", "edge", "fan-out", "hops", "reused", "scope", "session", "subject"
+]
+
+
+class DelegationRefused(OAuthError):
+    """Work may not be handed on to this agent, or not in this way; `code` says why.
+
+    attempted  who would have acted, for whom and through whom, where that much was authenticated
+    """
+
+    attempted: Principal | None = None
+
+    def __init__(self, why: DelegationWhy, message: str) -> None:
+        super().__init__("invalid_request", message)  # for any of them, RFC 8693, section 2.2.2
+        self.code = f"delegation.{why}"
 
 
 class ScopeInvalid(IdentityError):

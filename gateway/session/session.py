@@ -6,27 +6,45 @@ fold of the log, so a restart finds every label that was ever put on.
 
 An agent can open itself as many sessions as it likes. So one that it opened by itself is no way
 to be rid of a label: it takes over what the sessions of that agent and user have touched within
-`MEMORY_S`, and whatever they touch while it lives.
+`MEMORY_S`, and whatever they touch while it lives. Neither is handing work on: a session that was
+handed on from another is one tree with it, and what one of a tree touches falls on all of it, since
+nobody sees what the agents tell each other (`gateway.session.kin`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Self, cast
 
 from audit.canonical import Json
+from audit.errors import SubjectErased
 from gateway.errors import SessionEnded
+from gateway.identity.errors import DelegationRefused
 from gateway.principal import Principal
 from gateway.recorder import Recorder
+from gateway.session.kin import Kin
+from gateway.session.purpose import Purpose
 
 LIFETIME_S = 8 * 3600
 MEMORY_S = 24 * 3600
 TOUCHED_EVERY_S = 60
 """How exactly it is known when a session last did something."""
 
+_NOT_STORED = frozenset({"purpose"})
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One task of one principal; times in seconds since the epoch."""
+    """One task of one principal; times in seconds since the epoch.
+
+    own         the agent asked for it by itself
+    parent      the session that it was handed on from; None: nobody's
+    root        the session with which its tree began; "": itself
+    granted_by  id of the token that it was handed on with
+    purpose_at  the entry that holds its purpose; the words are in memory alone
+    tools       what the purpose needs; None: not stated
+    touched     when it last did something
+    """
 
     id: str
     agent: str
@@ -34,17 +52,26 @@ class Session:
     opened: int
     ends: int
     labels: frozenset[str] = frozenset()
-    touched: int = 0  # when it last did something
+    touched: int = 0
     purpose: str | None = None
-    tools: tuple[str, ...] | None = None  # what the purpose needs; None: not stated
-    own: bool = False  # the agent opened it by itself
+    purpose_at: int | None = None
+    tools: tuple[str, ...] | None = None
+    own: bool = False
     ended: bool = False
+    parent: str | None = None
+    root: str = ""
+    granted_by: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.root:
+            object.__setattr__(self, "root", self.id)
 
     @classmethod
-    def from_entry(cls, body: Mapping[str, Json]) -> Self:
-        """The session that entry `session.open` begins."""
+    def from_entry(cls, body: Mapping[str, Json], index: int) -> Self:
+        """The session that entry `index`, a `session.open`, begins."""
         actor = cast("Mapping[str, str | None]", body["actor"])
         opened = cast("int", body["opened"])
+        said_here = index if "purpose" in body else None
         return cls(
             id=cast("str", body["session"]),
             agent=cast("str", actor["agent"]),
@@ -53,18 +80,23 @@ class Session:
             ends=cast("int", body["ends"]),
             labels=frozenset(cast("list[str]", body["labels"])),
             touched=opened,
+            purpose_at=cast("int | None", body.get("purpose_at", said_here)),
+            tools=_read_tools(body.get("purpose_tools")),
             own=cast("bool", body["own"]),
+            parent=cast("str | None", body.get("parent")),
+            root=cast("str", body.get("root", "")),
+            granted_by=cast("str | None", body.get("granted_by")),
         )
 
     def to_row(self) -> dict[str, Json]:
-        """The whole session, for the stored view."""
+        """The session for the stored view, but for words that are kept sealed."""
+        row = {name: value for name, value in asdict(self).items() if name not in _NOT_STORED}
         tools = None if self.tools is None else list[Json](self.tools)
-        return {**asdict(self), "labels": list[Json](sorted(self.labels)), "tools": tools}
+        return {**row, "labels": list[Json](sorted(self.labels)), "tools": tools}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Json]) -> Self:
         """The inverse of `to_row`."""
-        tools = cast("list[str] | None", row["tools"])
         return cls(
             id=cast("str", row["id"]),
             agent=cast("str", row["agent"]),
@@ -73,11 +105,33 @@ class Session:
             ends=cast("int", row["ends"]),
             labels=frozenset(cast("list[str]", row["labels"])),
             touched=cast("int", row["touched"]),
-            purpose=cast("str | None", row["purpose"]),
-            tools=None if tools is None else tuple(tools),
+            purpose_at=cast("int | None", row["purpose_at"]),
+            tools=_read_tools(row["tools"]),
             own=cast("bool", row["own"]),
             ended=cast("bool", row["ended"]),
+            parent=cast("str | None", row["parent"]),
+            root=cast("str", row["root"]),
+            granted_by=cast("str | None", row["granted_by"]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOn:
+    """What a session that is handed on begins with.
+
+    parent        the session whose work it is
+    chain         the agents that it acts for, newest first
+    ends          not later than what it is handed on with
+    granted_by    id of the token that it is handed on with
+    max_children  how many sessions its tree may have beside the first
+    """
+
+    parent: Session
+    agent: str
+    chain: tuple[str, ...]
+    ends: int
+    granted_by: str
+    max_children: int
 
 
 class Sessions:
@@ -86,7 +140,8 @@ class Sessions:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._by_id: dict[str, Session] = {}
-        self._of: dict[tuple[str, str | None], set[str]] = {}  # ids by agent and user
+        self._kin = Kin()
+        self._opening: Counter[str] = Counter()  # children under way, by root
         self.changed: set[str] = set()
 
     def live(self, principal: Principal, now_s: int) -> Session:
@@ -104,6 +159,8 @@ class Sessions:
             or session.user != principal.user
         ):
             raise SessionEnded
+        if session.purpose is None and session.purpose_at is not None:
+            session = self._reminded(session, session.purpose_at)
         return session
 
     def get(self, session_id: str) -> Session | None:
@@ -116,63 +173,131 @@ class Sessions:
 
     async def open_by_agent(self, agent: str, user: str | None) -> Session:
         """Open a session that the agent asked for: it keeps what its last ones have touched."""
-        return await self._open(agent, user, own=True, by=f"agent:{agent}")
+        opened = self._recorder.now() // 1_000_000
+        fields = _entry(
+            self._recorder.new_id(), agent, user, opened=opened, own=True, by=f"agent:{agent}"
+        )
+        fields["labels"] = _list(self._inherited(agent, user, opened))
+        return await self._open(fields)
 
-    async def open_clean(self, agent: str, user: str | None, *, by: str) -> Session:
+    async def open_clean(
+        self, agent: str, user: str | None, *, by: str, purpose: Purpose | None = None
+    ) -> Session:
         """Open a session without labels, for an operator or a declared front end."""
-        return await self._open(agent, user, own=False, by=by)
+        opened = self._recorder.now() // 1_000_000
+        fields = _entry(self._recorder.new_id(), agent, user, opened=opened, own=False, by=by)
+        if purpose is not None and purpose.tools is not None:
+            fields["purpose_tools"] = list[Json](purpose.tools)
+        return await self._open(fields, purpose)
+
+    async def open_handed_on(self, to: HandedOn) -> Session:
+        """Open a session for an agent that another hands its work on to.
+
+        It has the purpose of the other and its labels, and those of its own agent.
+
+        Raises DelegationRefused when the tree has no room for it.
+        """
+        parent, opened = to.parent, self._recorder.now() // 1_000_000
+        under_way = self._opening[parent.root]
+        if len(self._kin.tree(parent.root)) + under_way > to.max_children:
+            raise DelegationRefused("fan-out", f"a request has {to.max_children} such sessions")
+        by = f"agent:{to.agent}"
+        fields = _entry(
+            self._recorder.new_id(), to.agent, parent.user, opened=opened, own=True, by=by
+        )
+        labels = parent.labels | self._inherited(to.agent, parent.user, opened)
+        fields |= {
+            "actor": {"agent": to.agent, "sub": parent.user, "chain": list[Json](to.chain)},
+            "ends": min(to.ends, parent.ends),
+            "labels": _list(labels),
+            "parent": parent.id,
+            "root": parent.root,
+            "granted_by": to.granted_by,
+        }
+        if parent.purpose_at is not None:
+            fields["purpose_at"] = parent.purpose_at
+        if parent.tools is not None:
+            fields["purpose_tools"] = list[Json](parent.tools)
+        self._opening[parent.root] += 1  # no await lies between the count and this
+        try:
+            return await self._open(fields)
+        finally:
+            self._opening[parent.root] -= 1
+            self._opening += Counter()  # leaves out what is zero
 
     async def end(self, session_id: str, *, by: str) -> None:
-        """End a session; calls in it are refused from now on. Raises AuditUnavailable."""
+        """End a session, and all that was handed on from it; calls in them are refused from now on.
+
+        Raises AuditUnavailable.
+        """
         await self._recorder.write("session.end", {"session": session_id, "by": by})
 
     def forget(self, now_s: int) -> None:
         """Drop what can neither act nor be inherited from any more."""
         for session in list(self._by_id.values()):
-            if max(session.touched + MEMORY_S + TOUCHED_EVERY_S, session.ends) < now_s:
+            if _is_past(session, now_s):
                 del self._by_id[session.id]
-                self._of[session.agent, session.user].discard(session.id)
+                self._kin.drop(session)
                 self.changed.add(session.id)
 
-    async def _open(self, agent: str, user: str | None, *, own: bool, by: str) -> Session:
-        session_id = self._recorder.new_id()
-        opened = self._recorder.now() // 1_000_000
-        labels = self._inherited(agent, user, opened) if own else frozenset()
-        fields: dict[str, Json] = {
-            "session": session_id,
-            "actor": {"agent": agent, "sub": user, "chain": []},
-            "opened": opened,
-            "ends": opened + LIFETIME_S,
-            "labels": cast("list[Json]", sorted(labels)),
-            "own": own,
-            "by": by,
-        }
-        await self._recorder.write("session.open", fields)
-        return self._by_id[session_id]
+    async def _open(self, fields: dict[str, Json], purpose: Purpose | None = None) -> Session:
+        session_id = cast("str", fields["session"])
+        if purpose is None:
+            await self._recorder.write("session.open", fields)
+            return self._by_id[session_id]
+        actor = cast("Mapping[str, str | None]", fields["actor"])
+        subject, words = actor["sub"] or cast("str", actor["agent"]), purpose.words
+        await self._recorder.write_sealed(
+            "session.open", fields, subject=subject, name="purpose", words=words.encode()
+        )
+        session = replace(self._by_id[session_id], purpose=words)
+        self._keep(session)
+        return session
+
+    def _reminded(self, session: Session, purpose_at: int) -> Session:
+        """The session with the words of its purpose, which a restart finds in the log alone."""
+        try:
+            words = self._recorder.words(purpose_at, "purpose")
+        except SubjectErased:
+            words = None
+        if words is None:
+            return session
+        session = replace(session, purpose=words.decode())
+        self._keep(session)
+        return session
 
     def _inherited(self, agent: str, user: str | None, now_s: int) -> frozenset[str]:
         since = now_s - MEMORY_S - TOUCHED_EVERY_S
-        recent = (s.labels for s in self._sessions_of(agent, user) if s.touched >= since)
-        return frozenset().union(*recent)
-
-    def _sessions_of(self, agent: str, user: str | None) -> Iterator[Session]:
-        return (self._by_id[name] for name in tuple(self._of.get((agent, user), ())))
+        before = (self._by_id[name] for name in self._kin.before(agent, user))
+        return frozenset().union(*(each.labels for each in before if each.touched >= since))
 
     # -- the fold ---------------------------------------------------------------------------
 
-    def opened(self, body: Mapping[str, Json]) -> None:
+    def opened(self, body: Mapping[str, Json], index: int) -> None:
         """Entry `session.open`. What was touched while it was being written is taken over too."""
-        session = Session.from_entry(body)
+        session = Session.from_entry(body, index)
+        labels = session.labels
         if session.own:
-            inherited = self._inherited(session.agent, session.user, session.opened)
-            session = replace(session, labels=session.labels | inherited)
+            labels |= self._inherited(session.agent, session.user, session.opened)
+        if session.parent is not None and session.parent in self._by_id:
+            labels |= self._by_id[session.parent].labels
+        session = replace(session, labels=labels)
         self._put(session)
+        if session.parent is not None:
+            self._spread(session, session.opened)
 
-    def closed(self, body: Mapping[str, Json]) -> None:
-        """Entry `session.end`."""
-        session = self._by_id.get(str(body["session"]))
-        if session is not None:
-            self._put(replace(session, ended=True))
+    def closed(self, body: Mapping[str, Json]) -> tuple[Session, ...]:
+        """Entry `session.end`: what has ended by it."""
+        return self._close(cast("str", body["session"]))
+
+    def withdrawn(self, session_id: str, token_id: str) -> tuple[Session, ...]:
+        """A token of a session was withdrawn: what was handed on with it ends; which that is."""
+        with_it = [
+            child
+            for child in self._kin.below(session_id)
+            if self._by_id[child].granted_by == token_id
+        ]
+        return tuple(ended for child in with_it for ended in self._close(child))
 
     def touch(self, session_id: str, labels: Iterable[str], now_s: int) -> None:
         """An entry of this session that puts on `labels`; they are never taken off."""
@@ -181,14 +306,33 @@ class Sessions:
             return
         grown = session.labels.union(labels)
         if grown != session.labels or now_s - session.touched >= TOUCHED_EVERY_S:
-            self._put(replace(session, labels=grown, touched=max(session.touched, now_s)))
-        if grown != session.labels:
-            self._spread(session, grown)
+            touched = replace(session, labels=grown, touched=max(session.touched, now_s))
+            self._put(touched)
+            if grown != session.labels:
+                self._spread(touched, now_s)
 
-    def _spread(self, touched: Session, labels: frozenset[str]) -> None:
-        for session in self._sessions_of(touched.agent, touched.user):
-            if session.own and not labels <= session.labels:
-                self._put(replace(session, labels=session.labels | labels))
+    def _spread(self, touched: Session, now_s: int) -> None:
+        """Let the labels of a session fall on those near it, and from there on.
+
+        What has nothing to do with anybody any more takes no part, whether it is forgotten yet or
+        not: the same entries make the same labels.
+        """
+        waiting = [touched]
+        while waiting:
+            for name in self._kin.near(waiting.pop()):
+                other = self._by_id[name]
+                if not touched.labels <= other.labels and not _is_past(other, now_s):
+                    grown = replace(other, labels=other.labels | touched.labels)
+                    self._put(grown)
+                    waiting.append(grown)
+
+    def _close(self, session_id: str) -> tuple[Session, ...]:
+        known = [self._by_id[name] for name in (session_id,) if name in self._by_id]
+        below = [self._by_id[name] for name in self._kin.below(session_id)]
+        ended = tuple(replace(each, ended=True) for each in (*known, *below) if not each.ended)
+        for session in ended:
+            self._put(session)
+        return ended
 
     def _put(self, session: Session) -> None:
         self._keep(session)
@@ -196,7 +340,7 @@ class Sessions:
 
     def _keep(self, session: Session) -> None:
         self._by_id[session.id] = session
-        self._of.setdefault((session.agent, session.user), set()).add(session.id)
+        self._kin.add(session)
 
     # -- the stored view --------------------------------------------------------------------
 
@@ -210,3 +354,29 @@ class Sessions:
         session = Session.from_row(row)
         assert session.id == key
         self._keep(session)
+
+
+def _is_past(session: Session, now_s: int) -> bool:
+    return max(session.touched + MEMORY_S + TOUCHED_EVERY_S, session.ends) < now_s
+
+
+def _entry(
+    session_id: str, agent: str, user: str | None, *, opened: int, own: bool, by: str
+) -> dict[str, Json]:
+    return {
+        "session": session_id,
+        "actor": {"agent": agent, "sub": user, "chain": []},
+        "opened": opened,
+        "ends": opened + LIFETIME_S,
+        "labels": [],
+        "own": own,
+        "by": by,
+    }
+
+
+def _list(names: Iterable[str]) -> list[Json]:
+    return list[Json](sorted(names))
+
+
+def _read_tools(tools: Json) -> tuple[str, ...] | None:
+    return None if tools is None else tuple(cast("list[str]", tools))
