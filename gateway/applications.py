@@ -24,10 +24,11 @@ from gateway.faces.rest import RestFace
 from gateway.gate import Gate, Rooms
 from gateway.home import Home
 from gateway.identity.assertions import Assertions
-from gateway.identity.authorization_server import AuthorizationServer, TokenRules
+from gateway.identity.authorization_server import AuthorizationServer
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Clients
 from gateway.identity.dpop import Proofs
+from gateway.identity.grants import Means
 from gateway.identity.issuers import WorkloadIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
@@ -172,14 +173,20 @@ def _authorization_server(
         public_url=settings.public_url,
         skew_s=milliseconds(settings.identity.tokens.skew) // 1000,
     )
+    means = Means(
+        mint=services.mint,
+        tokens=services.tokens,
+        sessions=rooms.sessions,
+        single_use=parts.state.single_use,
+        policy=lambda: rooms.worlds.current.snapshot,
+        ttl_s=milliseconds(settings.identity.tokens.ttl) // 1000,
+    )
     server = AuthorizationServer(
-        TokenRules(settings.public_url, milliseconds(settings.identity.tokens.ttl) // 1000),
+        settings.public_url,
         ClientAuthentication(clients, assertions, _workloads(parts)),
-        services.mint,
-        services.tokens,
         proofs,
+        means,
         rooms.revocations,
-        rooms.sessions,
         rooms.recorder.write,
     )
     face = OAuthFace(

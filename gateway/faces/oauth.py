@@ -25,7 +25,7 @@ from gateway.identity.authorization_server import (
     TOKEN_EXCHANGE,
     AuthorizationServer,
 )
-from gateway.identity.errors import OAuthError
+from gateway.identity.errors import DelegationRefused, OAuthError
 from gateway.identity.keys import KeySet
 from gateway.identity.oauth_request import MAX_BODY, OAuthRequest
 from gateway.identity.public_keys import ALGORITHMS
@@ -115,7 +115,9 @@ class OAuthFace:
             members = await ask(question, self._now_s())
             reply = Reply(200, dump(members), (*_NO_STORE, *self._next_nonce(question)))
         except (RequestRefused, OAuthError) as refused:
-            await self._refuse(None, source(request.scope), refused.code, str(refused))
+            await self._refuse(
+                _attempted_by(refused), source(request.scope), refused.code, str(refused)
+            )
             reply = _refusal(refused)
         except AuditUnavailable:
             reply = _oauth_error("temporarily_unavailable", "it could not be recorded", 503)
@@ -212,6 +214,11 @@ def resource_metadata(public_url: str, path: str) -> Json:
         "dpop_signing_alg_values_supported": list[Json](ALGORITHMS),
         "resource_name": "Passavant",
     }
+
+
+def _attempted_by(refused: Exception) -> Principal | None:
+    """Who is known to have asked in vain: both sides of a delegation have authenticated."""
+    return refused.attempted if isinstance(refused, DelegationRefused) else None
 
 
 def _refusal(refused: RequestRefused | OAuthError) -> Reply:

@@ -1,90 +1,62 @@
 """The authorization server: what a registered client may ask for, and what it gets (RFC 6749).
 
 Three questions, each with the client's own authentication: a token for a new session (client
-credentials), a fresh token for the session it already has (token exchange, RFC 8693, of its own
-token), and the end of a token (RFC 7009); besides, a client may look at its own tokens
-(RFC 7662). Knows nothing of HTTP: `gateway.faces.oauth` brings requests and takes answers away.
+credentials), a token for a token (token exchange, RFC 8693), and the end of a token (RFC 7009);
+besides, a client may look at its own tokens (RFC 7662). Knows nothing of HTTP:
+`gateway.faces.oauth` brings requests and takes answers away.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping
 
 from audit.canonical import Json
 from gateway.errors import SessionEnded
 from gateway.identity import claims, scopes
 from gateway.identity.client_authentication import ClientAuthentication
+from gateway.identity.client_credentials import ClientCredentials
 from gateway.identity.clients import Client
 from gateway.identity.dpop import Presented, Proofs
-from gateway.identity.errors import AuthError, OAuthError, ScopeInvalid
-from gateway.identity.minting import Mint, Minted, Order, Record, SessionLike, actor
+from gateway.identity.errors import AuthError, OAuthError
+from gateway.identity.grants import Asked, Grant, Means
+from gateway.identity.minting import Minted, Record, actor
 from gateway.identity.oauth_request import OAuthRequest
 from gateway.identity.revocation import Revocations
-from gateway.identity.tokens import TokenCheck, renewable_until
+from gateway.identity.token_exchange import ACCESS_TOKEN, TokenExchange
+from gateway.identity.tokens import renewable_until
 from gateway.principal import Principal
 
 CLIENT_CREDENTIALS = "client_credentials"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
-
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 
-_LIFETIME = re.compile(r"[1-9][0-9]{0,8}")
 _BELOW = re.compile(r"(?:/[A-Za-z0-9_-]+)*/?")
 
 
-Grant: TypeAlias = Callable[[OAuthRequest, Client, str | None, int], Awaitable[Minted]]
-"""What a client gets, whose key (if any) it is bound to, at a second."""
-
-
-class Sessions(Protocol):
-    """What is asked of the room of sessions."""
-
-    async def open_by_agent(self, agent: str, user: str | None) -> SessionLike:
-        """A new, recorded session; raises AuditUnavailable."""
-
-    def live(self, principal: Principal, now_s: int) -> SessionLike:
-        """The session that `principal` acts in; raises SessionEnded."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRules:
-    """What holds for every token.
-
-    public_url  issuer and audience, without a trailing slash
-    ttl_s       life of a token when the client asks for nothing else
-    """
-
-    public_url: str
-    ttl_s: int
-
-
 class AuthorizationServer:
-    """Answers registered clients."""
+    """Answers registered clients.
+
+    public_url  issuer and audience of tokens, without a trailing slash
+    """
 
     def __init__(
         self,
-        rules: TokenRules,
+        public_url: str,
         clients: ClientAuthentication,
-        mint: Mint,
-        tokens: TokenCheck,
         proofs: Proofs,
+        means: Means,
         revocations: Revocations,
-        sessions: Sessions,
         record: Record,
     ) -> None:
-        self._rules = rules
+        self._url = public_url
         self._clients = clients
-        self._mint = mint
-        self._tokens = tokens
         self._proofs = proofs
+        self._tokens = means.tokens
+        self._sessions = means.sessions
         self._revocations = revocations
-        self._sessions = sessions
         self._record = record
         self._grants: Mapping[str, Grant] = {
-            CLIENT_CREDENTIALS: self._begin,
-            TOKEN_EXCHANGE: self._renew,
+            CLIENT_CREDENTIALS: ClientCredentials(means),
+            TOKEN_EXCHANGE: TokenExchange(means),
         }
 
     async def token(self, request: OAuthRequest, now_s: int) -> dict[str, Json]:
@@ -102,7 +74,7 @@ class AuthorizationServer:
         self._check_resources(request)
         try:
             bound_to = self._proven(request, client, now_s)
-            minted = await grant(request, client, bound_to, now_s)
+            minted = await grant.grant(Asked(request, client, bound_to, now_s))
         except SessionEnded:
             raise OAuthError("invalid_grant", "this session has ended") from None
         response = _response(minted, now_s)
@@ -117,7 +89,7 @@ class AuthorizationServer:
         """
         client = await self._clients.authenticate(request, now_s)
         try:
-            principal = self._tokens.check_renewable(_token(request, "token"), now_s)
+            principal = self._tokens.check_renewable(_token(request), now_s)
         except AuthError:
             return
         if principal.agent != client.agent:
@@ -139,81 +111,18 @@ class AuthorizationServer:
         """
         client = await self._clients.authenticate(request, now_s)
         try:
-            principal = self._tokens.check(_token(request, "token"), now_s)
+            principal = self._tokens.check(_token(request), now_s)
             self._sessions.live(principal, now_s)
         except (AuthError, SessionEnded):
             return {"active": False}
         if principal.agent != client.agent:
             return {"active": False}
-        url = self._rules.public_url
+        url = self._url
         return {
             "active": True,
             "token_type": _token_type(principal),
             **claims.write(principal, issuer=url, audience=url),
         }
-
-    # -- grants
-
-    async def _begin(
-        self, request: OAuthRequest, client: Client, bound_to: str | None, now_s: int
-    ) -> Minted:
-        """Client credentials (RFC 6749, section 4.4): a token of a new session, for itself."""
-        granted = _narrowed(request, client.scopes)
-        lifetime_s = self._lifetime(request)
-        session = await self._sessions.open_by_agent(client.agent, None)
-        order = Order(
-            agent=client.agent,
-            session=session,
-            scopes=granted,
-            hops=client.hops,
-            lifetime_s=lifetime_s,
-            by=_by(client),
-            source=request.source,
-            bound_to=bound_to,
-        )
-        return await self._mint.mint(order, now_s)
-
-    async def _renew(
-        self, request: OAuthRequest, client: Client, bound_to: str | None, now_s: int
-    ) -> Minted:
-        """A fresh token for the session of the client's own token; nothing in it grows."""
-        principal = self._own_token(request, client, now_s)
-        if principal.bound_to not in (None, bound_to):
-            raise OAuthError("invalid_dpop_proof", "the subject token is bound to another key")
-        session = self._sessions.live(principal, now_s)
-        order = Order(
-            agent=principal.agent,
-            user=principal.user,
-            user_groups=principal.user_groups,
-            session=session,
-            scopes=_narrowed(request, scopes.intersect(principal.scopes, client.scopes)),
-            hops=min(principal.hops, client.hops),
-            lifetime_s=self._lifetime(request),
-            by=_by(client),
-            renews=principal.token_id,
-            source=request.source,
-            bound_to=bound_to,
-            root=principal.root,
-        )
-        return await self._mint.mint(order, now_s)
-
-    def _own_token(self, request: OAuthRequest, client: Client, now_s: int) -> Principal:
-        if request.needed("subject_token_type") != ACCESS_TOKEN:
-            raise OAuthError("invalid_request", "the subject token must be an access token")
-        if request.one("requested_token_type") not in (None, ACCESS_TOKEN):
-            raise OAuthError("invalid_request", "only access tokens are issued")
-        if request.one("actor_token") is not None:
-            raise OAuthError("invalid_request", "a session is renewed without an actor token")
-        try:
-            principal = self._tokens.check_renewable(_token(request, "subject_token"), now_s)
-        except AuthError as error:
-            raise OAuthError("invalid_request", f"the subject token is {error.reason}") from error
-        if principal.agent != client.agent:
-            raise OAuthError("invalid_request", "the subject token is another client's")
-        if principal.chain:
-            # Else it would outlive the token that it was derived from.
-            raise OAuthError("invalid_request", "a delegated token is not renewed")
-        return principal
 
     # -- parameters
 
@@ -221,7 +130,7 @@ class AuthorizationServer:
         """The key that the client proves to hold, if it offers one (RFC 9449, section 5)."""
         if request.proof is None:
             return None
-        about = Presented("POST", f"{self._rules.public_url}{TOKEN_PATH}", client.agent)
+        about = Presented("POST", f"{self._url}{TOKEN_PATH}", client.agent)
         try:
             return self._proofs.check(request.proof, about, now_s)
         except AuthError as error:
@@ -232,18 +141,9 @@ class AuthorizationServer:
                 nonce=self._proofs.nonce(now_s) if wants_nonce else None,
             ) from error
 
-    def _lifetime(self, request: OAuthRequest) -> int:
-        """Parameter `requested_lifetime`, ours: seconds; the mint shortens what is too long."""
-        text = request.one("requested_lifetime")
-        if text is None:
-            return self._rules.ttl_s
-        if not _LIFETIME.fullmatch(text):
-            raise OAuthError("invalid_request", "requested_lifetime is no number of seconds")
-        return int(text)
-
     def _check_resources(self, request: OAuthRequest) -> None:
         """Every resource (RFC 8707) or audience (RFC 8693) must be this gateway, or below it."""
-        url = self._rules.public_url
+        url = self._url
         named = (*request.parameters.get("resource", ()), *request.parameters.get("audience", ()))
         for resource in named:
             below = resource.removeprefix(url)
@@ -251,20 +151,8 @@ class AuthorizationServer:
                 raise OAuthError("invalid_target", "not a resource of this gateway")
 
 
-def _narrowed(request: OAuthRequest, most: scopes.Scopes) -> scopes.Scopes:
-    """What is asked for of what is to be had; all of it when nothing is asked for."""
-    text = request.one("scope")
-    try:
-        granted = most if text is None else scopes.intersect(scopes.parse(text), most)
-    except ScopeInvalid as error:
-        raise OAuthError("invalid_scope", str(error)) from error
-    if not granted:
-        raise OAuthError("invalid_scope", "nothing of this can be granted")
-    return granted
-
-
-def _token(request: OAuthRequest, name: str) -> bytes:
-    return request.needed(name).encode("utf-8", "surrogatepass")
+def _token(request: OAuthRequest) -> bytes:
+    return request.needed("token").encode("utf-8", "surrogatepass")
 
 
 def _by(client: Client) -> str:

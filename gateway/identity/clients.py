@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from gateway.identity import names
+from gateway.identity.claims import MAX_HOPS
 from gateway.identity.errors import KeyFileRefused, PublicKeyRefused
 from gateway.identity.public_keys import MAX_FILE, PublicKey, read_keys
 from gateway.identity.scopes import ALL, Scopes
@@ -29,7 +30,7 @@ class Client:
     secret: SecretHash | None = None
     keys: tuple[PublicKey, ...] = ()
     scopes: Scopes = ALL  # the most it may ask for; policy decides on each call besides
-    hops: int = 1  # how many further agents its work may reach
+    hops: int = MAX_HOPS  # how many further agents its work may reach, if policy lets it
 
 
 class Clients:

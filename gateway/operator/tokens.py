@@ -12,6 +12,7 @@ from gateway.identity.tokens import renewable_until
 from gateway.operator.api import Administrator, Here, Routes, body_of, peer
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
+from gateway.session.purpose import Purpose
 from gateway.session.session import Session
 from gateway.settings import milliseconds
 
@@ -28,6 +29,8 @@ class Wanted(BaseModel):
     session: str | None = None
     tools: list[str] = Field(default_factory=lambda: ["*"], min_length=1)
     ttl_s: Annotated[int, Field(gt=0)] | None = None
+    purpose: str | None = None
+    purpose_tools: list[str] | None = None
 
 
 class Withdrawn(BaseModel):
@@ -92,8 +95,20 @@ async def revoke(services: Here, operator: Administrator, http: Request) -> dict
 async def _session(services: Services, wanted: Wanted, *, by: str) -> Session:
     sessions = services.state.sessions
     if wanted.session is None:
-        return await sessions.open_clean(wanted.agent, wanted.user, by=by)
+        return await sessions.open_clean(wanted.agent, wanted.user, by=by, purpose=_purpose(wanted))
+    if wanted.purpose is not None or wanted.purpose_tools is not None:
+        raise OperatorRefused("operator.body", "a purpose is stated when a session is opened")
     found = sessions.get(wanted.session)
+    if found is not None and found.parent is not None:
+        # Such a token would not say through whom its agent acts.
+        raise OperatorRefused("operator.body", "work that was handed on has its one token")
     if found is None or found.ended or (found.agent, found.user) != (wanted.agent, wanted.user):
         raise OperatorRefused("operator.unknown", "this agent has no such session")
     return found
+
+
+def _purpose(wanted: Wanted) -> Purpose | None:
+    if wanted.purpose is None and wanted.purpose_tools is None:
+        return None
+    tools = None if wanted.purpose_tools is None else " ".join(wanted.purpose_tools)
+    return Purpose.read(wanted.purpose or "", tools)

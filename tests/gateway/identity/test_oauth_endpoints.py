@@ -27,11 +27,12 @@ from gateway.faces.http import EdgeRules
 from gateway.faces.oauth import OAuthFace
 from gateway.identity import client_authentication
 from gateway.identity.assertions import Assertions
-from gateway.identity.authorization_server import AuthorizationServer, TokenRules
+from gateway.identity.authorization_server import AuthorizationServer
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Client, Clients
 from gateway.identity.dpop import Proofs
 from gateway.identity.errors import AuthError
+from gateway.identity.grants import Means
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.oauth_request import ASSERTION_TYPE
@@ -40,6 +41,9 @@ from gateway.identity.secret_hash import SecretHash
 from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.principal import Principal
+from gateway.session.session import Sessions
+from policies.compile import compile_snapshot
+from policies.loader import read_policies
 from tests.gateway.identity.signing import Key
 
 URL = "https://agents.acme.example"
@@ -53,6 +57,27 @@ CLERK, SCOUT = ("clerk", SECRET), ("scout", SECRET)
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS = "urn:ietf:params:oauth:token-type:access_token"
 GRANT = {"grant_type": "client_credentials"}
+
+
+POLICY = compile_snapshot(
+    read_policies(
+        [
+            (
+                "policy.yaml",
+                b"""\
+apiVersion: passavant/v1
+kind: Policy
+name: test
+default: deny
+agents: {clerk: {}, scout: {}, keeper: {}}
+tools: {git.log: {risk: read}}
+delegation: {edges: [{id: lent, from: clerk, to: keeper, tools: [git.log]}]}
+""",
+            )
+        ]
+    ),
+    None,
+)
 
 
 @dataclass
@@ -101,7 +126,7 @@ class World:
     async def refuse(
         self, principal: Principal | None, source: str, code: str, detail: str
     ) -> None:
-        assert principal is None
+        assert (principal is not None) is code.startswith("delegation.")
         self.refusals.append((source, code, detail))
 
     async def open_by_agent(self, agent: str, user: str | None) -> Session:
@@ -131,16 +156,21 @@ class World:
             Client("keeper", keys=(KEEPER.public,)),
         )
         used = cast("SingleUse", self)
+        assertions = Assertions(clients.keys, used, public_url=URL, skew_s=SKEW)
+        means = Means(
+            mint=Mint(self.issuer, self.record, self.new_id, max_ttl_s=MAX_TTL),
+            tokens=self.tokens,
+            sessions=cast("Sessions", self),
+            single_use=used,
+            policy=lambda: POLICY,
+            ttl_s=TTL,
+        )
         server = AuthorizationServer(
-            TokenRules(URL, TTL),
-            ClientAuthentication(
-                clients, Assertions(clients.keys, used, public_url=URL, skew_s=SKEW)
-            ),
-            Mint(self.issuer, self.record, self.new_id, max_ttl_s=MAX_TTL),
-            self.tokens,
+            URL,
+            ClientAuthentication(clients, assertions),
             self.proofs,
+            means,
             self.revocations,
-            self,
             self.record,
         )
         face = OAuthFace(
