@@ -187,9 +187,6 @@ class Gate:
         self, call: Attempt, tool: Tool, receipt: Receipt, reservation: Reservation
     ) -> Outcome:
         """Steps 10 to 12 for a call whose entry is durable."""
-        stopped = self._stopped(call)
-        if stopped is not None:
-            return await self._close(call, receipt, stopped, "refused")
         caller = Caller(call.principal.agent, call.principal.user, call.principal.chain)
         permit = Permit(tool.server, tool.name, tool.pin, call.words, caller, receipt)
         outcome, status = await self._forward(call, permit)
@@ -213,9 +210,14 @@ class Gate:
     async def _forward(self, call: Attempt, permit: Permit) -> tuple[Outcome, str]:
         """Steps 10 and 11: send the permit's bytes once, and examine what comes back."""
         rooms, name = self._rooms, call.action.called
+        link = rooms.links[permit.server]
         try:
+            await link.prepare(permit.caller)  # whatever has to be waited for before sending
+            stopped = self._stopped(call)
+            if stopped is not None:
+                return stopped, "refused"
             with rooms.calls.running.call(call.principal, call.facts.tool):
-                result = await rooms.links[permit.server].call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
+                result = await link.call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
         except LinkStopped:
             return answers.stopped(name, call.action.request_id), "unknown"
         except ToolChanged as error:

@@ -67,6 +67,13 @@ class Link(Protocol):
         Raises LinkError.
         """
 
+    async def prepare(self, caller: Caller) -> None:
+        """Get what a call of `caller` takes besides the permit: a credential for it, which may
+        have to be asked for. What is compared between this and `call` is true when it is sent.
+
+        Raises LinkDown; nothing was sent.
+        """
+
     async def call(self, permit: Permit, *, timeout_s: float) -> dict[str, Json]:
         """Send the call once and return the CallToolResult as it came, `isError` included.
 

@@ -73,6 +73,9 @@ class Transport(Protocol):
     async def open(self) -> None:
         """Reach the server, up to where requests can be sent."""
 
+    async def prepare(self, caller: Caller) -> None:
+        """Get the credential for a call of `caller`, where it takes one. Raises LinkDown."""
+
     async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
         """Send one request and wait for what comes back for it."""
 
@@ -160,6 +163,10 @@ class McpLink:
         definitions = await self._list(conversation.transport, conversation.era)
         conversation.tools = self._read_definitions(definitions, conversation)
         return tuple(tool for tool in definitions if tool["name"] in conversation.tools)
+
+    async def prepare(self, caller: Caller) -> None:
+        """See that there is a credential for a call of `caller`."""
+        await self._live().transport.prepare(caller)
 
     async def call(self, permit: Permit, *, timeout_s: float) -> dict[str, Json]:
         """Send the call once and return the CallToolResult as it came."""

@@ -86,6 +86,10 @@ class HttpTransport:
         """See that there is a credential. The first request opens the first connection."""
         self._opened_with, _ = await self._authorized(None)
 
+    async def prepare(self, caller: Caller) -> None:
+        """Get the token for a call of `caller`, if it is not there."""
+        await self._authorized(caller)
+
     async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
         """Send one request in a POST and wait for its answer."""
         authorized, credential = await self._authorized(request.caller)

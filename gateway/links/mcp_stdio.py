@@ -14,6 +14,7 @@ from gateway.errors import LinkDown, LinkError, LinkLost, LinkTimeout
 from gateway.links import jsonrpc
 from gateway.links.flood import Flood
 from gateway.links.jsonrpc import Answer, Connection, Failure, Notice, Question
+from gateway.links.link import Caller
 from gateway.links.masking import Masks
 from gateway.links.mcp import Request
 from gateway.links.process import Command, LocalProcess
@@ -49,6 +50,9 @@ class StdioTransport:
     async def open(self) -> None:
         """Start the process. Raises LinkDown."""
         await self.process.start()
+
+    async def prepare(self, caller: Caller) -> None:
+        """Nothing: a process has its secrets from its start, whoever calls."""
 
     async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
         """Write one request line and wait for its answer."""

@@ -1,5 +1,6 @@
 """Each kind of credential for an upstream, through a whole gateway, a server and its issuer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -129,6 +130,28 @@ async def test_without_a_token_nothing_is_sent(
         await gateway.until(lambda: len(gateway.entries("outcome")) == 3)
         assert {entry["status"] for entry in gateway.entries("outcome")} == {"refused"}
     assert idp.targets().count("/token") == 2, "after a refusal nobody asks for a while"
+
+
+async def test_what_is_withdrawn_while_a_token_is_asked_for_is_not_sent(
+    idp: IssuerStub, upstream: Desk, deployed: Deployed
+) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        asked.set()
+        await answered.wait()
+
+    async with deployed({"oauth_client": client(idp)}) as gateway:
+        gateway.clock.pass_s(300)
+        clerk = await gateway.agent()
+        upstream.forget()
+        idp.before = slow
+        call = asyncio.create_task(clerk.call("desk.pay", amount=5))
+        await asked.wait()
+        await gateway.operate("POST", f"/api/sessions/{clerk.session}/end")
+        answered.set()
+        assert (await call).code == "policy.changed"
+    assert upstream.heard == []
 
 
 # -- token exchange -------------------------------------------------------------------------
