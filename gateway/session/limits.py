@@ -94,15 +94,19 @@ class Limits:
     def release(self, call_id: str) -> None:
         """Give back what a call holds; what its entry has charged stays."""
         for charge in self._holders.pop(call_id, ()):
-            self._held[charge.counter] -= charge.amount
-            if not self._held[charge.counter]:
-                del self._held[charge.counter]
+            name = charge.counter
+            left = self._held[name] - charge.amount
+            if left:
+                self._held[name] = left
+            else:
+                del self._held[name]
 
     def used(self, charge: Charge) -> int:
         """What is charged and held on the counter of `charge`, at its time and in its window."""
-        counter = self._charged.get(charge.counter)
+        name = charge.counter
+        counter = self._charged.get(name)
         charged = 0 if counter is None else counter.used(charge.at - charge.window)
-        return charged + self._held.get(charge.counter, 0)
+        return charged + self._held.get(name, 0)
 
     def _fits(self, charge: Charge, most: int) -> bool:
         return charge.amount <= most - self.used(charge)
@@ -112,7 +116,8 @@ class Limits:
         if charges:
             self._holders[call_id] = charges
         for charge in charges:
-            self._held[charge.counter] = self._held.get(charge.counter, 0) + charge.amount
+            name = charge.counter
+            self._held[name] = self._held.get(name, 0) + charge.amount
         return Reservation(self, call_id, charges)
 
     # -- the fold ---------------------------------------------------------------------------
@@ -121,9 +126,12 @@ class Limits:
         """A decision entry that authorises: what its call held is charged now."""
         self.release(cast("str", body["id"]))
         for charge in charges_of(body):
-            counter = self._charged.setdefault(charge.counter, _Counter(charge.window))
+            name = charge.counter
+            counter = self._charged.get(name)
+            if counter is None:
+                counter = self._charged[name] = _Counter(charge.window)
             counter.add(charge)
-            self.changed.add(charge.counter)
+            self.changed.add(name)
 
     def returned(self, charges: tuple[Charge, ...]) -> None:
         """An outcome entry of a call that was not forwarded: it is charged nothing."""
