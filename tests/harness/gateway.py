@@ -131,6 +131,7 @@ async def running(
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_policy: str | None = None,
+    console_code: str | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
 
@@ -148,6 +149,7 @@ async def running(
         accept_policy=accept_policy,
         clock=clock,
         disk=disk or OsFiles(),
+        console_code=console_code,
     )
     listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     agents, operators = map(address_of, listeners)

@@ -93,6 +93,11 @@ class Desk(Upstream):
         """Wait until so many calls have arrived."""
         await eventually(lambda: len(self.calls) >= times)
 
+    async def listed_again(self) -> None:
+        """Wait until the tools were asked for once more."""
+        before = self.methods().count("tools/list")
+        await eventually(lambda: self.methods().count("tools/list") > before)
+
     @property
     def paid(self) -> list[int]:
         """Amounts of the payments that arrived."""
