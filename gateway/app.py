@@ -34,6 +34,7 @@ from gateway.identity.keys import KeySet
 from gateway.identity.revocation import Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.metrics import Metrics
+from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
 from gateway.recorder import Recorder
 from gateway.redaction import Redaction
@@ -63,6 +64,7 @@ class Surroundings:
     clock          microseconds since 1970; may jump, the gateway's time does not run backwards
     disk           what the log is written to
     redaction      what diagnostics pass; knows the secrets of this process
+    console_code   what logs the first administrator in with a browser, once; for `dev` only
     """
 
     environ: Mapping[str, str]
@@ -70,6 +72,7 @@ class Surroundings:
     clock: Callable[[], int] = microseconds
     disk: Files = field(default_factory=OsFiles)
     redaction: Redaction = field(default_factory=Redaction)
+    console_code: str | None = None
 
 
 @asynccontextmanager
@@ -113,13 +116,20 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         tell(links.review.catalogue)
         rooms = _rooms(home, log_of, state, links, activation.worlds, epoch)
         operators = Operators.open(home.operators)
+        code = _console_code(around, log_of) if mode == "dev" else None
         await _begin(log_of, state, rooms, operators)
         await stack.enter_async_context(_tidied(rooms, state))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
         yield assemble(
-            Parts(settings, home, log_of, keys, state, links, activation, rooms, operators)
+            Parts(settings, home, log_of, keys, state, links, activation, rooms, operators, code)
         )
+
+
+def _console_code(around: Surroundings, log_of: Evidence) -> ConsoleCode | None:
+    if around.console_code is None:
+        return None
+    return ConsoleCode(around.console_code, made_s=log_of.recorder.now() // 1_000_000)
 
 
 def _state(recorder: Recorder, epoch: Epoch) -> State:

@@ -6,6 +6,7 @@ They share rooms and nothing else: no route of one is a route of the other.
 import secrets
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version as distribution_version
 
 from fastapi import FastAPI
@@ -29,18 +30,30 @@ from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Clients
 from gateway.identity.dpop import Proofs
 from gateway.identity.grants import Means
-from gateway.identity.issuers import WorkloadIssuers
+from gateway.identity.issuer_keys import IssuerKeys
+from gateway.identity.issuers import TrustedIssuer, WorkloadIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
+from gateway.identity.provider import Provider
+from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import Issuer, TokenCheck
+from gateway.identity.trust import OPERATORS
+from gateway.links.credentials import Credentials
 from gateway.metrics import Scrape
 from gateway.metrics import Sources as MetricSources
 from gateway.operator import routes
+from gateway.operator.browser_sessions import BrowserSessions
+from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
 from gateway.operator.services import Services
+from gateway.operator.single_sign_on import Means as SignOnMeans
+from gateway.operator.single_sign_on import SingleSignOn
 from gateway.settings import Settings, milliseconds
 from gateway.state import State
 from gateway.upstream import Upstream
+
+LOGINS_PER_SOURCE = 30
+"""Log-ins of operators a minute that one place may begin: each asks the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ class Parts:
     activation: Activation
     rooms: Rooms
     operators: Operators
+    console_code: ConsoleCode | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +119,45 @@ def _services(parts: Parts) -> Services:
         tokens=check,
         keys=keys,
         operators=parts.operators,
+        browsers=BrowserSessions(secrets.token_bytes),
+        logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
+        sign_on=_sign_on(parts),
+        console_code=parts.console_code,
         scrape=Scrape(rooms.metrics, _metric_sources(parts)),
         vkey=parts.evidence.vkey,
         version=distribution_version("passavant"),
         link_states=parts.upstream.states,
         random=secrets.token_bytes,
     )
+
+
+def _sign_on(parts: Parts) -> SingleSignOn | None:
+    settings, upstream = parts.settings, parts.upstream
+    login = settings.identity.operators
+    if login is None:
+        return None
+    oidc = login.oidc
+    provider = Provider(oidc, upstream.fetcher)
+    skew_s = milliseconds(settings.identity.tokens.skew) // 1000
+    means = SignOnMeans(
+        issuer=TrustedIssuer(
+            settings.identity.operators_issuer,
+            oidc.issuer,
+            oidc.audience,
+            IssuerKeys(provider.key_set, name=OPERATORS),
+            skew_s=skew_s,
+        ),
+        provider=provider,
+        fetcher=upstream.fetcher,
+        secret=partial(_secret, upstream.credentials, oidc.client_secret),
+        callback=f"{settings.operators_url}/login/callback",
+        random=secrets.token_bytes,
+    )
+    return SingleSignOn(login, means)
+
+
+async def _secret(credentials: Credentials, reference: str | None) -> str | None:
+    return None if reference is None else await credentials.fetch(reference)
 
 
 def _agents(parts: Parts, services: Services) -> AgentsApp:

@@ -33,7 +33,6 @@ NOT_YET = (
     "agents",
     "models",
     "identity.users",
-    "identity.operators",
     "audit.witnesses",
     "audit.quorum",
 )
@@ -186,6 +185,16 @@ class Identity(_Model):
         return {
             n: c.private_key_jwt for n, c in self.clients.items() if c.private_key_jwt is not None
         }
+
+    @property
+    def operators_issuer(self) -> str:
+        """How names of operators begin: as the same people's do for whom agents act, if any do.
+
+        Else an asker could answer their own question under another name.
+        """
+        url = None if self.operators is None else self.operators.oidc.issuer
+        named = (name for name, each in self.users.items() if each.oidc.issuer == url)
+        return next(named, trust.OPERATORS)
 
     @property
     def workload_agents(self) -> frozenset[str]:

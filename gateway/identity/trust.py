@@ -20,7 +20,10 @@ from gateway.links.address import Destination
 from gateway.operator.credentials import Role
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_RESERVED = frozenset({"agent", "operator"})
+OPERATORS = "operators"
+"""How names of operators begin whose provider vouches for nobody else here."""
+
+_RESERVED = frozenset({"agent", "operator", OPERATORS})
 """Names that would make a person read like something else: `agent:clerk`."""
 
 

@@ -1,7 +1,7 @@
 """The operators' API: one application on a listener of its own, with credentials of its own.
 
-Order of a request: Host and Origin, then the operator's credential, then the role that the route
-states, then the body. A route that states no role cannot be built. Denials are recorded.
+Order of a request: Host and Origin, then the operator's credential (a key, or the cookie of a
+browser session), then the role that the route states, then the body. Denials are recorded.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +15,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from audit import canonical
 from audit.errors import AuditError, AuditUnavailable, NotStrict
 from gateway.errors import GatewayError
+from gateway.operator.access import operator_of
 from gateway.operator.credentials import Operator, Role
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
@@ -29,7 +30,17 @@ STATUS: Mapping[str, int] = {
     "auth.invalid": 401,
     "auth.expired": 401,
     "auth.revoked": 401,
+    "auth.audience": 401,
+    "auth.algorithm": 401,
+    "auth.issuer": 503,
+    "fetch.failed": 503,
+    "upstream.address": 503,
     "operator.role": 403,
+    "operator.no-role": 403,
+    "operator.csrf": 403,
+    "operator.code": 401,
+    "operator.login": 401,
+    "operator.slow": 429,
     "operator.host": 403,
     "operator.origin": 403,
     "operator.unknown": 404,
@@ -77,7 +88,7 @@ def requires(role: Role) -> Callable[..., Awaitable[Operator]]:
     async def operator(request: Request) -> Operator:
         services = services_of(request)
         try:
-            found = services.operators.check(_bearer(request), services.recorder.now() // 1_000_000)
+            found = operator_of(services, request, services.recorder.now() // 1_000_000)
             if not found.may(role):
                 raise OperatorRefused("operator.role", f"this needs the role {role}")
         except GatewayError as error:
@@ -113,6 +124,11 @@ async def body_of(request: Request, model: type[Model]) -> Model:
         raise OperatorRefused("operator.body", "; ".join(places)) from error
 
 
+def status_of(code: str) -> int:
+    """The HTTP status that goes with a code."""
+    return STATUS.get(code, 400)
+
+
 def peer(request: Request) -> str:
     """The address that the request came from, as `host:port`."""
     found = request.client
@@ -126,7 +142,7 @@ def build(services: Services, routers: Mapping[str, APIRouter]) -> FastAPI:
         version=services.version,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,  # what is here is told to operators: `status.schema`
     )
     app.state.services = services
     for noun, router in routers.items():
@@ -164,13 +180,6 @@ def _places(services: Services) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset({host, listen}), frozenset({url})
 
 
-def _bearer(request: Request) -> str:
-    found = request.headers.getlist("authorization")
-    if len(found) != 1 or not found[0].startswith("Bearer "):
-        raise OperatorRefused("auth.missing", "an operator's key is needed")
-    return found[0].removeprefix("Bearer ")
-
-
 async def _refused(services: Services, request: Request, code: str) -> None:
     detail = f"operators' listener, {request.method}"
     await services.refusals.refuse(None, source=peer(request), code=code, detail=detail)
@@ -187,7 +196,7 @@ async def _problem(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _answer(code: str, detail: str, **members: object) -> JSONResponse:
-    status = STATUS.get(code, 400)
+    status = status_of(code)
     body = {
         "type": f"urn:passavant:problem:{code}",
         "title": code.partition(".")[0],

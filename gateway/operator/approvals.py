@@ -1,5 +1,6 @@
 """`/api/approvals`: the questions to people, and their answers."""
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +12,9 @@ from audit.errors import SealBroken, SubjectErased
 from gateway.approval.request import Request, obligation_to_json
 from gateway.errors import ApprovalRefused
 from gateway.operator.api import Approver, Here, Routes, Viewer, body_of
+from gateway.operator.credentials import Operator
 from gateway.operator.services import Services
+from policies.snapshot import Snapshot
 
 router = Routes()
 
@@ -52,12 +55,13 @@ async def answer_request(
     answer = await body_of(http, Answer)
     if _find(services, request_id).digest != answer.digest:
         raise ApprovalRefused("approval.changed", "this is not the request that was shown to you")
+    snapshot = services.worlds.current.snapshot
     decided = await services.state.approvals.decide(
         request_id,
-        operator,
+        _placed(operator, snapshot),
         verdict,
         reason=answer.reason,
-        members=services.worlds.current.snapshot.members,
+        members=snapshot.members,
     )
     return card(services, decided)
 
@@ -101,6 +105,16 @@ def card(services: Services, request: Request) -> dict[str, Json]:
         "entry": request.index,
         "call": request.call,
     }
+
+
+def _placed(operator: Operator, snapshot: Snapshot) -> Operator:
+    """The operator in those groups of the policy that stand for their groups at the provider."""
+    own = {
+        name
+        for name, group in snapshot.groups.items()
+        if group.from_ is not None and group.from_ in operator.groups
+    }
+    return replace(operator, groups=operator.groups | own)
 
 
 def _find(services: Services, request_id: str) -> Request:

@@ -55,6 +55,7 @@ async def invite(services: Here, operator: Administrator, http: Request) -> dict
     }
     await services.recorder.write("operator.invited", entry)
     key = services.operators.add(invited, services.random(KEY_BYTES), expires=expires)
+    services.browsers.end_of(invited.name)  # they may have had other roles
     return {**_row(services, invited), "key": key}
 
 
@@ -71,6 +72,7 @@ async def remove(
     entry: dict[str, Json] = {"operator": name, "by": by, "source": peer(http)}
     await services.recorder.write("operator.removed", entry)
     services.operators.remove(name)
+    services.browsers.end_of(name)
     return {"removed": name}
 
 

@@ -8,6 +8,7 @@ from gateway.operator import (
     approvals,
     evidence,
     keys,
+    login,
     operators,
     policy,
     servers,
@@ -35,5 +36,6 @@ def build(services: Services) -> FastAPI:
     }
     app = api.build(services, routers)
     app.include_router(evidence.published)
+    app.include_router(login.router)
     app.include_router(stopping.router)
     return app

@@ -15,9 +15,13 @@ from gateway.epoch import Epoch
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
+from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
 from gateway.metrics import Scrape
+from gateway.operator.browser_sessions import BrowserSessions
+from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
+from gateway.operator.single_sign_on import SingleSignOn
 from gateway.recorder import Recorder
 from gateway.refusals import Refusals
 from gateway.settings import Settings
@@ -29,7 +33,11 @@ from gateway.world import Worlds
 class Services:
     """Everything an operator may look at or act on.
 
-    random  so many bytes that nobody can guess
+    browsers      who is logged in with a browser
+    logins        counts the log-ins that each place begins
+    sign_on       where operators log in; None: nowhere
+    console_code  the one-time code of a development gateway
+    random        so many bytes that nobody can guess
     """
 
     settings: Settings
@@ -47,6 +55,10 @@ class Services:
     tokens: TokenCheck
     keys: KeySet
     operators: Operators
+    browsers: BrowserSessions
+    logins: Throttle
+    sign_on: SingleSignOn | None
+    console_code: ConsoleCode | None
     scrape: Scrape
     vkey: str
     version: str

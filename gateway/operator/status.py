@@ -1,17 +1,25 @@
 """`/api/whoami`, `/api/status` and `/metrics`."""
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from audit.canonical import Json
+from gateway.operator.access import session_of
 from gateway.operator.api import Here, Routes, Viewer
 
 router = Routes()
 
 
 @router.get("/api/whoami")
-async def whoami(operator: Viewer) -> dict[str, Json]:
-    """Who this credential belongs to."""
-    return {"name": operator.name, "roles": sorted(operator.roles)}  # type: ignore[dict-item]  # Json
+async def whoami(services: Here, operator: Viewer, http: Request) -> dict[str, Json]:
+    """Who this credential belongs to; `csrf` is what a browser's changes must carry."""
+    has_key = "authorization" in http.headers
+    now_s = services.recorder.now() // 1_000_000
+    session = None if has_key else session_of(services, http, now_s)
+    return {
+        "name": operator.name,
+        "roles": list[Json](sorted(operator.roles)),
+        "csrf": None if session is None else session.csrf,
+    }
 
 
 @router.get("/api/status")
@@ -26,6 +34,13 @@ async def status(services: Here, _: Viewer) -> dict[str, Json]:
         "servers": dict(services.link_states()),
         "public_url": services.settings.public_url,
     }
+
+
+@router.get("/api/openapi.json", include_in_schema=False)
+async def schema(_: Viewer, http: Request) -> Json:
+    """This API as OpenAPI 3.1: also its shape is for operators alone."""
+    described: dict[str, Json] = http.app.openapi()
+    return described
 
 
 @router.get("/metrics", include_in_schema=False)

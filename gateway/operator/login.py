@@ -1,0 +1,219 @@
+"""`/login` and `/logout`: how a person gets a browser session, and ends it.
+
+At the configured provider, or in development with the one-time code. Somebody is logged in only
+once that is recorded; the session is always a new one, whatever cookie was there before.
+"""
+
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from audit.canonical import Json
+from gateway.errors import GatewayError
+from gateway.identity.errors import AuthError
+from gateway.identity.throttle import network
+from gateway.operator import pages
+from gateway.operator.access import (
+    CSRF_HEADER,
+    check_csrf,
+    cookie_of,
+    is_secure,
+    login_cookie,
+    session_cookie,
+    session_of,
+)
+from gateway.operator.api import Here, Routes, peer, status_of
+from gateway.operator.browser_sessions import LIFE_S
+from gateway.operator.credentials import Operator
+from gateway.operator.errors import OperatorRefused
+from gateway.operator.services import Services
+from gateway.operator.single_sign_on import PENDING_S, SingleSignOn
+
+MAX_FORM = 1024
+RECORDED = frozenset({"operator.no-role", "operator.code"})
+"""Refusals of people who were known, or could be: an entry each. Others are counted."""
+
+router = Routes(include_in_schema=False)
+
+
+def _sign_on(services: Here) -> SingleSignOn:
+    if services.sign_on is None:
+        raise OperatorRefused("operator.unknown", "no provider is configured for operators")
+    return services.sign_on
+
+
+SignOn = Annotated[SingleSignOn, Depends(_sign_on)]
+
+
+@router.get("/login")
+async def show(services: Here, http: Request) -> Response:
+    """Who is logged in, or the way to log in."""
+    url = services.settings.operators_url
+    if f"//{http.headers['host'].lower()}" not in url:
+        return RedirectResponse(f"{url}/login", 303)  # where forms and cookies are good
+    try:
+        session = session_of(services, http, _now_s(services))
+    except AuthError:
+        session = None
+    if session is not None:
+        return pages.logged_in(session.operator.name, session.csrf)
+    if services.console_code is not None and services.console_code.is_good(_now_s(services)):
+        return pages.code_form(with_provider=services.sign_on is not None)
+    if services.sign_on is not None:
+        return RedirectResponse("/login/oidc", 303)
+    return pages.refused("Nobody logs in here with a browser: operators hold keys.", 404)
+
+
+@router.post("/login")
+async def log_in_with_code(services: Here, http: Request) -> Response:
+    """Log in with the one-time code, which was typed into our form."""
+    if "origin" not in http.headers:  # a foreign one has been refused already
+        raise OperatorRefused("operator.origin", "expected a form of this gateway")
+    form = await _form(http)
+    code = services.console_code
+    if code is None:
+        raise OperatorRefused("operator.unknown", "there is no code here")
+    now_s = _now_s(services)
+    try:
+        code.redeem(form.get("code", ""), now_s)
+    except AuthError as error:
+        refused = OperatorRefused("operator.code", str(error))
+        await _refused(services, http, refused, by="code")
+        again = code.is_good(now_s)
+        if not again:
+            return pages.refused("This code has ended: start the gateway again for another.", 401)
+        other = services.sign_on is not None
+        return pages.code_form(with_provider=other, said="This is not the code.", status=401)
+    answer = RedirectResponse("/login", 303)
+    await _log_in(services, http, answer, _first_administrator(services), by="code")
+    return answer
+
+
+@router.get("/login/oidc")
+async def go_to_provider(services: Here, http: Request, sign_on: SignOn) -> Response:
+    """Send the browser to the provider."""
+    now_s = _now_s(services)
+    try:
+        if services.logins.charge(network(peer(http)), now_s):
+            raise OperatorRefused("operator.slow", "too many log-ins: try again in a minute")
+        begun = await sign_on.begin(now_s)
+    except GatewayError as error:
+        return await _refused(services, http, error, by=sign_on.name)
+    answer = RedirectResponse(begun.url, 303)
+    answer.set_cookie(
+        login_cookie(services),
+        begun.browser,
+        max_age=PENDING_S,
+        secure=is_secure(services),
+        httponly=True,
+        samesite="lax",  # it must come along when the provider sends the browser back
+    )
+    return answer
+
+
+@router.get("/login/callback")
+async def come_back(services: Here, http: Request, sign_on: SignOn) -> Response:
+    """Log in whom the provider sent back."""
+    pairs = http.query_params.multi_items()
+    answer = dict(pairs)
+    try:
+        if len(answer) < len(pairs):
+            raise OperatorRefused("operator.login", "a parameter appears twice")
+        browser = cookie_of(http, login_cookie(services))
+        operator = await sign_on.finish(answer, browser, _now_s(services))
+    except GatewayError as error:
+        return await _refused(services, http, error, by=sign_on.name)
+    page = pages.onwards()
+    page.delete_cookie(login_cookie(services), secure=is_secure(services), httponly=True)
+    await _log_in(services, http, page, operator, by=sign_on.name)
+    return page
+
+
+@router.post("/logout")
+async def log_out(services: Here, http: Request) -> Response:
+    """End the browser session."""
+    session = session_of(services, http, _now_s(services))
+    if session is None:
+        raise OperatorRefused("auth.missing", "nobody is logged in")
+    form = await _form(http)
+    given = [*http.headers.getlist(CSRF_HEADER), *([form["csrf"]] if "csrf" in form else [])]
+    check_csrf(session, given)
+    name = session_cookie(services)
+    cookie = cookie_of(http, name)
+    assert cookie is not None
+    services.browsers.end(cookie)  # first: a log that is full must keep nobody logged in
+    entry: dict[str, Json] = {"operator": session.operator.name, "source": peer(http)}
+    await services.recorder.write("operator.logout", entry)
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(name, secure=is_secure(services), httponly=True, samesite="strict")
+    return answer
+
+
+def _first_administrator(services: Services) -> Operator:
+    """The one person of a development gateway."""
+    found = next((each for each in services.operators.all() if each.may("administrator")), None)
+    if found is None:
+        raise OperatorRefused("operator.unknown", "there is no administrator")
+    return found
+
+
+async def _log_in(
+    services: Services, http: Request, answer: Response, operator: Operator, *, by: str
+) -> None:
+    """Record the log-in, then give the browser a session of its own."""
+    entry: dict[str, Json] = {
+        "operator": operator.name,
+        "roles": list[Json](sorted(operator.roles)),
+        "groups": list[Json](sorted(operator.groups)),
+        "by": by,
+        "source": peer(http),
+    }
+    await services.recorder.write("operator.login", entry)
+    name = session_cookie(services)
+    earlier = cookie_of(http, name)
+    if earlier is not None:
+        services.browsers.end(earlier)
+    cookie, _ = services.browsers.begin(operator, _now_s(services))
+    answer.set_cookie(
+        name,
+        cookie,
+        max_age=LIFE_S,
+        secure=is_secure(services),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+async def _refused(services: Services, http: Request, error: GatewayError, *, by: str) -> Response:
+    """Record that somebody was not logged in, and say so."""
+    source = peer(http)
+    if error.code in RECORDED:
+        entry: dict[str, Json] = {
+            "by": by,
+            "code": error.code,
+            "detail": str(error)[:200],
+            "source": source,
+        }
+        await services.recorder.write("operator.refused", entry)
+    else:
+        detail = f"operators' listener, log-in by {by}"
+        await services.refusals.refuse(None, source=source, code=error.code, detail=detail)
+    return pages.refused(f"{str(error).capitalize()}.", status_of(error.code))
+
+
+async def _form(http: Request) -> dict[str, str]:
+    raw = b""
+    async for part in http.stream():
+        raw += part
+        if len(raw) > MAX_FORM:
+            raise OperatorRefused("operator.body", f"more than {MAX_FORM} bytes")
+    try:
+        return dict(parse_qsl(raw.decode("ascii"), max_num_fields=4))
+    except ValueError as error:
+        raise OperatorRefused("operator.body", "not a form") from error
+
+
+def _now_s(services: Services) -> int:
+    return services.recorder.now() // 1_000_000
