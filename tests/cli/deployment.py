@@ -61,7 +61,7 @@ listen: {{agents: "127.0.0.1:0", operators: "127.0.0.1:0"}}
 policy: [desk.policy.yaml]
 servers:
   desk: {{command: ["{python}", "{server}"], sandbox: {{read: ["{server}"]}}}}
-audit: {{origin: desk.example/log, checkpoint_every: 100ms, segment_bytes: 1048576}}
+audit: {{origin: desk.example/log, checkpoint_every: 100ms, segment_bytes: 1048576, publish: true}}
 insecure_unsandboxed_stdio: true
 insecure_volatile_log: true
 """

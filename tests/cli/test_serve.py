@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from audit.verify import verify_directory
@@ -159,6 +160,31 @@ def test_an_edited_policy_needs_its_digest_named(deployment: Deployment) -> None
     digest = ran.stderr.partition("amount to ")[2].partition(",")[0]
     with deployment.served("--policy-digest", digest):
         assert deployment.read("policy", "show")["snapshot"] == digest
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("desk.example/log/checkpoint", 200),
+        ("desk.example/log/tile/entries/000", 404),
+        ("other.example/log/checkpoint", 404),
+    ],
+    ids=["checkpoint", "entries", "another-log"],
+)
+def test_the_log_is_published_without_its_entries_where_that_is_set(
+    path: str, status: int, served: Served
+) -> None:
+    answer = httpx.get(f"{served.agents_url}/audit/log/{path}", trust_env=False)
+    assert answer.status_code == status
+    assert (b"desk.example/log\n" in answer.content) is (status == 200)
+
+
+def test_the_log_is_not_published_where_it_is_not_set(deployment: Deployment) -> None:
+    text = deployment.config.read_text()
+    deployment.config.write_text(text.replace(", publish: true", ""))
+    with deployment.with_operator().served() as served:
+        url = f"{served.agents_url}/audit/log/desk.example/log/checkpoint"
+        assert httpx.get(url, trust_env=False).status_code == 404
 
 
 def test_no_number_of_workers_is_offered(deployment: Deployment) -> None:
