@@ -31,7 +31,7 @@ from gateway.identity.clients import Clients
 from gateway.identity.dpop import Proofs
 from gateway.identity.grants import Means
 from gateway.identity.issuer_keys import IssuerKeys
-from gateway.identity.issuers import TrustedIssuer, WorkloadIssuers
+from gateway.identity.issuers import TrustedIssuer, UserIssuers, WorkloadIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.provider import Provider
@@ -227,6 +227,7 @@ def _authorization_server(
         single_use=parts.state.single_use,
         policy=lambda: rooms.worlds.current.snapshot,
         ttl_s=milliseconds(settings.identity.tokens.ttl) // 1000,
+        users=_users(parts),
     )
     server = AuthorizationServer(
         settings.public_url,
@@ -247,6 +248,12 @@ def _authorization_server(
     app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face.router())
     return app
+
+
+def _users(parts: Parts) -> UserIssuers:
+    identity = parts.settings.identity
+    skew_s = milliseconds(identity.tokens.skew) // 1000
+    return UserIssuers.of(identity.users, parts.upstream.fetcher, skew_s=skew_s)
 
 
 def _workloads(parts: Parts) -> WorkloadIssuers:

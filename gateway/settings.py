@@ -32,7 +32,6 @@ from policies.source import Source
 NOT_YET = (
     "agents",
     "models",
-    "identity.users",
     "audit.witnesses",
     "audit.quorum",
 )

@@ -7,12 +7,13 @@ of parameters that narrow a token, and the rooms that a token needs.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.identity import scopes
 from gateway.identity.clients import Client
 from gateway.identity.errors import OAuthError, ScopeInvalid
+from gateway.identity.issuers import UserIssuers
 from gateway.identity.minting import Mint, Minted
 from gateway.identity.oauth_request import OAuthRequest
 from gateway.identity.single_use import SingleUse
@@ -29,6 +30,7 @@ class Means:
 
     policy  the snapshot in force
     ttl_s   life of a token when the client asks for nothing else
+    users   who vouches for people
     """
 
     mint: Mint
@@ -37,6 +39,7 @@ class Means:
     single_use: SingleUse
     policy: Callable[[], Snapshot]
     ttl_s: int
+    users: UserIssuers = field(default_factory=UserIssuers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class TrustedIssuer:
 class UserIssuers:
     """Who vouches for people."""
 
-    def __init__(self, trusted: Sequence[tuple[TrustedIssuer, str | None]]) -> None:
+    def __init__(self, trusted: Sequence[tuple[TrustedIssuer, str | None]] = ()) -> None:
         self._trusted = tuple(trusted)  # with the claim that holds groups
 
     @classmethod

@@ -2,7 +2,8 @@
 
 Whose the presented token is decides what it is exchanged for: a client's own token for a fresh one
 of the same session, another agent's for one with which that agent's work is handed on
-(`gateway.identity.delegation`).
+(`gateway.identity.delegation`), a user's for one on their behalf
+(`gateway.identity.user_exchange`).
 """
 
 from gateway.identity import scopes
@@ -11,26 +12,31 @@ from gateway.identity.delegation import Delegation
 from gateway.identity.errors import AuthError, OAuthError
 from gateway.identity.grants import Asked, Means
 from gateway.identity.minting import Minted, Order
+from gateway.identity.user_exchange import USER_TOKENS, UserExchange
 from gateway.principal import Principal
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
 
 
 class TokenExchange:
-    """Exchanges access tokens."""
+    """Exchanges access tokens, and tokens of users."""
 
     def __init__(self, means: Means) -> None:
         self._means = means
+        self._users = UserExchange(means)
         self._delegation = Delegation(means)
 
     async def grant(self, asked: Asked) -> Minted:
         """The other token. Raises OAuthError, SessionEnded and AuditUnavailable."""
         refuse_speaking(asked)
         request = asked.request
-        if request.needed("subject_token_type") != ACCESS_TOKEN:
-            raise OAuthError("invalid_request", "the subject token must be an access token")
         if request.one("requested_token_type") not in (None, ACCESS_TOKEN):
             raise OAuthError("invalid_request", "only access tokens are issued")
+        kind = request.needed("subject_token_type")
+        if kind in USER_TOKENS:
+            return await self._users.begin(asked)
+        if kind != ACCESS_TOKEN:
+            raise OAuthError("invalid_request", "no type of subject token that is taken here")
         if request.one("actor_token_type") not in (None, ACCESS_TOKEN):
             raise OAuthError("invalid_request", "the actor token must be an access token")
         try:
