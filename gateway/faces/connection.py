@@ -37,7 +37,7 @@ _NEVER = float("inf")
 class Connection(asyncio.Protocol):
     """One client's connection.
 
-    open_     all connections of a listener: this one is among them while it lasts
+    open_     all connections of a listener: this one is among them while it lasts, or works
     clock     seconds since 1970
     deadline  when it is closed unless something has happened by then; the loop's seconds
     task      what answers a request now, or did last
@@ -91,8 +91,14 @@ class Connection(asyncio.Protocol):
         self._open.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The client is gone; whoever answers it learns that when it asks or writes."""
-        self._open.discard(self)
+        """The client is gone; whoever answers it learns that when it asks or writes.
+
+        What still runs for it belongs to the listener until it ends: it may be acting.
+        """
+        if self.task is None or self.task.done():
+            self._open.discard(self)
+        else:
+            self.task.add_done_callback(lambda _: self._open.discard(self))
         self._waiting.clear()
         self.resume_writing()
         for exchange in (self._reading, self._answering):

@@ -15,7 +15,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,10 +112,10 @@ class Running(Reached):
         """Wait until a log that could not be written can be again."""
         await self.until(lambda: self.gateway.services.log.state != "read_only")
 
-    async def links_up(self) -> None:
-        """Wait until every server has been reached and looked at."""
+    async def links_up(self, servers: Iterable[str] | None = None) -> None:
+        """Wait until these servers, or all, have been reached and looked at."""
         review = self.gateway.services.review
-        for name in self.gateway.services.link_states():
+        for name in self.gateway.services.link_states() if servers is None else servers:
             await self.until(lambda name=name: review.offer(name) is not None)  # type: ignore[misc]  # a default
 
 
@@ -132,12 +132,14 @@ async def running(
     settings: Mapping[str, Any] | None = None,
     accept_policy: str | None = None,
     console_code: str | None = None,
+    wait_for: Iterable[str] | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
 
     servers  desks are accepted beforehand as they are; others only in mode "dev", at the start
     specs    how desks are reached, where it is not by their plain address
     settings members of the deployment beside those that the harness fills in
+    wait_for servers that must have been reached; None: every one
     """
     clock = clock or Clock()
     more: Mapping[str, Any] = settings or {}
@@ -171,7 +173,7 @@ async def running(
                 gateway=gateway,
                 clock=clock,
             )
-            await found.links_up()
+            await found.links_up(wait_for)
             yield found
     finally:
         for listener in listeners:

@@ -1,4 +1,4 @@
-"""Review: a tool that is not as it was accepted is blocked until a person accepts the difference."""
+"""Review: a tool that is not as it was accepted is blocked until a person accepts that."""
 
 import asyncio
 from pathlib import Path
