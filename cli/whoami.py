@@ -14,4 +14,5 @@ app = typer.Typer()
 def whoami(api: Operators, *, json: AsJson = False) -> None:
     """Show who the operator's key belongs to, and their roles."""
     found = api.get("/api/whoami")
-    as_json(found) if json else as_card({**found, "roles": ", ".join(found["roles"])})
+    shown = {"name": found["name"], "roles": found["roles"]}
+    as_json(shown) if json else as_card({**shown, "roles": ", ".join(shown["roles"])})
