@@ -375,10 +375,10 @@ for _ in range(80):
     ],
 )
 def test_a_schema_that_cannot_be_checked_by_is_refused_at_once(schema: dict[str, Json]) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(SchemaRefused, match=r"^s\.t: its input schema "):
         ArgumentCheck.compile("s.t", {"type": "object", **schema})
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("document", [None, True, [], "object", 1])
@@ -415,17 +415,17 @@ def test_a_schema_that_doubles_with_each_level_limits_how_deep_arguments_are() -
     args: dict[str, Json] = {}
     for _ in range(60):
         args = {"x": args}
-    began = time.monotonic()
+    began = time.process_time()
     assert "nested deeper" in str(complaint(schema, args))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     check(schema, {"x": {"x": {"x": {}}}})
 
 
 def test_a_slow_pattern_is_none() -> None:
     schema: Json = {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}
-    began = time.monotonic()
+    began = time.process_time()
     complaint(schema, {"a": "a" * 100_000 + "!"})
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_the_servers_own_schema_is_left_as_it_is() -> None:
