@@ -118,7 +118,7 @@ async def test_bad_arguments_get_a_clear_error_an_entry_and_nothing_else(
         recorded(gateway, clerk, expected.code)
 
 
-def message(**changes: Any) -> bytes:
+def message(**changes: Any) -> bytes:  # noqa: ANN401 - JSON of any kind
     body = {
         "jsonrpc": "2.0",
         "id": 7,
