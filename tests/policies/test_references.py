@@ -42,6 +42,18 @@ def findings_of(*texts: str) -> tuple[Finding, ...]:
             "policy.unknown-role", "'worker'", id="role",
         ),
         pytest.param(
+            "front_ends: {web: {users: [ana], agents: [bott]}}",
+            "policy.unknown-agent", "'bot'", id="agent-of-a-front-end",
+        ),
+        pytest.param(
+            "front_ends: {web: {groups: [poeple], agents: [bot]}}",
+            "policy.unknown-group", "'people'", id="group-of-a-front-end",
+        ),
+        pytest.param(
+            "front_ends: {aide: {users: [ana], agents: [bot]}}",
+            "policy.front-end", None, id="front-end-that-is-an-agent",
+        ),
+        pytest.param(
             "rules: [{id: r, agents: [bott], tools: [s.read], effect: allow}]",
             "policy.unknown-agent", "'bot'", id="agent",
         ),
