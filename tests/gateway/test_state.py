@@ -16,6 +16,8 @@ from audit.canonical import Json
 from gateway.approval.request import Key, Request, Verdict
 from gateway.errors import ApprovalRefused
 from gateway.session.charge import MICRO, Charge
+from gateway.session.purpose import Purpose
+from gateway.session.session import HandedOn, Session
 from gateway.state import REVOKING, State, authorises
 from policies.decision import Obligation
 from tests.gateway.rooms import (
@@ -314,6 +316,10 @@ async def everything(house: House) -> None:
     """Something of every kind that the state is made of."""
     session = await house.sessions.open_by_agent("clerk", None)
     other = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    child = await house.sessions.open_handed_on(handed_on(session))
+    await house.sessions.open_handed_on(handed_on(child))
+    await house.sessions.open_clean("clerk", "ana", by="x", purpose=Purpose("pay", ("a.*",)))
+    await house.single_use.use("clerk", "one", until_s=house.now_s + 60, source="x")
     key = replace(KEY, session=session.id)
     approved = await house.answer(await house.ask(key), "omar")
     used = Call(house.recorder.new_id(), key, effect="ask", emits=("web",), charges=(charge(2),))
@@ -336,6 +342,10 @@ async def everything(house: House) -> None:
     await house.recorder.write("token.revoke", {"jti": "t9", "until": house.now_s + 900})
     await house.recorder.write("policy.changed", {"snapshot": "ee" * 32})
     await house.recorder.write("start", {"version": "0"})
+
+
+def handed_on(parent: Session) -> HandedOn:
+    return HandedOn(parent, "scout", (parent.agent,), parent.ends, "t9", 8)
 
 
 Rows = dict[str, dict[str, Json]]

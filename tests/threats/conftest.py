@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.harness.agent import Agent
+from tests.harness.client import registered
 from tests.harness.gateway import Running, running
 from tests.harness.policy import DESK
 from tests.harness.upstream import Desk, desk
@@ -18,11 +19,16 @@ from tests.harness.upstream import Desk, desk
 async def shared(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Running, Desk]]:
-    """The gateway of this module, with the policy that its `POLICY` is."""
+    """The gateway of this module: with its `POLICY`, its `CLIENTS` registered, at its `CLOCK`."""
     policy = getattr(request.module, "POLICY", DESK)
     tools = getattr(request.module, "TOOLS", ())
     folder = tmp_path_factory.mktemp("gateway")
-    async with desk(*tools) as upstream, running(folder, policy, {"desk": upstream}) as gateway:
+    settings = registered(folder / "clients", getattr(request.module, "CLIENTS", ()))
+    clock = getattr(request.module, "CLOCK", None)
+    async with (
+        desk(*tools) as upstream,
+        running(folder, policy, {"desk": upstream}, settings=settings, clock=clock) as gateway,
+    ):
         yield gateway, upstream
 
 
