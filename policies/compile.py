@@ -6,7 +6,6 @@ concern, and everything is put where a decision finds it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from itertools import chain
@@ -23,6 +22,7 @@ from policies.document import Guardrail, PolicyDocument, Rule, Statement
 from policies.engine import Engine
 from policies.errors import PolicyInvalid
 from policies.finding import Finding, nearest
+from policies.instant import end_of
 from policies.notation import ANY, tool_matches
 from policies.references import check_references
 from policies.register import Approval, Tool
@@ -154,7 +154,7 @@ class _Compiler:
             condition=condition,
             reads=condition.reads if condition else (),
             test=self._book.test(condition, refuses=rule.effect == "deny") if condition else None,
-            until=None if rule.until is None else _end_of(rule.until),
+            until=None if rule.until is None else end_of(rule.until),
             obligation=self._obligation(rule.approval),
             limits=rule.limits,
             budgets=rule.budgets,
@@ -270,12 +270,6 @@ def _obligation(name: str, approval: Approval) -> Obligation:
         reason_required=approval.reason is not None,
         self_allowed=approval.self_ is not None,
     )
-
-
-def _end_of(day: date) -> int:
-    """The first microsecond after the day, in UTC."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-    return int(midnight.timestamp()) * 1_000_000
 
 
 def _finding(document: PolicyDocument, path: Path, remark: Remark) -> Finding:

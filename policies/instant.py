@@ -1,7 +1,7 @@
-"""Moments and spans of time in conditions, in microseconds."""
+"""Moments and spans of time in microseconds, as conditions write them, and the ends of days."""
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 from policies.errors import ConditionFailed
 
@@ -43,6 +43,12 @@ def duration(text: str) -> int:
         raise ConditionFailed("not a span of time as in 1h30m")
     total = sum(_step(*step.groups()) for step in _STEP.finditer(text))
     return -total if text.startswith("-") else total
+
+
+def end_of(day: date) -> int:
+    """The first microsecond after a day, in UTC."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    return int(midnight.timestamp()) * 1_000_000
 
 
 def _step(whole: str, fraction: str | None, unit: str) -> int:

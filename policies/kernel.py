@@ -155,6 +155,13 @@ def _agents_are_known(snapshot: Snapshot, facts: Facts) -> Refusal | None:
     return None
 
 
+def _agents_have_time(snapshot: Snapshot, facts: Facts) -> Refusal | None:
+    for link in (facts.agent, *facts.chain):
+        if snapshot.agents[link].has_ended(facts.now):
+            return "agent:expired", f"The registration of {link} has ended."
+    return None
+
+
 def _tool_is_known(snapshot: Snapshot, facts: Facts) -> Refusal | None:
     if facts.tool in snapshot.tools:
         return None
@@ -236,6 +243,7 @@ def _user_may(snapshot: Snapshot, facts: Facts) -> Refusal | None:
 
 _CHECKS: tuple[Callable[[Snapshot, Facts], Refusal | None], ...] = (
     _agents_are_known,
+    _agents_have_time,
     _tool_is_known,
     _someone_is_served,
     _token_covers,

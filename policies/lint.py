@@ -183,15 +183,20 @@ _CHECKS: tuple[Callable[[Joined], Iterator[Finding]], ...] = (
 
 def _ends(joined: Joined, today: date) -> Iterator[Finding]:
     for each in joined.statements:
-        if not isinstance(each.said, Rule) or each.said.until is None:
-            continue
-        until = each.said.until
-        if until < today:
-            message = f"ended on {until}: it never matches"
-            yield _warn("lint.expired", message, each.at("until"), "remove or renew it")
-        elif until - today <= EXPIRY_NOTICE:
-            message = f"ends in {(until - today).days} days, on {until}"
-            yield _warn("lint.expires", message, each.at("until"), "renew it, or let it end")
+        if isinstance(each.said, Rule) and each.said.until is not None:
+            yield from _end(each.said.until, today, each.at("until"), "it never matches")
+    for name, agent in joined.agents.items():
+        if agent.until is not None:
+            at = joined.position("agents", name, "until")
+            yield from _end(agent.until, today, at, f"every call of {name} is refused")
+
+
+def _end(until: date, today: date, at: Position, effect: str) -> Iterator[Finding]:
+    if until < today:
+        yield _warn("lint.expired", f"ended on {until}: {effect}", at, "remove or renew it")
+    elif until - today <= EXPIRY_NOTICE:
+        message = f"ends in {(until - today).days} days, on {until}"
+        yield _warn("lint.expires", message, at, "renew it, or let it end")
 
 
 def _expires(each: Placed) -> bool:

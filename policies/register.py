@@ -17,18 +17,21 @@ from pydantic import (
     model_validator,
 )
 
+from policies.instant import end_of
 from policies.notation import (
     ANY,
     NAME,
     ArgumentName,
     ArgumentPath,
     Block,
+    Day,
     Duration,
     Frequency,
     GroupSource,
     Label,
     Name,
     ResultPart,
+    Sentence,
     Several,
     Some,
     ToolName,
@@ -67,6 +70,11 @@ class Part(BaseModel):
 class Agent(Part):
     """A principal. One that is not listed is refused before any rule is read.
 
+    What people are told of an agent stands here and comes from nowhere else. How it proves who it
+    is stands in the deployment, never in a policy.
+
+    purpose  what it is for, in a sentence for a person
+    until  the last day of its registration, in UTC; after it every call of it is refused
     trust  `standard`: as a target of delegation it has only what the edge lends it;
            `autonomous`: it keeps rights of its own beside that
     proof_of_possession  its tokens must be bound to a key that it proves to hold (RFC 9449), in
@@ -75,10 +83,16 @@ class Agent(Part):
 
     roles: Some[Name] = ()
     owner: Name | None = None
+    purpose: Sentence | None = None
+    until: Day | None = None
     on_behalf_of: Literal["required", "optional"] = "optional"
     max_risk: Risk = "irreversible"
     trust: Literal["standard", "autonomous"] = "standard"
     proof_of_possession: Literal["required", "write", "irreversible"] | None = None
+
+    def has_ended(self, now: int) -> bool:
+        """Whether its registration is over at `now`, in microseconds since 1970."""
+        return self.until is not None and now >= end_of(self.until)
 
 
 class People(Part):

@@ -52,6 +52,7 @@ class AuthorizationServer:
         self._proofs = proofs
         self._tokens = means.tokens
         self._sessions = means.sessions
+        self._policy = means.policy
         self._revocations = revocations
         self._record = record
         self._grants: Mapping[str, Grant] = {
@@ -71,6 +72,9 @@ class AuthorizationServer:
             raise OAuthError("unsupported_grant_type", "no such grant type here")
         if self._revocations.suspended("agent", client.agent):
             raise OAuthError("unauthorized_client", "this agent is suspended")
+        registered = self._policy().agents.get(client.agent)
+        if registered is not None and registered.has_ended(now_s * 1_000_000):
+            raise OAuthError("unauthorized_client", "the registration of this agent has ended")
         self._check_resources(request)
         try:
             bound_to = self._proven(request, client, now_s)

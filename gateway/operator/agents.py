@@ -34,6 +34,7 @@ async def show_agent(services: Here, _: Viewer, name: str, user: str | None = No
         **_row(services, name),
         "max_risk": agent.max_risk,
         "on_behalf_of": agent.on_behalf_of,
+        "trust": agent.trust,
         "tools": {tool: mark for tool, mark in tools.items() if mark is not None},
     }
 
@@ -49,6 +50,9 @@ def _row(services: Services, name: str) -> dict[str, Json]:
     return {
         "name": name,
         "owner": agent.owner,
+        "purpose": agent.purpose,
+        "until": None if agent.until is None else agent.until.isoformat(),
+        "expired": agent.has_ended(services.recorder.now()),
         "roles": list[Json](sorted(agent.roles)),
         "suspended": services.state.revocations.suspended("agent", name),
         "client": name in services.settings.identity.clients,

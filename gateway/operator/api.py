@@ -46,6 +46,7 @@ STATUS: Mapping[str, int] = {
     "operator.unknown": 404,
     "operator.body": 400,
     "operator.last": 409,
+    "operator.expired": 409,
     "approval.unknown": 404,
     "approval.ended": 409,
     "approval.expired": 409,

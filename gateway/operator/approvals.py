@@ -91,6 +91,7 @@ def card(services: Services, request: Request) -> dict[str, Json]:
     return {
         **summary(request),
         "chain": list(request.key.chain),
+        "registered": _registered(services, request.key.agent),
         "session": request.key.session,
         "pin": request.key.pin,
         "snapshot": request.snapshot,
@@ -105,6 +106,12 @@ def card(services: Services, request: Request) -> dict[str, Json]:
         "entry": request.index,
         "call": request.call,
     }
+
+
+def _registered(services: Services, name: str) -> dict[str, Json] | None:
+    """What the policy in force says of an agent; nothing that the agent says of itself."""
+    agent = services.worlds.current.snapshot.agents.get(name)
+    return None if agent is None else {"owner": agent.owner, "purpose": agent.purpose}
 
 
 def _placed(operator: Operator, snapshot: Snapshot) -> Operator:

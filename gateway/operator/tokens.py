@@ -48,6 +48,8 @@ async def issue(services: Here, operator: Administrator, http: Request) -> dict[
     snapshot = services.worlds.current.snapshot
     if wanted.agent not in snapshot.agents:
         raise OperatorRefused("operator.unknown", "no policy in force names this agent")
+    if snapshot.agents[wanted.agent].has_ended(services.recorder.now()):
+        raise OperatorRefused("operator.expired", "the registration of this agent has ended")
     if wanted.user is not None:
         names.user(wanted.user)
     granted = scopes.parse(" ".join(wanted.tools))

@@ -28,6 +28,7 @@ agents:
   prover: {roles: [payer, reader], proof_of_possession: required}
   writer: {roles: [payer, reader], proof_of_possession: write}
   payer: {roles: [payer, reader], proof_of_possession: irreversible}
+  guest: {roles: [payer, reader], until: 2027-03-31, purpose: Helps out.}
 users:
   default: unrestricted
   interns: {from: "oidc:group/interns", tools: [s.read, s.list]}
@@ -217,6 +218,26 @@ def test_t13_t16_an_argument_outside_the_condition_is_not_allowed(
 )
 def test_a_rule_ends_with_its_last_day(now: int, effect: Effect) -> None:
     assert decision(replace(READ, tool="t.read"), now=now).effect == effect
+
+
+@pytest.mark.parametrize(
+    ("now", "rules"),
+    [
+        pytest.param(0, ("reads",), id="before"),
+        pytest.param(NOON_OF_MARCH_31 + DAY // 2 - 1, ("reads",), id="last-microsecond"),
+        pytest.param(NOON_OF_MARCH_31 + DAY // 2, ("agent:expired",), id="the-day-after"),
+        pytest.param(NOON_OF_MARCH_31 + 400 * DAY, ("agent:expired",), id="long-ago"),
+    ],
+)
+def test_an_agent_ends_with_its_last_day(now: int, rules: tuple[str, ...]) -> None:
+    decided = decision(replace(READ, agent="guest"), now=now)
+    assert decided.rules == rules
+    assert (decided.effect == "deny") == (rules == ("agent:expired",))
+
+
+def test_an_agent_that_has_ended_lends_nothing_to_others() -> None:
+    late = NOON_OF_MARCH_31 + DAY
+    assert decision(READ, chain=("guest",), now=late).rules == ("agent:expired",)
 
 
 # -- what refuses before any rule --------------------------------------------------------------

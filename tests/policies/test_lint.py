@@ -92,6 +92,12 @@ def test_of_the_example_it_asks_three_things() -> None:
             id="self",
         ),
         pytest.param(
+            "owner: team-a", "owner: team-a, until: 2026-11-19", "lint.expired", "8:48", id="over"
+        ),
+        pytest.param(
+            "owner: team-a", "owner: team-a, until: 2026-12-01", "lint.expires", "8:48", id="soon"
+        ),
+        pytest.param(
             "[helper]", "[helper, idle]", "lint.unused-role", "9:17", id="role-without-rule"
         ),
         pytest.param(", limits: [slow]", "", "lint.unused", "19:3", id="unused-limit"),
