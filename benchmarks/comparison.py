@@ -53,10 +53,35 @@ def differences(folder: Path, record: Path, *, answered: int) -> list[str]:
     finally:
         log.close_now()
     report = verify_directory(home.tiles, signer.vkey)
-    found = [*seen.wrong[:5], *_unlike(seen, calls(record), answered)]
+    found = [*seen.wrong[:5], *disagreements(seen, calls(record), answered)]
     if not report.ok or report.size != size:
         found.append(f"the published log does not verify: {report}")
     return found
+
+
+def disagreements(seen: Seen, came: Sequence[tuple[int, int]], answered: int) -> Iterator[str]:
+    """Where the log and what reached the stub do not agree.
+
+    came      number and time (us) of each request
+    answered  how many calls were counted as measured
+    """
+    decided, arrived = dict(seen.decisions.values()), dict(came)
+    if len(decided) != len(seen.decisions):
+        yield "a call was decided on twice"
+    if len(arrived) != len(came):
+        yield "a call was forwarded twice"
+    if len(seen.outcomes) != len(decided):
+        yield f"{len(decided)} decisions and {len(seen.outcomes)} outcomes"
+    ends = {status for status in seen.outcomes.values() if status != "done"}
+    if ends:
+        yield f"outcomes that are not done: {', '.join(sorted(ends))}"
+    if arrived.keys() != decided.keys():
+        yield f"{len(arrived.keys() ^ decided.keys())} calls without either decision or request"
+    early = sum(ts > arrived.get(number, ts) for number, ts in decided.items())
+    if early:
+        yield f"{early} requests arrived before they were decided on"
+    if len(decided) < answered:
+        yield f"{answered} answers and only {len(decided)} decisions"
 
 
 def _read(log: Log, vault: Vault) -> Seen:
@@ -80,23 +105,3 @@ def _decision(seen: Seen, vault: Vault, entry: Entry, body: Mapping[str, Any]) -
     sealed = Sealed(promised["commit"], promised["len"], entry.sealed)
     number = orjson.loads(vault.open_payload(body["id"], sealed))["number"]
     seen.decisions[body["id"]] = (number, body["ts"])
-
-
-def _unlike(seen: Seen, came: Sequence[tuple[int, int]], answered: int) -> Iterator[str]:
-    decided, arrived = dict(seen.decisions.values()), dict(came)
-    if len(decided) != len(seen.decisions):
-        yield "a call was decided on twice"
-    if len(arrived) != len(came):
-        yield "a call was forwarded twice"
-    if len(seen.outcomes) != len(decided):
-        yield f"{len(decided)} decisions and {len(seen.outcomes)} outcomes"
-    ends = {status for status in seen.outcomes.values() if status != "done"}
-    if ends:
-        yield f"outcomes that are not done: {', '.join(sorted(ends))}"
-    if arrived.keys() != decided.keys():
-        yield f"{len(arrived.keys() ^ decided.keys())} calls without either decision or request"
-    early = sum(ts > arrived.get(number, ts) for number, ts in decided.items())
-    if early:
-        yield f"{early} requests arrived before they were decided on"
-    if len(decided) < answered:
-        yield f"{answered} answers and only {len(decided)} decisions"
