@@ -166,6 +166,7 @@ class FrontEnd(Part):
                 "expected 'users' or 'groups': for whom does it speak?",
                 field="agents",
             )
+        refuse_wildcard("users", self.users, "name users, or groups that list them")
         return self
 
 

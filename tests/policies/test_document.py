@@ -126,9 +126,14 @@ def test_what_is_no_policy_of_this_version_is_refused(text: str) -> None:
         pytest.param("agents: {bot: {roles: [1]}}", "policy.wrong-type", id="number-as-role"),
         pytest.param("agents: {bot: {max_risk: low}}", "policy.not-a-choice", id="risk"),
         pytest.param("front_ends: {web: {agents: [bot]}}", "policy.who", id="speaks-for-nobody"),
-        pytest.param("front_ends: {web: {users: [ana]}}", "policy.missing-key", id="speaks-to-nobody"),
         pytest.param(
-            "front_ends: {web: {users: ['*'], agents: ['*']}}", "policy.name", id="any-agent"
+            "front_ends: {web: {users: [ana]}}", "policy.missing-key", id="speaks-to-nobody"
+        ),
+        pytest.param(
+            "front_ends: {web: {users: [ana], agents: ['*']}}", "policy.name", id="any-agent"
+        ),
+        pytest.param(
+            "front_ends: {web: {users: ['*'], agents: [bot]}}", "policy.wildcard", id="anybody"
         ),
         pytest.param("delegation: {max_children: 0}", "policy.out-of-range", id="no-children"),
         pytest.param(
