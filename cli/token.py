@@ -28,6 +28,12 @@ def issue(
     user: Annotated[str | None, typer.Option("--for", help="On whose behalf it acts.")] = None,
     tools: Annotated[str, typer.Option(help="Tools it may use, as A,B.")] = "*",
     ttl: Annotated[str | None, typer.Option(help="How long, as 15m.")] = None,
+    purpose: Annotated[
+        str | None, typer.Option(help="What the new session is for, in the person's words.")
+    ] = None,
+    purpose_tools: Annotated[
+        str | None, typer.Option(help="Tools that takes, as A,B; no others are let through.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Issue a token, in a new session unless one is named. Prints the token alone."""
@@ -35,6 +41,8 @@ def issue(
     body |= {} if user is None else {"user": user}
     body |= {} if session is None else {"session": session}
     body |= {} if ttl is None else {"ttl_s": seconds(ttl)}
+    body |= {} if purpose is None else {"purpose": purpose}
+    body |= {} if purpose_tools is None else {"purpose_tools": purpose_tools.split(",")}
     issued = api.post("/api/tokens", body)
     if json:
         as_json(issued)
