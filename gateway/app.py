@@ -32,6 +32,7 @@ from gateway.gate import Rooms
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.revocation import Revocations
+from gateway.identity.rotation import Rotation
 from gateway.identity.single_use import SingleUse
 from gateway.metrics import Metrics
 from gateway.operator.console_code import ConsoleCode
@@ -41,7 +42,7 @@ from gateway.redaction import Redaction
 from gateway.refusals import Refusals
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
-from gateway.settings import Settings
+from gateway.settings import Settings, milliseconds
 from gateway.state import State
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
@@ -118,12 +119,31 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         operators = Operators.open(home.operators)
         code = _console_code(around, log_of) if mode == "dev" else None
         await _begin(log_of, state, rooms, operators)
-        await stack.enter_async_context(_tidied(rooms, state))
+        rotation = Rotation(keys, rooms.recorder.write, kept_s=_kept_s(settings))
+        await stack.enter_async_context(_tidied(rooms, state, rotation))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
         yield assemble(
-            Parts(settings, home, log_of, keys, state, links, activation, rooms, operators, code)
+            Parts(
+                settings=settings,
+                home=home,
+                evidence=log_of,
+                keys=keys,
+                rotation=rotation,
+                state=state,
+                upstream=links,
+                activation=activation,
+                rooms=rooms,
+                operators=operators,
+                console_code=code,
+            )
         )
+
+
+def _kept_s(settings: Settings) -> int:
+    """How long a token can be used or renewed after it was signed, in seconds."""
+    tokens = settings.identity.tokens
+    return (2 * milliseconds(tokens.max_ttl) + milliseconds(tokens.skew)) // 1000
 
 
 def _console_code(around: Surroundings, log_of: Evidence) -> ConsoleCode | None:
@@ -221,9 +241,9 @@ async def _begin(log_of: Evidence, state: State, rooms: Rooms, operators: Operat
 
 
 @asynccontextmanager
-async def _tidied(rooms: Rooms, state: State) -> AsyncIterator[None]:
+async def _tidied(rooms: Rooms, state: State, rotation: Rotation) -> AsyncIterator[None]:
     """Let time do its work: expire, forget, and write down what was only counted."""
-    async with _running(_tidy(rooms, state)):
+    async with _running(_tidy(rooms, state, rotation)):
         yield
     try:
         await rooms.refusals.flush(rooms.recorder.now(), everything=True)
@@ -231,7 +251,7 @@ async def _tidied(rooms: Rooms, state: State) -> AsyncIterator[None]:
         log.error("refusals.uncounted", reason=error.code)
 
 
-async def _tidy(rooms: Rooms, state: State) -> None:
+async def _tidy(rooms: Rooms, state: State, rotation: Rotation) -> None:
     while True:
         await asyncio.sleep(TIDY_EVERY_S)
         now = rooms.recorder.now()
@@ -243,6 +263,8 @@ async def _tidy(rooms: Rooms, state: State) -> None:
         with suppress(AuditError):
             await rooms.approvals.expire(now // 1_000_000)
             await rooms.refusals.flush(now)
+        with suppress(AuditError, OSError):  # a file that cannot be removed now
+            await rotation.retire(now // 1_000_000)
 
 
 @asynccontextmanager

@@ -35,6 +35,7 @@ from gateway.identity.issuers import TrustedIssuer, UserIssuers, WorkloadIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.provider import Provider
+from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.identity.trust import OPERATORS
@@ -64,6 +65,7 @@ class Parts:
     home: Home
     evidence: Evidence
     keys: KeySet
+    rotation: Rotation
     state: State
     upstream: Upstream
     activation: Activation
@@ -118,6 +120,7 @@ def _services(parts: Parts) -> Services:
         mint=mint,
         tokens=check,
         keys=keys,
+        rotation=parts.rotation,
         operators=parts.operators,
         browsers=BrowserSessions(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),

@@ -43,6 +43,7 @@ _FORM_TYPE = re.compile(
 _RESOURCE = re.compile(r"|/v1|/mcp(?:/[a-z][a-z0-9-]{0,19})?")
 _STATUS = {"invalid_client": 401, "slow_down": 429, "temporarily_unavailable": 503}
 _AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+_KEYS_CACHED = b"public, max-age=300"  # a new key is asked for by its id anyway
 _NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))  # RFC 6749, section 5.1
 
 
@@ -157,7 +158,7 @@ class OAuthFace:
     # -- documents
 
     async def _jwks(self, request: Request) -> Response:
-        return await self._publish(request, lambda _: self._keys.jwks())
+        return await self._publish(request, lambda _: self._keys.jwks(), cache=_KEYS_CACHED)
 
     async def _server_metadata(self, request: Request) -> Response:
         return await self._publish(request, lambda _: server_metadata(self._url))
@@ -167,13 +168,15 @@ class OAuthFace:
             request, lambda head: resource_metadata(self._url, head.path.removeprefix(METADATA))
         )
 
-    async def _publish(self, request: Request, document: Callable[[Head], Json]) -> Response:
+    async def _publish(
+        self, request: Request, document: Callable[[Head], Json], *, cache: bytes = b"no-cache"
+    ) -> Response:
         try:
             body = dump(document(self._head(request)))
         except RequestRefused as refused:
             await self._refuse(None, source(request.scope), refused.code, str(refused))
             return _response(problem(refused.code, str(refused)))
-        return _response(Reply(200, body, ((b"cache-control", b"no-cache"),)))
+        return _response(Reply(200, body, ((b"cache-control", cache),)))
 
 
 def server_metadata(public_url: str) -> Json:

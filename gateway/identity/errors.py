@@ -11,6 +11,7 @@ GatewayError
     ├── SecretWeak       auth.secret           a client secret that could be guessed
     ├── PublicKeyRefused auth.public-key       a key of a client that cannot be used to verify
     ├── HashInvalid      auth.hash             a stored secret hash that cannot be used
+    ├── TooManyKeys      auth.keys             signing keys were changed too often to change again
     └── KeyFileRefused   auth.key-file         a key that others may know, or that is unreadable
 
 No message holds a token, a secret or a part of either: both may end in logs and answers.
@@ -144,6 +145,12 @@ class PublicKeyRefused(IdentityError):
     """A text is no public key of a kind that is used here."""
 
     code = "auth.public-key"
+
+
+class TooManyKeys(IdentityError):
+    """Signing keys were changed so often that old ones must retire first."""
+
+    code = "auth.keys"
 
 
 class KeyFileRefused(IdentityError):

@@ -8,7 +8,7 @@ thumbprint, which is recomputed on reading, so that a renamed or exchanged file 
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -89,17 +89,35 @@ class KeySet:
         """Every public key, newest first, as a JWK Set (RFC 7517, RFC 8037)."""
         return {"keys": [_jwk(key) for key in reversed(self._keys)]}
 
-    def rotate(
+    def make(
         self, now_s: int, *, generate: Callable[[], Ed25519PrivateKey] = Ed25519PrivateKey.generate
     ) -> SigningKey:
-        """Make a new key and let it sign from now on; the others still verify."""
+        """Make a key that nobody knows and nothing uses yet."""
+        return SigningKey.of(generate(), now_s)
+
+    def adopt(self, key: SigningKey) -> SigningKey:
+        """Keep a new key and let it sign from now on; the others still verify."""
         # Order is by time: two rotations within a second, or a clock set back, keep it.
-        made = max([now_s, *(key.made + 1 for key in self._keys)])
-        key = SigningKey.of(generate(), made)
+        made = max([key.made, *(each.made + 1 for each in self._keys)])
+        key = replace(key, made=made)
         pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         private_files.create(_path(self._folder, key), pem)
         self._keys = (*self._keys, key)
         return key
+
+    def rotate(
+        self, now_s: int, *, generate: Callable[[], Ed25519PrivateKey] = Ed25519PrivateKey.generate
+    ) -> SigningKey:
+        """Make a key and let it sign from now on."""
+        return self.adopt(self.make(now_s, generate=generate))
+
+    def replaced(self, before_s: int) -> tuple[SigningKey, ...]:
+        """The keys that were replaced before `before_s`, oldest first."""
+        return tuple(
+            key
+            for key, successor in zip(self._keys, self._keys[1:], strict=False)
+            if successor.made < before_s
+        )
 
     def retire(self, before_s: int) -> tuple[SigningKey, ...]:
         """Forget and delete the keys that were replaced before `before_s`; return them.
@@ -109,11 +127,7 @@ class KeySet:
         before_s  no token signed earlier may still be valid or renewable: now, less twice the
                   longest life of a token and the skew
         """
-        retired = tuple(
-            key
-            for key, successor in zip(self._keys, self._keys[1:], strict=False)
-            if successor.made < before_s
-        )
+        retired = self.replaced(before_s)
         self._keys = self._keys[len(retired) :]
         for key in retired:
             private_files.remove(_path(self._folder, key))

@@ -45,6 +45,7 @@ STATUS: Mapping[str, int] = {
     "operator.origin": 403,
     "operator.unknown": 404,
     "operator.body": 400,
+    "auth.keys": 409,
     "operator.last": 409,
     "operator.expired": 409,
     "approval.unknown": 404,

@@ -1,9 +1,22 @@
 """`/api/keys`: which keys this gateway signs with; public halves and ids, never a private one."""
 
+from typing import Literal
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict
+
 from audit.canonical import Json
-from gateway.operator.api import Here, Routes, Viewer
+from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of, peer
 
 router = Routes()
+
+
+class Wanted(BaseModel):
+    """Which key is to be replaced; that of the log never is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    use: Literal["tokens"]
 
 
 @router.get("")
@@ -27,3 +40,13 @@ async def list_keys(services: Here, _: Viewer) -> list[dict[str, Json]]:
         for key in services.keys.all()
     ]
     return [log, *keys]
+
+
+@router.post("/rotate")
+async def rotate(services: Here, operator: Administrator, http: Request) -> dict[str, Json]:
+    """Sign tokens with a new key from now on; those that are out stay good until they end."""
+    await body_of(http, Wanted)
+    now_s = services.recorder.now() // 1_000_000
+    by = f"operator:{operator.name}"
+    key = await services.rotation.rotate(now_s, by=by, source=peer(http))
+    return {"use": "tokens", "id": key.id, "state": "signs"}

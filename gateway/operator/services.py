@@ -15,6 +15,7 @@ from gateway.epoch import Epoch
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
+from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
 from gateway.metrics import Scrape
@@ -54,6 +55,7 @@ class Services:
     mint: Mint
     tokens: TokenCheck
     keys: KeySet
+    rotation: Rotation
     operators: Operators
     browsers: BrowserSessions
     logins: Throttle

@@ -54,6 +54,7 @@ DOORS = [
     Door("GET", "/api/audit/vkey", "viewer"),
     Door("GET", "/audit/log/{node:path}", "viewer"),
     Door("GET", "/api/keys", "viewer"),
+    Door("POST", "/api/keys/rotate", "administrator", {"use": "tokens"}),
     Door("GET", "/api/operators", "viewer"),
     Door(
         "POST", "/api/operators", "administrator", {"name": "mallory", "roles": ["administrator"]}
