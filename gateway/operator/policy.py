@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from audit.canonical import Json
+from gateway.errors import ActivationRefused
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
 from policies.decision import Facts
@@ -51,6 +52,8 @@ async def in_force(services: Here, _: Viewer) -> dict[str, Json]:
         proposed = services.activation.propose()
     except PolicyInvalid as error:
         return {**answer, "proposed": None, "findings": [str(f) for f in error.findings]}
+    except ActivationRefused as error:  # gone, or moving: what is in force is shown all the same
+        return {**answer, "proposed": None, "findings": [str(error)]}
     return {**answer, "proposed": proposed.digest, "findings": []}
 
 

@@ -202,6 +202,9 @@ async def test_t15_policy_files_that_are_gone_change_nothing_and_cannot_be_activ
         gateway.policy.unlink()
         assert (await clerk.call("desk.pay", amount=4000, to="paper")).code == "policy.denied"
         digest = gateway.gateway.services.worlds.current.snapshot.digest
+        shown = (await gateway.operate("GET", "/api/policy")).json()
+        assert (shown["snapshot"], shown["proposed"]) == (digest, None)
+        assert "desk.policy.yaml" in shown["findings"][0]
         refused = await gateway.operate(
             "POST", "/api/policy/apply", {"digest": digest}, check=False
         )
