@@ -18,6 +18,7 @@ from gateway.errors import GatewayError
 from gateway.home import Home as HomeFolder
 from gateway.identity import private_files
 from gateway.listeners import address_of
+from gateway.operator import console_code
 from gateway.operator.bootstrap import invite_first
 from gateway.operator.credentials import KEY_BYTES, ROLES, Operator
 from gateway.settings import Settings
@@ -46,7 +47,14 @@ def dev(
     listeners = listen(f"127.0.0.1:{port}", f"127.0.0.1:{port + 1 if port else 0}")
     agents, operators = map(address_of, listeners)
     settings = workspace.settings(agents=agents, operators=operators)
-    run(settings, "dev", listeners, lambda: _welcome(workspace, settings))
+    code = console_code.make(secrets.token_bytes(console_code.RANDOM_BYTES))
+    run(
+        settings,
+        "dev",
+        listeners,
+        lambda: _welcome(workspace, settings, code),
+        console_code=code,
+    )
 
 
 def _perform() -> None:
@@ -77,7 +85,7 @@ def _make_operator(home: Path) -> None:
         stop(f"{error.code}: {error}")
 
 
-def _welcome(workspace: Workspace, settings: Settings) -> None:
+def _welcome(workspace: Workspace, settings: Settings, code: str) -> None:
     repository = workspace.repository
     say(
         f"""
@@ -85,6 +93,7 @@ Passavant is running: development, with keys in {settings.home}. Not for product
 
   agents     {settings.public_url}/mcp   (MCP, both eras)   and   {settings.public_url}/v1/tools/...
   operators  {settings.operators_url}    (API; the commands below use it)
+  browser    {settings.operators_url}/login    with the code {code}, once, within half an hour
   policy     {workspace.policy}   (edit it: a change that compiles is in force at once)
 
 Three calls to try, from another terminal:

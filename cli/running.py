@@ -49,17 +49,23 @@ def run(
     announce: Callable[[], None],
     *,
     accept_policy: str | None = None,
+    console_code: str | None = None,
 ) -> None:
     """Run a gateway until SIGINT or SIGTERM; ends the command when it cannot start.
 
     listeners      agents' and operators'
     announce       called when both answer
     accept_policy  digest of a policy that may come into force at this start
+    console_code   what logs the one person of `dev` in with a browser
     """
     os.umask(0o077)  # whatever is written below belongs to this account alone
     redaction = Redaction()
+    if console_code is not None:
+        redaction.known.learn(console_code)
     configure(level="info", redaction=redaction, stream=sys.stderr)
-    around = Surroundings(dict(os.environ), accept_policy, redaction=redaction)
+    around = Surroundings(
+        dict(os.environ), accept_policy, redaction=redaction, console_code=console_code
+    )
     gc.disable()  # until everything is open: nothing of it is garbage
     agents, operators = listeners
     try:

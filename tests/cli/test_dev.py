@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cli.demo.child import Child
@@ -59,6 +60,16 @@ def test_the_three_calls_that_it_prints_do_what_it_says(tmp_path: Path) -> None:
         assert again.returncode == 1
         assert "audit.log-locked" in again.stderr
     assert not (home / "address.json").exists()
+
+
+def test_the_code_that_it_prints_logs_one_browser_in(tmp_path: Path) -> None:
+    with developed(tmp_path / "home") as said:
+        (found,) = re.findall(r"^  browser +(\S+)/login +with the code (\S+),", said, re.MULTILINE)
+        url, code = found
+        with httpx.Client(base_url=url, headers={"origin": url}, trust_env=False) as browser:
+            assert browser.post("/login", data={"code": code}).status_code == 303
+            assert "You are logged in" in browser.get("/login").text
+            assert browser.post("/login", data={"code": code}).status_code == 401
 
 
 def test_without_its_key_it_says_what_is_missing(tmp_path: Path) -> None:
