@@ -110,6 +110,16 @@ def upstream_down(tool: str, code: str) -> Outcome:
     return Outcome("unavailable", code, text)
 
 
+def consent_needed(tool: str, url: str) -> Outcome:
+    """The person for whom the agent acts has to let it use the server with their own account."""
+    text = (
+        f"Consent needed: {tool} works with your user's own account, and they have not let you. "
+        f"Nothing has been done. Ask them to open {url} in a browser and to agree there; repeating "
+        "the call before that changes nothing."
+    )
+    return Outcome("refused", "upstream.consent", text)
+
+
 def withheld(tool: str, bar: str, reference: str) -> Outcome:
     """The call was made, and what it was made with has been withdrawn since."""
     text = (

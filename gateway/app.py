@@ -46,7 +46,7 @@ from gateway.settings import Settings, milliseconds
 from gateway.state import State
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
-from gateway.upstream import Upstream, upstream
+from gateway.upstream import Kept, Upstream, upstream
 from gateway.world import World, Worlds
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 settings,
                 home,
                 log_of,
-                keys,
+                Kept(keys, state.connections),
                 environ=around.environ,
                 redaction=around.redaction,
                 allow_unsandboxed=mode == "dev" or settings.insecure_unsandboxed_stdio,

@@ -11,10 +11,12 @@ from importlib.metadata import version as distribution_version
 
 from fastapi import FastAPI
 
+from gateway import people
 from gateway.activation import Activation
 from gateway.evidence import Evidence
 from gateway.faces.access import Access
 from gateway.faces.agents import AgentsApp, App
+from gateway.faces.connect import ConnectFace
 from gateway.faces.http import EdgeRules
 from gateway.faces.mcp import McpFace
 from gateway.faces.mcp import Sources as McpSources
@@ -39,6 +41,7 @@ from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.identity.trust import OPERATORS
+from gateway.links.connecting import Connecting
 from gateway.links.credentials import Credentials
 from gateway.metrics import Scrape
 from gateway.metrics import Sources as MetricSources
@@ -122,6 +125,12 @@ def _services(parts: Parts) -> Services:
         keys=keys,
         rotation=parts.rotation,
         operators=parts.operators,
+        connecting=people.connecting(
+            settings,
+            parts.upstream,
+            rooms.recorder.write,
+            lambda agent: agent in rooms.worlds.current.snapshot.agents,
+        ),
         browsers=BrowserSessions(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
         sign_on=_sign_on(parts),
@@ -250,7 +259,20 @@ def _authorization_server(
     )
     app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face.router())
+    if services.connecting is not None:
+        app.include_router(_connect(parts, services.connecting, gate, rules).router())
     return app
+
+
+def _connect(parts: Parts, connecting: Connecting, gate: Gate, rules: EdgeRules) -> ConnectFace:
+    return ConnectFace(
+        connecting=connecting,
+        rules=rules,
+        refuse=gate.refuse,
+        starts=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
+        now_s=lambda: _now_s(parts),
+        random=secrets.token_bytes,
+    )
 
 
 def _users(parts: Parts) -> UserIssuers:

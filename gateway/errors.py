@@ -5,6 +5,7 @@ GatewayError
 ├── LinkError                 the other side of a link
 │   ├── LinkDown              upstream.down             certainly not delivered
 │   │   └── CredentialRefused upstream.credential       no credential for it was to be had
+│   │       └── ConsentNeeded upstream.consent          its user has to let this agent use it
 │   ├── LinkTimeout           upstream.timeout          no answer in time; may have acted
 │   ├── LinkGarbage           upstream.garbage          no well-formed answer; may have acted
 │   │   └── LinkUnsupported   upstream.unsupported      wants input or a task; never offered to it
@@ -17,6 +18,7 @@ GatewayError
 ├── CredentialMissing         credential.missing        a reference to a secret leads nowhere
 ├── FetchFailed               fetch.failed              somebody else's server gave no answer
 ├── TokenRefused              credential.refused        an authorization server gave no token
+├── ConnectRefused            connect.refused           a browser that did not come as it was sent
 ├── SandboxMissing            sandbox.missing           a local server would see what it must not
 ├── ToolUnknown               tool.unknown              no such tool for this caller
 ├── ToolChanged               tool.changed              not the definition that was accepted
@@ -68,6 +70,19 @@ class CredentialRefused(LinkDown):
     """There is no credential with which the server could be asked; nothing was sent to it."""
 
     code = "upstream.credential"
+
+
+class ConsentNeeded(CredentialRefused):
+    """The person for whom an agent acts has not let it use the server with their own account.
+
+    url  where they can
+    """
+
+    code = "upstream.consent"
+
+    def __init__(self, server: str, url: str) -> None:
+        super().__init__(server, "its user has not connected this agent")
+        self.url = url
 
 
 class LinkTimeout(LinkError):
@@ -150,9 +165,22 @@ class FetchFailed(GatewayError):
 
 
 class TokenRefused(GatewayError):
-    """An authorization server of an upstream gave no usable token. The message names the server."""
+    """An authorization server of an upstream gave no usable token. The message names the server.
+
+    error  its own word for it, where that is a registered one
+    """
 
     code = "credential.refused"
+
+    def __init__(self, message: str, *, error: str | None = None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class ConnectRefused(GatewayError):
+    """Somebody in a browser did not come as they were sent; the message is for them."""
+
+    code = "connect.refused"
 
 
 class SandboxMissing(GatewayError):

@@ -29,6 +29,7 @@ from gateway.catalogue.tools import Tool
 from gateway.epoch import Epoch
 from gateway.errors import (
     ArgumentsInvalid,
+    ConsentNeeded,
     LinkError,
     LinkRefused,
     LinkStopped,
@@ -225,6 +226,8 @@ class Gate:
             return answers.refused(error.code, answers.UNREVIEWED, reference), "refused"
         except LinkRefused as error:
             return answers.upstream_refused(name, error.error_message), "error"
+        except ConsentNeeded as error:
+            return answers.consent_needed(name, error.url), "refused"
         except LinkError as error:
             if error.acted is False:
                 return answers.upstream_down(name, error.code), "refused"

@@ -3,6 +3,7 @@
     keys/log.pem         signs the log            keys/vault.key   wraps the subjects' keys
     keys/tokens/         sign access tokens       keys/subjects/   seal what agents and people said
     keys/state.key       keys digests             keys/operators.json
+    keys/connections/    people's tokens of upstreams, under keys/connections.key
     log/                 segments: the truth      tiles/           the published log
     state.db             the view of the log      catalogue.lock.json
 
@@ -59,6 +60,11 @@ class Home:
     def subject_keys(self) -> Path:
         """Folder of the keys that seal, one per subject and month."""
         return self.path / "keys" / "subjects"
+
+    @property
+    def connections(self) -> Path:
+        """Folder of the tokens that people's connections with upstreams are used with."""
+        return self.path / "keys" / "connections"
 
     @property
     def operators(self) -> Path:
@@ -121,6 +127,10 @@ class Home:
     def vault_key(self) -> bytes:
         """32 bytes that wrap the subjects' keys."""
         return self._random("vault.key")
+
+    def connection_key(self) -> bytes:
+        """32 bytes that encrypt the tokens of connections."""
+        return self._random("connections.key")
 
     def digest_key(self) -> bytes:
         """32 bytes that key the digests by which equal arguments are recognised."""

@@ -15,11 +15,19 @@ from gateway.calls import Calls
 from gateway.epoch import Epoch
 from gateway.identity.revocation import KINDS, Kind, Revocations
 from gateway.identity.single_use import SingleUse
+from gateway.links.connections import GIVEN, WITHDRAWN, Connections
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 
 REVOKING = frozenset(
-    {"policy.changed", "session.end", "token.revoke", "gateway.stopped", "gateway.resumed"}
+    {
+        WITHDRAWN,
+        "policy.changed",
+        "session.end",
+        "token.revoke",
+        "gateway.stopped",
+        "gateway.resumed",
+    }
     | {f"{kind}.{what}" for kind in KINDS for what in ("suspended", "resumed")}
 )
 """Kinds of entry after which nothing that was verified or decided before still stands."""
@@ -91,6 +99,7 @@ class State:
         self.revocations = revocations
         self.single_use = single_use
         self.activations = Activations()
+        self.connections = Connections()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
         self.on_abandoned: Fold = lambda *_: None
@@ -106,6 +115,8 @@ class State:
             "approval.asked": approvals.asked,
             "approval.decided": lambda body, *_: approvals.decided(body),
             "approval.ended": lambda body, *_: approvals.ended(body),
+            GIVEN: lambda body, *_: self.connections.given(body),
+            WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
         }
         for kind in KINDS:
@@ -122,6 +133,7 @@ class State:
             "revocations": self.revocations,
             "single_use": self.single_use,
             "activations": self.activations,
+            "connections": self.connections,
         }
 
     def apply(self, index: int, leaf: str, body: Mapping[str, Json]) -> None:

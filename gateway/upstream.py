@@ -18,6 +18,7 @@ from gateway.evidence import Evidence
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.subject_tokens import SubjectTokens
+from gateway.links.connections import ConnectionFiles, Connections
 from gateway.links.credentials import Credentials
 from gateway.links.fetch import Fetcher
 from gateway.links.masking import Masks
@@ -25,6 +26,7 @@ from gateway.links.mcp import McpLink
 from gateway.links.oauth_client import Means
 from gateway.links.sandbox import Sandbox, find_bubblewrap
 from gateway.links.short_lived import ShortLived
+from gateway.links.user_tokens import Connected, page_of
 from gateway.redaction import Redaction
 from gateway.settings import Settings
 
@@ -37,13 +39,17 @@ REACHED_S = 45.0
 class Upstream:
     """Links by server, the credentials they use, and the review of what servers offer.
 
-    fetcher  asks servers that issue keys and tokens
+    fetcher    asks servers that issue keys and tokens
+    means      for credentials
+    connected  what people let agents use with their own accounts
     """
 
     links: Mapping[str, McpLink]
     credentials: Credentials
     review: Review
     fetcher: Fetcher
+    means: Means
+    connected: Connected
 
     def states(self) -> dict[str, str]:
         """The state of every link, by server."""
@@ -65,12 +71,24 @@ class Upstream:
             await self.review.accept(server, offer.digest, by="dev", check=lambda _: None)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What outlives the links.
+
+    keys         sign what issuers of upstreams are told about callers
+    connections  which agents people let use which servers
+    """
+
+    keys: KeySet
+    connections: Connections
+
+
 @asynccontextmanager
 async def upstream(
     settings: Settings,
     home: Home,
     evidence: Evidence,
-    keys: KeySet,
+    kept: Kept,
     *,
     environ: Mapping[str, str],
     redaction: Redaction,
@@ -79,7 +97,6 @@ async def upstream(
 ) -> AsyncIterator[Upstream]:
     """Open the links; servers are reached in the background.
 
-    keys               sign what issuers of upstreams are told about callers
     environ            for `env:` references and PATH
     redaction          its known secrets are told of every credential that is used
     allow_unsandboxed  whether local servers may run where nothing can confine them
@@ -91,51 +108,51 @@ async def upstream(
     sandbox = Sandbox(find_bubblewrap(path), home.path, allow_unsandboxed=allow_unsandboxed)
     log.info("sandbox", statement=sandbox.statement)
     credentials = Credentials(environ, settings.home, redaction.known)
-    around = _surroundings(settings, evidence, keys, credentials, sandbox, redaction, path)
+    files = ConnectionFiles(home.connections, home.connection_key())
+    connected = Connected(kept.connections, files, page_of(settings.public_url))
+    means = _means(settings, evidence, credentials, redaction)
+    subjects = SubjectTokens(
+        kept.keys, public_url=settings.public_url, now_s=means.now_s, new_id=means.new_id
+    )
+    around = Surroundings(
+        means=means,
+        subject=subjects.sign,
+        connected=connected,
+        masks=Masks(redaction.known),
+        sandbox=sandbox,
+        path=path,
+        own=lambda: _listeners(settings),
+        tls=means.fetcher.tls,
+    )
     links = build_links(settings.servers, around)
     review = Review(links, home.lock, recorder=evidence.recorder, on_catalogue=on_catalogue)
     review.watch()
     try:
         for link in links.values():
             await link.start()
-        yield Upstream(links, credentials, review, around.means.fetcher)
+        yield Upstream(links, credentials, review, means.fetcher, means, connected)
     finally:
         await review.close()
         await asyncio.gather(*(link.close() for link in links.values()))
 
 
-def _surroundings(
-    settings: Settings,
-    evidence: Evidence,
-    keys: KeySet,
-    credentials: Credentials,
-    sandbox: Sandbox,
-    redaction: Redaction,
-    path: str,
-) -> Surroundings:
-    listeners = [_listener(settings.listen.agents), _listener(settings.listen.operators)]
-    tls, new_id = ssl.create_default_context(), evidence.recorder.new_id
-
+def _means(
+    settings: Settings, evidence: Evidence, credentials: Credentials, redaction: Redaction
+) -> Means:
     def now_s() -> int:
         return evidence.recorder.now() // 1_000_000
 
-    means = Means(
+    return Means(
         credentials=credentials,
-        fetcher=Fetcher(lambda: listeners, tls),
+        fetcher=Fetcher(lambda: _listeners(settings), ssl.create_default_context()),
         short_lived=ShortLived(redaction.known, now_s),
         now_s=now_s,
-        new_id=new_id,
+        new_id=evidence.recorder.new_id,
     )
-    subjects = SubjectTokens(keys, public_url=settings.public_url, now_s=now_s, new_id=new_id)
-    return Surroundings(
-        means=means,
-        subject=subjects.sign,
-        masks=Masks(redaction.known),
-        sandbox=sandbox,
-        path=path,
-        own=lambda: listeners,
-        tls=tls,
-    )
+
+
+def _listeners(settings: Settings) -> tuple[tuple[str, int], ...]:
+    return _listener(settings.listen.agents), _listener(settings.listen.operators)
 
 
 def _listener(address: str) -> tuple[str, int]:

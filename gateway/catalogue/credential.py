@@ -1,6 +1,7 @@
 """How a deployment says what the gateway is known by at a server, and what that becomes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -8,15 +9,30 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from gateway.errors import AddressRefused
 from gateway.links.authorization import Authorization, Bearer
+from gateway.links.code_flow import CodeFlow, Errand
+from gateway.links.connecting import Reached
 from gateway.links.credentials import Reference
-from gateway.links.granted import GrantedTokens
+from gateway.links.granted import GrantedAuthorization
 from gateway.links.grants import Target, client_credentials, token_exchange
 from gateway.links.issuer import Issuer
 from gateway.links.link import Caller
 from gateway.links.oauth_client import Means, OAuthClient, Registration
+from gateway.links.user_tokens import Connected, UserTokens
 
 Subject = Callable[[Caller, str], str]
 """A signed statement about a caller, made for the issuer of that URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journeys:
+    """What sending people somewhere takes.
+
+    public_url  how browsers reach this gateway
+    random      so many bytes that nobody can guess
+    """
+
+    public_url: str
+    random: Callable[[int], bytes]
 
 
 class _Model(BaseModel):
@@ -54,8 +70,10 @@ class OAuthClientSpec(_Model):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if (self.secret is None) == (self.private_key_jwt is None):
+        if self.secret is not None and self.private_key_jwt is not None:
             raise ValueError("expected either `secret` or `private_key_jwt`")
+        if self.secret is None and self.private_key_jwt is None and not self.is_public:
+            raise ValueError("expected `secret` or `private_key_jwt`")
         if self.key_id is not None and self.private_key_jwt is None:
             raise ValueError("key_id: only beside `private_key_jwt`")
         try:
@@ -63,6 +81,11 @@ class OAuthClientSpec(_Model):
         except AddressRefused as error:
             raise ValueError(f"issuer: {error}") from error
         return self
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the issuer may know us by our name alone."""
+        return False
 
     @property
     def at(self) -> Issuer:
@@ -84,38 +107,87 @@ class TokenExchangeSpec(OAuthClientSpec):
     audience: Visible | None = None
 
 
+class UserOAuthSpec(OAuthClientSpec):
+    """The same, with tokens of the people for whom agents act, each of whom is asked.
+
+    listing  reference to a token with which tools are listed; else the gateway gets one for
+             itself, which a public client (neither `secret` nor key) cannot
+    """
+
+    listing: Reference | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Public where tools are listed with a token of their own."""
+        return self.listing is not None
+
+
 class Credential(_Model):
     """Our own credential with a server, of one kind; the caller's never gets there."""
 
     bearer: Reference | None = None
     oauth_client: OAuthClientSpec | None = None
     token_exchange: TokenExchangeSpec | None = None
+    user_oauth: UserOAuthSpec | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("expected one of `bearer`, `oauth_client` and `token_exchange`")
+            raise ValueError(f"expected one of: {', '.join(type(self).model_fields)}")
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server that has a credential."""
+
+    server: str
+    url: str
+
+
 def authorization(
-    credential: Credential, url: str, means: Means, subject: Subject
+    credential: Credential, at: Place, means: Means, subject: Subject, connected: Connected
 ) -> Authorization:
-    """What requests to the server at `url` are sent with."""
+    """What requests to a server are sent with."""
     if credential.bearer is not None:
         reference = credential.bearer
         return Bearer(lambda: means.credentials.fetch(reference))
     if credential.oauth_client is not None:
-        ours = credential.oauth_client
-        grant = client_credentials(OAuthClient(ours.registration, means), _target(ours, url))
-        return GrantedTokens(grant, means.now_s, per_caller=False)
+        return _itself(credential.oauth_client, at, means)
+    if credential.user_oauth is not None:
+        return _of_users(credential.user_oauth, at, means, connected)
     exchange = credential.token_exchange
     assert exchange is not None
-    target = _target(exchange, url, exchange.audience)
+    target = _target(exchange, at.url, exchange.audience)
     client = OAuthClient(exchange.registration, means)
     grant = token_exchange(client, target, lambda caller: subject(caller, exchange.issuer))
-    return GrantedTokens(grant, means.now_s, per_caller=True)
+    return GrantedAuthorization(grant, means.now_s, per_caller=True)
+
+
+def reached(spec: UserOAuthSpec, at: Place, means: Means, journeys: Journeys) -> Reached:
+    """How people get to the authorization server of a server, and back."""
+    client = OAuthClient(spec.registration, means)
+    asked = _target(spec, at.url).form()
+    callback = f"{journeys.public_url}/oauth/upstream/{at.server}/callback"
+    errand = Errand(callback, asked, says_pkce=True)
+    return Reached(client, CodeFlow(client, errand, journeys.random, means.now_s))
+
+
+def _itself(spec: OAuthClientSpec, at: Place, means: Means) -> Authorization:
+    grant = client_credentials(OAuthClient(spec.registration, means), _target(spec, at.url))
+    return GrantedAuthorization(grant, means.now_s, per_caller=False)
+
+
+def _of_users(spec: UserOAuthSpec, at: Place, means: Means, connected: Connected) -> Authorization:
+    listing = spec.listing
+    itself: Authorization
+    if listing is None:
+        itself = _itself(spec, at, means)
+    else:
+        itself = Bearer(lambda: means.credentials.fetch(listing))
+    client, resource = OAuthClient(spec.registration, means), _target(spec, at.url).resource
+    return UserTokens(at.server, client, resource, itself, connected, means.now_s)
 
 
 def _target(spec: OAuthClientSpec, url: str, audience: str | None = None) -> Target:

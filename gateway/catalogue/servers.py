@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.catalogue import names
-from gateway.catalogue.credential import Credential, Subject, authorization
+from gateway.catalogue.credential import Credential, Place, Subject, authorization
 from gateway.errors import NameRefused
 from gateway.links.address import Destination, Listener
 from gateway.links.credentials import Reference
@@ -24,6 +24,7 @@ from gateway.links.mcp_stdio import StdioTransport
 from gateway.links.oauth_client import Means
 from gateway.links.process import Command
 from gateway.links.sandbox import Confinement, Sandbox
+from gateway.links.user_tokens import Connected
 
 _LOOK_AGAIN_S = 60.0  # over HTTP no server can say by itself that its tools changed
 
@@ -81,6 +82,7 @@ class Surroundings:
 
     means        for credentials, which are asked for at each connection
     subject      says to an issuer who calls
+    connected    what people let agents use with their own accounts
     masks        what servers say goes through them
     sandbox      how local servers are confined here
     path         PATH of local servers, and where their programs are looked for
@@ -90,6 +92,7 @@ class Surroundings:
 
     means: Means
     subject: Subject
+    connected: Connected
     masks: Masks
     sandbox: Sandbox
     path: str
@@ -131,7 +134,9 @@ def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpL
         Destination.parse(url, allow_private=spec.allow_private),
         authorization=None
         if spec.credential is None
-        else authorization(spec.credential, url, around.means, around.subject),
+        else authorization(
+            spec.credential, Place(name, url), around.means, around.subject, around.connected
+        ),
         own=around.own,
         tls=around.tls,
     )

@@ -64,7 +64,7 @@ class Fetcher:
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._own = own
-        self._tls = tls
+        self.tls = tls
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
 
@@ -104,7 +104,7 @@ class Fetcher:
         import httpx  # noqa: PLC0415 - no start waits for it, and most deployments never need it
 
         shown = destination.authority
-        client = httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=self._timeout_s)
+        client = httpx.AsyncClient(verify=self.tls, trust_env=False, timeout=self._timeout_s)
         async with client:
             for address in addresses:
                 request = client.build_request(

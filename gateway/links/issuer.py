@@ -54,12 +54,18 @@ class Issuer:
 class Metadata:
     """What is used of an issuer's metadata.
 
-    token     its token endpoint
-    methods   how clients may authenticate there; None: it does not say
+    token          its token endpoint
+    methods        how clients may authenticate there; None: it does not say
+    authorization  where browsers are sent, as the issuer spells it; None: nowhere
+    challenges     methods of PKCE (RFC 7636)
+    names_itself   whether it says who it is when it sends people back (RFC 9207)
     """
 
     token: Destination
     methods: frozenset[str] | None
+    authorization: str | None
+    challenges: frozenset[str]
+    names_itself: bool
 
 
 async def discover(issuer: Issuer, fetcher: Fetcher) -> Metadata:
@@ -88,7 +94,12 @@ def _read(issuer: Issuer, members: dict[str, Json]) -> Metadata:
     if members.get("issuer") != issuer.url:
         raise FetchFailed(f"{issuer.url}: its metadata is another issuer's")
     methods = members.get("token_endpoint_auth_methods_supported")
+    challenges = members.get("code_challenge_methods_supported")
+    authorization = members.get("authorization_endpoint")
     return Metadata(
         token=issuer.endpoint(members.get("token_endpoint")),
         methods=frozenset(map(str, methods)) if isinstance(methods, list) else None,
+        authorization=authorization if isinstance(authorization, str) else None,
+        challenges=frozenset(map(str, challenges if isinstance(challenges, list) else ())),
+        names_itself=members.get("authorization_response_iss_parameter_supported") is True,
     )

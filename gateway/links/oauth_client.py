@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from audit.canonical import Json
 from gateway.errors import CredentialMissing, FetchFailed, TokenRefused
+from gateway.known_secrets import SHORTEST
 from gateway.links.credentials import Credentials
 from gateway.links.fetch import Fetched, Fetcher
 from gateway.links.issuer import Issuer, Metadata, discover
-from gateway.links.short_lived import ShortLived
+from gateway.links.short_lived import LONGEST_S, ShortLived
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 METADATA_S = 3600
@@ -31,7 +32,6 @@ USUAL_S = 300
 
 _ASSERTION_S = 60
 _LONGEST_TOKEN = 8192
-_SHORTEST_TOKEN = 8
 _TOKEN_LETTERS = frozenset("-._~+/=").union(
     map(chr, range(0x30, 0x3A)), map(chr, range(0x41, 0x5B)), map(chr, range(0x61, 0x7B))
 )
@@ -55,7 +55,7 @@ PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """How the gateway is registered with an issuer; exactly one of `secret` and `key`.
+    """How the gateway is registered with an issuer: by `secret`, by `key`, or as a public client.
 
     secret, key  references: to a secret, and to a private key in PEM
     key_id       the `kid` of that key, where the issuer wants it named
@@ -96,17 +96,23 @@ class OAuthClient:
     """The gateway as a client of one issuer."""
 
     def __init__(self, registration: Registration, means: Means) -> None:
+        self.issuer = registration.issuer
+        self.client = registration.client
         self._registration = registration
         self._means = means
         self._metadata: Metadata | None = None
         self._metadata_until = 0
 
     async def ask(self, form: Mapping[str, str]) -> Granted:
-        """Ask the token endpoint with the parameters of a grant.
+        """A token for the parameters of a grant; see `exchange`."""
+        return self.granted(await self.exchange(form))
+
+    async def exchange(self, form: Mapping[str, str]) -> dict[str, Json]:
+        """What the token endpoint answers; every token in it is known as a secret by then.
 
         Raises TokenRefused, CredentialMissing, FetchFailed or AddressRefused.
         """
-        metadata = await self._known()
+        metadata = await self.metadata()
         proof, headers = await self._proof(metadata)
         try:
             answer = await self._means.fetcher.post(metadata.token, {**form, **proof}, headers)
@@ -114,10 +120,19 @@ class OAuthClient:
             self._metadata = None  # it may have moved
             raise
         if answer.status != 200:
-            raise TokenRefused(f"{self._registration.issuer.url}: {_complaint(answer)}")
-        return self._granted(answer.members())
+            error = _error(answer)
+            said = f"HTTP {answer.status}" + ("" if error is None else f" ({error})")
+            raise TokenRefused(f"{self.issuer.url}: {said}", error=error)
+        members = answer.members()
+        stated = members.get("expires_in")
+        lifetime = stated if type(stated) is int else LONGEST_S
+        self._keep(members.get("access_token"), lifetime)
+        for name in ("refresh_token", "id_token"):
+            self._keep(members.get(name), LONGEST_S)
+        return members
 
-    async def _known(self) -> Metadata:
+    async def metadata(self) -> Metadata:
+        """What the issuer says of itself. Raises FetchFailed or AddressRefused."""
         now = self._means.now_s()
         if self._metadata is None or now >= self._metadata_until:
             self._metadata = await discover(self._registration.issuer, self._means.fetcher)
@@ -130,7 +145,8 @@ class OAuthClient:
         if registered.key is not None:
             assertion = await self._assertion(registered.key)
             return {"client_assertion_type": ASSERTION, "client_assertion": assertion}, {}
-        assert registered.secret is not None
+        if registered.secret is None:
+            return {"client_id": registered.client}, {}
         secret = await self._means.credentials.fetch(registered.secret)
         methods = metadata.methods
         if methods is not None and "client_secret_basic" not in methods:
@@ -157,30 +173,38 @@ class OAuthClient:
         self._means.short_lived.keep(assertion, now + _ASSERTION_S)
         return assertion
 
-    def _granted(self, members: Mapping[str, Json]) -> Granted:
-        url = self._registration.issuer.url
+    def granted(self, members: Mapping[str, Json]) -> Granted:
+        """The access token in an answer. Raises TokenRefused when no header could carry it."""
+        url = self.issuer.url
         token, kind = members.get("access_token"), members.get("token_type")
         lifetime = members.get("expires_in", USUAL_S)
         if not isinstance(token, str) or not isinstance(kind, str):
             raise TokenRefused(f"{url}: an answer without a token or its type")
         if type(lifetime) is not int or lifetime <= 0:
             raise TokenRefused(f"{url}: a token without a lifetime in whole seconds")
-        self._means.short_lived.keep(token, self._means.now_s() + lifetime)
         if kind.lower() != "bearer":
             raise TokenRefused(f"{url}: a token that is no bearer token")
-        if not _SHORTEST_TOKEN <= len(token) <= _LONGEST_TOKEN or not set(token) <= _TOKEN_LETTERS:
+        if not SHORTEST <= len(token) <= _LONGEST_TOKEN or not set(token) <= _TOKEN_LETTERS:
             raise TokenRefused(f"{url}: a token that no header can carry")
         return Granted(token, lifetime)
 
+    def know(self, *tokens: str | None) -> None:
+        """Tokens that were kept: they are secrets again from now on."""
+        for token in tokens:
+            self._keep(token, LONGEST_S)
 
-def _complaint(answer: Fetched) -> str:
-    """What the issuer says is wrong, if it is one of the registered words; else only the status."""
+    def _keep(self, token: Json, lifetime: int) -> None:
+        if isinstance(token, str) and len(token) >= SHORTEST:
+            self._means.short_lived.keep(token, self._means.now_s() + max(lifetime, 0))
+
+
+def _error(answer: Fetched) -> str | None:
+    """What the issuer says is wrong, if it is one of the registered words."""
     try:
         error = answer.members().get("error")
     except FetchFailed:
-        error = None
-    known = isinstance(error, str) and error in _ERRORS
-    return f"HTTP {answer.status} ({error})" if known else f"HTTP {answer.status}"
+        return None
+    return error if isinstance(error, str) and error in _ERRORS else None
 
 
 def _private_key(reference: str, text: str) -> PrivateKey:

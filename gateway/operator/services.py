@@ -18,6 +18,7 @@ from gateway.identity.minting import Mint
 from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
+from gateway.links.connecting import Connecting
 from gateway.metrics import Scrape
 from gateway.operator.browser_sessions import BrowserSessions
 from gateway.operator.console_code import ConsoleCode
@@ -34,6 +35,7 @@ from gateway.world import Worlds
 class Services:
     """Everything an operator may look at or act on.
 
+    connecting    ends what people let agents use; None: there is nothing of that kind
     browsers      who is logged in with a browser
     logins        counts the log-ins that each place begins
     sign_on       where operators log in; None: nowhere
@@ -57,6 +59,7 @@ class Services:
     keys: KeySet
     rotation: Rotation
     operators: Operators
+    connecting: Connecting | None
     browsers: BrowserSessions
     logins: Throttle
     sign_on: SingleSignOn | None

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "bar": "server.suspended",
     "why": "the tool is not as it was reviewed",
     "message": "no such account",
+    "url": "https://gw.example/oauth/upstream/ledger/start?agent=clerk",
 }
 
 

@@ -12,7 +12,7 @@ from gateway.errors import AddressRefused, NameRefused, SandboxMissing, Settings
 from gateway.known_secrets import KnownSecrets
 from gateway.links.masking import Masks
 from gateway.links.sandbox import Sandbox
-from tests.gateway.links.conftest import make_means
+from tests.gateway.links.conftest import make_connected, make_means
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def surroundings(tmp_path: Path) -> Surroundings:
     return Surroundings(
         means=make_means(tmp_path, known, {}),
         subject=lambda caller, audience: f"{caller.agent} to {audience}",
+        connected=make_connected(tmp_path),
         masks=Masks(known),
         sandbox=Sandbox(None, tmp_path, allow_unsandboxed=True),
         path="/usr/bin:/bin",

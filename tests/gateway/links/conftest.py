@@ -12,6 +12,7 @@ import uvloop
 
 from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
 from gateway.known_secrets import KnownSecrets
+from gateway.links.connections import ConnectionFiles, Connections
 from gateway.links.credentials import Credentials
 from gateway.links.fetch import Fetcher
 from gateway.links.masking import Masks
@@ -19,6 +20,7 @@ from gateway.links.mcp import McpLink
 from gateway.links.oauth_client import Means
 from gateway.links.sandbox import Sandbox
 from gateway.links.short_lived import ShortLived
+from gateway.links.user_tokens import Connected, page_of
 from tests.gateway.links.http_upstream import Upstream
 
 BOTH_LOOPS = ("test_http_client.py", "test_mcp_stdio.py", "test_tls.py")
@@ -46,12 +48,19 @@ def surroundings(tmp_path: Path) -> Surroundings:
     return Surroundings(
         means=make_means(tmp_path, known, {"TOKEN": "secret-of-token"}),
         subject=lambda caller, audience: f"{caller.agent} for {caller.user} to {audience}",
+        connected=make_connected(tmp_path),
         masks=Masks(known),
         sandbox=Sandbox(None, tmp_path / "home", allow_unsandboxed=True),
         path="/usr/local/bin:/usr/bin:/bin",
         own=lambda: (),
         tls=ssl.create_default_context(),
     )
+
+
+def make_connected(folder: Path) -> Connected:
+    """Connections of nobody."""
+    files = ConnectionFiles(folder / "connections", bytes(32))
+    return Connected(Connections(), files, page_of("https://gw.example"))
 
 
 def make_means(folder: Path, known: KnownSecrets, environ: Mapping[str, str]) -> Means:

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import FetchFailed, GatewayError, TokenRefused
 from gateway.links import granted as module
-from gateway.links.granted import PAUSE_S, REPLACED_EVERY_S, GrantedTokens
+from gateway.links.granted import PAUSE_S, REPLACED_EVERY_S, GrantedAuthorization, GrantedTokens
 from gateway.links.link import Caller
 from gateway.links.oauth_client import Granted
 
@@ -38,8 +38,8 @@ class Issuer:
             raise self.fails
         return Granted(f"{caller}-{number}", self.lifetime_s)
 
-    def tokens(self, *, per_caller: bool = True, most: int = 100) -> GrantedTokens:
-        return GrantedTokens(self, lambda: self.now, per_caller=per_caller, most=most)
+    def tokens(self, *, most: int = 100) -> GrantedTokens[Caller | None]:
+        return GrantedTokens(self, lambda: self.now, most=most)
 
 
 @pytest.fixture
@@ -49,43 +49,47 @@ async def issuer() -> Issuer:
 
 async def test_a_token_is_kept_until_shortly_before_its_end(issuer: Issuer) -> None:
     tokens = issuer.tokens()
-    first = await tokens.value(ANA)
+    first = await tokens.get(ANA)
     issuer.now += 239
-    assert await tokens.value(ANA) == first
+    assert await tokens.get(ANA) == first
     issuer.now += 1
-    assert await tokens.value(ANA) != first
+    assert await tokens.get(ANA) != first
     assert issuer.asked[ANA] == 2
 
 
 async def test_a_token_that_lives_long_is_replaced_after_an_hour(issuer: Issuer) -> None:
     issuer.lifetime_s = 10**9
     tokens = issuer.tokens()
-    first = await tokens.value(ANA)
+    first = await tokens.get(ANA)
     issuer.now += 3600
-    assert await tokens.value(ANA) != first
+    assert await tokens.get(ANA) != first
 
 
 @pytest.mark.parametrize("other", OTHERS)
 async def test_no_two_callers_share_a_token(other: Caller, issuer: Issuer) -> None:
     tokens = issuer.tokens()
-    assert await tokens.value(ANA) != await tokens.value(other)
-    assert await tokens.value(ANA) != await tokens.value(None)
+    assert await tokens.get(ANA) != await tokens.get(other)
+    assert await tokens.get(ANA) != await tokens.get(None)
     assert issuer.asked == {ANA: 1, other: 1, None: 1}
 
 
 @pytest.mark.parametrize("other", OTHERS)
-async def test_all_callers_go_by_the_token_of_the_gateway_where_they_have_none(
-    other: Caller, issuer: Issuer
+@pytest.mark.parametrize("per_caller", [True, False])
+async def test_callers_have_headers_of_their_own_or_go_by_the_gateways(
+    per_caller: bool, other: Caller, issuer: Issuer
 ) -> None:
-    tokens = issuer.tokens(per_caller=False)
-    assert await tokens.value(ANA) == await tokens.value(other) == await tokens.value(None)
-    assert issuer.asked == {None: 1}
+    sent = GrantedAuthorization(issuer, lambda: issuer.now, per_caller=per_caller)
+    values = {await sent.value(caller) for caller in (ANA, other, None)}
+    assert len(values) == (3 if per_caller else 1)
+    assert f"Bearer {None}-1" in values
+    sent.refused(f"Bearer {None}-1")
+    assert await sent.value(None) == f"Bearer {None}-2"
 
 
 async def test_at_most_one_request_is_under_way(issuer: Issuer) -> None:
     tokens = issuer.tokens()
     issuer.free.clear()
-    waiting = [asyncio.create_task(tokens.value(ANA)) for _ in range(20)]
+    waiting = [asyncio.create_task(tokens.get(ANA)) for _ in range(20)]
     await asyncio.sleep(0)
     issuer.free.set()
     assert len(set(await asyncio.gather(*waiting))) == 1
@@ -95,11 +99,11 @@ async def test_at_most_one_request_is_under_way(issuer: Issuer) -> None:
 async def test_whoever_gives_up_does_not_take_the_token_from_others(issuer: Issuer) -> None:
     tokens = issuer.tokens()
     issuer.free.clear()
-    first, second = (asyncio.create_task(tokens.value(ANA)) for _ in range(2))
+    first, second = (asyncio.create_task(tokens.get(ANA)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     issuer.free.set()
-    assert await second == "Bearer " + f"{ANA}-2"
+    assert await second == f"{ANA}-2"
 
 
 async def test_after_a_refusal_nobody_asks_for_a_while(issuer: Issuer) -> None:
@@ -107,62 +111,62 @@ async def test_after_a_refusal_nobody_asks_for_a_while(issuer: Issuer) -> None:
     issuer.fails = FetchFailed("no")
     for _ in range(5):
         with pytest.raises(GatewayError, match="no"):
-            await tokens.value(ANA)
+            await tokens.get(ANA)
     assert issuer.asked[ANA] == 1
     issuer.now += PAUSE_S
     issuer.fails = None
-    await tokens.value(ANA)
+    await tokens.get(ANA)
 
 
 async def test_a_failure_for_one_caller_is_none_for_another(issuer: Issuer) -> None:
     tokens = issuer.tokens()
     issuer.fails = TokenRefused("no")
     with pytest.raises(TokenRefused):
-        await tokens.value(ANA)
+        await tokens.get(ANA)
     issuer.fails = None
-    await tokens.value(replace(ANA, user="bob"))
+    await tokens.get(replace(ANA, user="bob"))
 
 
 async def test_no_old_token_is_used_where_no_new_one_is_to_be_had(issuer: Issuer) -> None:
     tokens = issuer.tokens()
-    await tokens.value(ANA)
+    await tokens.get(ANA)
     issuer.now += 300
     issuer.fails = FetchFailed("no")
     with pytest.raises(FetchFailed):
-        await tokens.value(ANA)
+        await tokens.get(ANA)
     with pytest.raises(TokenRefused):
-        await tokens.value(ANA)
+        await tokens.get(ANA)
 
 
 async def test_a_token_that_the_server_refused_is_replaced_once(issuer: Issuer) -> None:
     tokens = issuer.tokens()
-    first = await tokens.value(ANA)
+    first = await tokens.get(ANA)
     tokens.refused(first)
-    second = await tokens.value(ANA)
+    second = await tokens.get(ANA)
     assert second != first
     tokens.refused(second)
-    assert await tokens.value(ANA) == second, "a server that takes none makes nobody ask for ever"
+    assert await tokens.get(ANA) == second, "a server that takes none makes nobody ask for ever"
     issuer.now += REPLACED_EVERY_S
-    assert await tokens.value(ANA) != second
+    assert await tokens.get(ANA) != second
 
 
 async def test_a_refusal_of_an_earlier_token_says_nothing_of_this_one(issuer: Issuer) -> None:
     tokens = issuer.tokens()
-    first = await tokens.value(ANA)
+    first = await tokens.get(ANA)
     tokens.refused(first)
-    second = await tokens.value(ANA)
+    second = await tokens.get(ANA)
     tokens.refused(first)
     issuer.now += 1
-    assert await tokens.value(ANA) == second
+    assert await tokens.get(ANA) == second
 
 
 async def test_the_number_of_callers_is_bounded(issuer: Issuer) -> None:
     tokens = issuer.tokens(most=3)
     for number in range(5):
-        await tokens.value(Caller(f"agent-{number}", None))
+        await tokens.get(Caller(f"agent-{number}", None))
     assert len(tokens._kept) == 3
-    await tokens.value(Caller("agent-4", None))
-    await tokens.value(Caller("agent-0", None))
+    await tokens.get(Caller("agent-4", None))
+    await tokens.get(Caller("agent-0", None))
     assert issuer.asked[Caller("agent-4", None)] == 1
     assert issuer.asked[Caller("agent-0", None)] == 2
 
@@ -173,4 +177,4 @@ async def test_a_request_that_takes_too_long_is_given_up(
     monkeypatch.setattr(module, "ASK_S", 0.02)
     issuer.free.clear()
     with pytest.raises(TokenRefused, match="no token within"):
-        await issuer.tokens().value(ANA)
+        await issuer.tokens().get(ANA)
