@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import SettingsInvalid
 from gateway.home import Home
 from tests.gateway.links.http_upstream import http
 from tests.gateway.test_upstream_credentials import takes
@@ -244,3 +245,12 @@ async def test_a_token_that_is_no_bearer_token_connects_nothing(
         assert "Not connected" in refused.text
         assert "planted" not in refused.text
         assert not gateway.entries("connection.given")
+
+
+async def test_where_nobody_could_log_in_it_does_not_start(place: Place) -> None:
+    credential = {"issuer": place.idp.url, "client": "gw", "listing": "env:NONE"}
+    servers = {"desk": {"url": place.upstream.url, "credential": {"user_oauth": credential}}}
+    accept(Home.at(place.folder / "home"), {"desk": place.upstream})
+    with pytest.raises(SettingsInvalid, match="identity.users"):
+        async with running(place.folder, servers=servers):
+            pass
