@@ -41,6 +41,7 @@ async def show_agent(services: Here, _: Viewer, name: str, user: str | None = No
 
 def _row(services: Services, name: str) -> dict[str, Json]:
     agent = services.worlds.current.snapshot.agents[name]
+    identity = services.settings.identity
     now_s = services.recorder.now() // 1_000_000
     sessions = [
         session
@@ -55,6 +56,6 @@ def _row(services: Services, name: str) -> dict[str, Json]:
         "expired": agent.has_ended(services.recorder.now()),
         "roles": list[Json](sorted(agent.roles)),
         "suspended": services.state.revocations.suspended("agent", name),
-        "client": name in services.settings.identity.clients,
+        "client": name in identity.clients or name in identity.workload_agents,
         "sessions": len(sessions),
     }

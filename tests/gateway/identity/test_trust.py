@@ -1,11 +1,13 @@
 """Which issuers a deployment may name, and how."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings import Identity
+from gateway.settings import Identity, load
 
 CORP = {"issuer": "https://id.acme.example", "audience": "passavant"}
 CLUSTER = {
@@ -31,6 +33,16 @@ def test_people_workloads_and_operators_have_issuers_of_their_own() -> None:
     )
     assert identity.workload_agents == {"clerk"}
     assert identity.operators is not None
+
+
+def test_the_keys_of_workloads_are_found_from_the_folder_of_the_deployment(tmp_path: Path) -> None:
+    file = tmp_path / "passavant.yaml"
+    identity = json.dumps({"workloads": {"cluster": {"jwt": CLUSTER}}})
+    file.write_text(
+        f"apiVersion: passavant/v1\nkind: Gateway\npolicy: [a.yaml]\nidentity: {identity}\n"
+    )
+    found = load(file).identity.workloads["cluster"].jwt.jwks_file
+    assert found == tmp_path / "jwks.json"
 
 
 @pytest.mark.parametrize(
