@@ -251,6 +251,6 @@ async def test_where_nobody_could_log_in_it_does_not_start(place: Place) -> None
     credential = {"issuer": place.idp.url, "client": "gw", "listing": "env:NONE"}
     servers = {"desk": {"url": place.upstream.url, "credential": {"user_oauth": credential}}}
     accept(Home.at(place.folder / "home"), {"desk": place.upstream})
-    with pytest.raises(SettingsInvalid, match="identity.users"):
+    with pytest.raises(SettingsInvalid, match=r"identity\.users"):
         async with running(place.folder, servers=servers):
             pass
