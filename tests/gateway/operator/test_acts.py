@@ -117,7 +117,9 @@ async def test_an_activation_is_recorded_with_what_was_before(tmp_path: Path) ->
 
 async def test_what_is_accepted_is_recorded_and_shown_beforehand(tmp_path: Path) -> None:
     async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
-        upstream.offer(*TOOLS[1:], tool("pay", amount="integer", to="string", hidden="string"), tool("new"))
+        upstream.offer(
+            *TOOLS[1:], tool("pay", amount="integer", to="string", hidden="string"), tool("new")
+        )
         await gateway.look_again("desk")
         await gateway.until(lambda: bool(gateway.entries("server.differs")))
         differs = newest(gateway, "server.differs")
