@@ -14,7 +14,6 @@ six members to the caller's fields:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
@@ -23,6 +22,7 @@ from audit.canonical import Json
 from audit.errors import EntryRefused, MalformedPin
 from audit.merkle import HASH_BYTES
 from audit.sealed import Sealed
+from audit.value import value_type
 
 VERSION = 1
 MAX_ENTRY_BYTES = 16 * 1024
@@ -41,7 +41,7 @@ _OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Record:
     """What a caller wants recorded.
 
@@ -57,7 +57,7 @@ class Record:
     sealed: Sealed | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Entry:
     """A durable entry: its position, the leaf hash, its bytes, and the sealed payload beside it."""
 
@@ -73,7 +73,7 @@ class Entry:
         return body
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Receipt:
     """The promise that an entry is durable; written `<origin>;<index>;<leaf in hex>`.
 

@@ -26,6 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from audit.errors import SealBroken, SubjectErased
+from audit.value import value_type
 
 KEY_BYTES = 32
 
@@ -41,7 +42,7 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Sealed:
     """A sealed payload.
 

@@ -22,6 +22,9 @@ from gateway.redaction import Redaction
 from gateway.settings import Settings
 from policies.errors import PolicyError
 
+COLLECT_AFTER = (50_000, 20, 50)
+"""Objects made and not freed before the collector looks at the youngest, and so on (`gc`)."""
+
 Listeners = tuple[socket.socket, socket.socket]
 
 
@@ -99,7 +102,12 @@ async def _run(
 
 
 def _settle_memory() -> None:
-    """Collect what the start left, and never again look at what it built: calls would wait."""
+    """Collect what the start left, and never again look at what it built: calls would wait.
+
+    What a call makes is freed when it ends, without the collector: that need not look after every
+    700 objects (its default), two or three calls, which took a tenth of their time.
+    """
     gc.enable()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)

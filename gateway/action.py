@@ -5,11 +5,11 @@ writes the outcome in its caller's protocol. Both are already-checked values: no
 request but what stands here reaches the gate, and nothing but an outcome leaves it.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from audit.canonical import Json
 from audit.entry import Receipt
+from audit.value import value_type
 
 Status = Literal["done", "error", "denied", "pending", "refused", "unknown", "unavailable"]
 """How a call ended.
@@ -24,7 +24,7 @@ unavailable  a part the call needs is missing (log, upstream); nothing was done
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Action:
     """One call that an agent attempts."""
 
@@ -38,7 +38,7 @@ class Action:
     called: str  # the name as the caller wrote it: what answers say, whether it exists or not
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Outcome:
     """The gate's answer to one action."""
 

@@ -6,10 +6,11 @@ without waiting: what it reads, it reads once, from one world.
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from audit import canonical
 from audit.canonical import Json
+from audit.value import value_type
 from gateway.action import Action
 from gateway.approval.request import Key, Request, arguments_digest
 from gateway.catalogue.tools import Tool
@@ -21,7 +22,7 @@ from policies.decision import Decision, Facts
 from policies.kernel import decide, may_see
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Attempt:
     """A decided call that has had no effect yet."""
 
@@ -55,7 +56,7 @@ class Attempt:
         return replace(self, decision=decision)
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Ground:
     """What an attempt stands on, taken at one moment.
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from audit.canonical import Json
+from audit.value import value_type
 from gateway.action import Outcome
 from gateway.approval.request import Key
 from gateway.running import RunningCalls
@@ -35,7 +36,7 @@ class Call:
     ended: int | None = None  # microseconds; None while it runs
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Unfinished:
     """An authorised call without outcome, as the log shows it."""
 

@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from audit.errors import AuditError
 from audit.files import Files
 from audit.index import Index
+from audit.layout import CHECKPOINT
 from audit.log import Log
 from audit.note import Signer
 from audit.sealed import Vault
@@ -48,7 +50,15 @@ async def evidence(
     """
     signer = Signer(settings.audit.origin, home.log_key())
     size = settings.audit.segment_bytes
-    entries = Log.open(home.log, signer=signer, segment_bytes=size, clock=clock, files=disk)
+    published = _published(home.tiles / CHECKPOINT)
+    entries = Log.open(
+        home.log,
+        signer=signer,
+        segment_bytes=size,
+        clock=clock,
+        files=disk,
+        published=published,
+    )
     try:
         every_s = milliseconds(settings.audit.checkpoint_every) / 1000
         publisher = Publisher(entries, home.tiles, every_s, alarm=_alarm)
@@ -63,6 +73,11 @@ async def evidence(
             await asyncio.to_thread(_close, publisher, index)
     finally:
         await entries.close()
+
+
+def _published(path: Path) -> bytes | None:
+    """The newest checkpoint that was given out: a log that does not contain it was put back."""
+    return path.read_bytes() if path.exists() else None
 
 
 async def _stopped(recorder: Recorder) -> None:

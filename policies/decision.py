@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from audit.canonical import Json
+from audit.value import value_type
 
 Effect = Literal["allow", "ask", "deny"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Facts:
     """One attempted action and everything that is known about it.
 
@@ -76,7 +77,7 @@ class Obligation:
     self_allowed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Decision:
     """The answer to one `Facts`.
 

@@ -12,6 +12,7 @@ from typing import Literal, Self, cast
 
 from audit import canonical
 from audit.canonical import Json
+from audit.value import value_type
 from policies.decision import Obligation
 
 Verdict = Literal["approve", "deny"]
@@ -72,7 +73,7 @@ class Vote:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Key:
     """What a call must match to use an approval; `arguments` is a keyed digest of them."""
 

@@ -6,12 +6,13 @@ recorded as a refusal; nothing that fails here, or in a face, reaches the gate.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 import structlog
 
 from audit.entry import Receipt
+from audit.value import value_type
 from gateway.action import Action, Outcome
 from gateway.catalogue.tools import Tool
 from gateway.errors import RequestRefused
@@ -62,7 +63,7 @@ class Gate(Protocol):
         """The answer of this call has been handed to its caller."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Caller:
     """An authenticated request whose body has not been read."""
 

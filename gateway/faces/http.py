@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from audit.value import value_type
 from gateway.errors import RequestRefused
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -70,7 +71,7 @@ class EdgeRules:
     body_seconds: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Head:
     """What a face may know of a request before its body.
 
@@ -86,7 +87,7 @@ class Head:
     parameters: tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Reply:
     """One whole answer.
 

@@ -4,11 +4,11 @@ Reading is strict and done once; what a `Message` holds is what the gate decides
 members that JSON-RPC does not have, and answers to questions we never ask are refused.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from audit.canonical import Json, read
 from audit.errors import NotStrict
+from audit.value import value_type
 from gateway.errors import RequestRefused
 from gateway.faces.http import EdgeRules
 from gateway.links.jsonrpc import dump
@@ -28,7 +28,7 @@ Id: TypeAlias = "str | int | None"
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Message:
     """One request, or a notification when `id` is None."""
 

@@ -5,9 +5,9 @@ else a caller sends ends here. Definitions and results pass equal as JSON.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from audit.canonical import Json
+from audit.value import value_type
 from gateway.action import Action, Outcome
 from gateway.diagnostics import begin_request
 from gateway.errors import RequestRefused
@@ -30,7 +30,7 @@ _CALL_MEMBERS = frozenset({"name", "arguments", "_meta", "task"})
 _LIST_MEMBERS = frozenset({"cursor", "_meta"})
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Called:
     """A `tools/call` that has crossed, or been stopped at, the gate."""
 

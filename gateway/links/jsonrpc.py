@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from audit.canonical import Json
+from audit.value import value_type
 from gateway.errors import NotUnderstood
 
 MAX_DEPTH = 64
@@ -27,7 +28,7 @@ _NO_BRACKET = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Answer:
     """The result of request `id`."""
 

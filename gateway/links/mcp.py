@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from audit.canonical import Json
+from audit.value import value_type
 from gateway.catalogue.pins import pin
 from gateway.errors import (
     GatewayError,
@@ -45,7 +46,7 @@ _CHANGE_EVERY_S = 0.5
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Request:
     """One request or notification, ready for any transport.
 

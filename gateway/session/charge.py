@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Literal, cast
 
 from audit.canonical import MAX_SAFE, Json
+from audit.value import value_type
 from policies.decision import Facts
 from policies.register import Budget, Limit
 
@@ -21,7 +22,7 @@ MICRO = 1_000_000
 Kind = Literal["limit", "budget"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Charge:
     """One addition to one counter.
 

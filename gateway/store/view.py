@@ -6,7 +6,6 @@ then somebody put an old log back, and what was revoked or used up since would c
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import (
@@ -27,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from audit.canonical import Json
+from audit.value import value_type
 from gateway.errors import StateAhead
 
 _METADATA = MetaData()
@@ -49,7 +49,7 @@ _REMOVE = delete(_ROWS).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Change:
     """One row that changed; `row` is None when it is to be removed."""
 
