@@ -46,7 +46,8 @@ async def test_t05_an_mcp_session_of_one_is_none_of_another(
     mine.mcp_session = other.mcp_session
     answered = await mine.call("desk.look")
     assert answered.http == 404
-    assert [body["kind"] for body in gateway.entries(since=before)] == ["refusal"]
+    kinds = {body["kind"] for body in gateway.entries(since=before)}
+    assert kinds - {"outcome"} == {"refusal"}  # an outcome of the calls before may come late
     assert len(upstream.calls) == 2
 
 
