@@ -53,6 +53,8 @@ log = structlog.get_logger(__name__)
 
 Mode = Literal["dev", "serve"]
 TIDY_EVERY_S = 1.0
+MOST_OWED = 1000
+"""Answers that a stop can say are owed: what fits into its entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +194,22 @@ async def _kept(home: Home, log_of: Evidence, state: State) -> AsyncIterator[Non
         keeper.restore()
         log_of.log.subscribe(keeper.follow)
         state.on_abandoned = unfinished.closes_abandoned(log_of.recorder)
+        unfinished.hold_owed(state.calls, log_of.recorder, log_of.log, digest_key=home.digest_key())
         async with _running(keeper.run()):
             yield
+        await _stopped(log_of.recorder, state)
         await keeper.save()
     finally:
         view.close()
+
+
+async def _stopped(recorder: Recorder, state: State) -> None:
+    """Say that the gateway ended, and which answers it still owes; it ends in any case."""
+    owed: list[Json] = [*state.calls.owed()[:MOST_OWED]]
+    try:
+        await recorder.write("stop", {"owed": owed})
+    except AuditError as error:
+        log.error("stop.unrecorded", reason=error.code)
 
 
 async def _policy(

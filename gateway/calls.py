@@ -148,6 +148,11 @@ class Calls:
         """
         self.end(self.begin(call_id, key), outcome, now)
 
+    def owed(self) -> list[int]:
+        """Decision entries of calls that have ended and whose answers were not delivered."""
+        answers = [call.answer.result() for call in self._by_id.values() if call.ended is not None]
+        return [answer.receipt.index for answer in answers if answer.receipt is not None]
+
     def sweep(self, now: int) -> None:
         """Forget answers that nobody came back for."""
         for call in list(self._by_id.values()):

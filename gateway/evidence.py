@@ -1,8 +1,8 @@
 """Evidence: the log with all that belongs to it, opened and closed as one.
 
 The log is the truth; beside it are its published form (for whoever verifies), its index (for
-whoever searches) and the recorder (for whoever writes). Closing writes that the gateway stopped,
-publishes the rest, and leaves the mark of a clean end.
+whoever searches) and the recorder (for whoever writes). Closing publishes the rest and leaves the
+mark of a clean end.
 """
 
 import asyncio
@@ -68,7 +68,6 @@ async def evidence(
         index.start()
         try:
             yield Evidence(entries, recorder, index, publisher, signer.vkey)
-            await _stopped(recorder)
         finally:
             await asyncio.to_thread(_close, publisher, index)
     finally:
@@ -78,14 +77,6 @@ async def evidence(
 def _published(path: Path) -> bytes | None:
     """The newest checkpoint that was given out: a log that does not contain it was put back."""
     return path.read_bytes() if path.exists() else None
-
-
-async def _stopped(recorder: Recorder) -> None:
-    """Say that the gateway ended; where the log cannot take it, it ends all the same."""
-    try:
-        await recorder.write("stop", {})
-    except AuditError as error:
-        log.error("stop.unrecorded", reason=error.code)
 
 
 def _close(publisher: Publisher, index: Index) -> None:

@@ -1,7 +1,8 @@
-"""After a crash: calls that were authorised and have no outcome.
+"""Calls that a stop came between: authorised and without outcome, or ended and not answered.
 
-Whether they acted cannot be told, so each gets an outcome that says just that. A resend that comes
-soon after is answered with it instead of being forwarded a second time.
+After a crash it cannot be told whether a call acted, so each without outcome gets one that says
+just that. After a clean stop the last entry names the calls whose answers had not been delivered.
+A resend of either that comes soon after is answered so, instead of being forwarded again.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ import structlog
 from audit.canonical import Json
 from audit.entry import Receipt, Record
 from audit.errors import SealBroken, SubjectErased
+from audit.log import Log
 from gateway import answers
 from gateway.approval.request import Key, arguments_digest
-from gateway.calls import Calls, Unfinished
+from gateway.calls import HOLD_US, Calls, Unfinished
 from gateway.recorder import Recorder
 from gateway.records import outcome_entry
 
@@ -46,6 +48,25 @@ async def settle(calls: Calls, recorder: Recorder, *, origin: str, digest_key: b
     if found:
         log.warning("calls.unknown", count=len(found))
     return len(found)
+
+
+def hold_owed(calls: Calls, recorder: Recorder, entries: Log, *, digest_key: bytes) -> None:
+    """After a clean stop: hold the calls whose answers were still owed, as the stop entry says.
+
+    Their results are gone; a resend that comes soon after is not to repeat what was done.
+    """
+    if not entries.size:
+        return
+    last = entries.entry(entries.size - 1).body
+    if last["kind"] != "stop" or last["ts"] + HOLD_US <= recorder.now():
+        return
+    for index in last.get("owed", []):
+        decided = entries.entry(index)
+        call = Unfinished.from_entry(decided.body, index, decided.leaf.hex())
+        outcome = answers.outcome_unknown(call.tool, "upstream.unknown_outcome")
+        key = _key(call, recorder, digest_key)
+        if key is not None:
+            calls.hold(call.id, key, outcome, recorder.now())
 
 
 def _key(call: Unfinished, recorder: Recorder, digest_key: bytes) -> Key | None:

@@ -131,7 +131,7 @@ def call_result(outcome: Outcome) -> dict[str, Json]:
     No `structuredContent`, which would have to fit the tool's output schema.
     """
     if outcome.status in {"done", "error"} and outcome.result is not None:
-        return outcome.result
+        return _without_our_words(outcome.result)
     meta: dict[str, Json] = {META + "status": outcome.status, META + "code": outcome.code}
     if outcome.approval is not None:
         meta |= {META + "approval": outcome.approval, META + "expires": outcome.expires}
@@ -143,6 +143,15 @@ def _split(published: str) -> tuple[str, str]:
     """`server__tool` as its parts: a server's name holds no underscore."""
     server, joint, tool = published.partition("__")
     return (server, tool) if joint else ("", published)
+
+
+def _without_our_words(result: dict[str, Json]) -> dict[str, Json]:
+    """The upstream's result, without members of `_meta` that would pass for the gateway's."""
+    meta = result.get("_meta")
+    if not isinstance(meta, dict) or not any(name.startswith(META) for name in meta):
+        return result
+    others = {name: value for name, value in meta.items() if not name.startswith(META)}
+    return {**result, "_meta": others}
 
 
 def _read_call(message: Message) -> tuple[str, dict[str, Json]]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -151,6 +152,7 @@ def build(services: Services, routers: Mapping[str, APIRouter]) -> FastAPI:
         app.include_router(router, prefix=f"/api/{noun}" if noun else "")
     for kind in (GatewayError, PolicyError, AuditError):
         app.add_exception_handler(kind, _problem)
+    app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_middleware(BaseHTTPMiddleware, dispatch=_check_place)
     return app
 
@@ -195,6 +197,13 @@ async def _problem(_request: Request, error: Exception) -> JSONResponse:
         return _answer(error.code, "the policy files are refused", findings=findings)
     code = getattr(error, "code", "internal")
     return _answer(code, str(error))
+
+
+async def _unreadable(_request: Request, error: Exception) -> JSONResponse:
+    """A part of the path or of the query is not what the route takes."""
+    assert isinstance(error, RequestValidationError), "registered for it"
+    places = sorted({".".join(map(str, found["loc"])) for found in error.errors()})
+    return _answer("operator.body", f"not understood: {', '.join(places)}")
 
 
 def _answer(code: str, detail: str, **members: object) -> JSONResponse:

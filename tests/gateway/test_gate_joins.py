@@ -187,3 +187,30 @@ async def test_a_connection_that_breaks_has_not_delivered_its_answer(
         await gateway.until(lambda: bool(gateway.entries("outcome")))
         assert (await clerk.call("desk.pay", **PAY)).done
         assert upstream.paid == [40]
+
+
+async def test_an_answer_owed_at_a_clean_stop_is_not_earned_twice(tmp_path: Path) -> None:
+    async with desk() as upstream:
+        async with running(tmp_path, servers={"desk": upstream}) as gateway:
+            clerk = await gateway.agent("clerk-1")
+            await lost(clerk, gateway, upstream)
+        async with running(tmp_path, servers={"desk": upstream}) as again:
+            await again.links_up()
+            resent = await again.agent("clerk-1", session=clerk.session)
+            answered = await resent.call("desk.pay", **PAY)
+            assert not answered.done
+            assert upstream.paid == [40]
+            assert (await resent.call("desk.pay", **PAY)).done
+            assert upstream.paid == [40, 40]
+
+
+async def test_an_answer_delivered_before_a_clean_stop_is_owed_to_nobody(tmp_path: Path) -> None:
+    async with desk() as upstream:
+        async with running(tmp_path, servers={"desk": upstream}) as gateway:
+            clerk = await gateway.agent("clerk-1")
+            assert (await clerk.call("desk.pay", **PAY)).done
+        async with running(tmp_path, servers={"desk": upstream}) as again:
+            await again.links_up()
+            resent = await again.agent("clerk-1", session=clerk.session)
+            assert (await resent.call("desk.pay", **PAY)).done
+            assert upstream.paid == [40, 40]
