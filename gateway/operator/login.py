@@ -51,7 +51,7 @@ SignOn = Annotated[SingleSignOn, Depends(_sign_on)]
 async def show(services: Here, http: Request) -> Response:
     """Who is logged in, or the way to log in."""
     url = services.settings.operators_url
-    if f"//{http.headers['host'].lower()}" not in url:
+    if http.headers["host"].lower() != url.partition("://")[2]:
         return RedirectResponse(f"{url}/login", 303)  # where forms and cookies are good
     try:
         session = session_of(services, http, _now_s(services))
@@ -200,7 +200,8 @@ async def _refused(services: Services, http: Request, error: GatewayError, *, by
     else:
         detail = f"operators' listener, log-in by {by}"
         await services.refusals.refuse(None, source=source, code=error.code, detail=detail)
-    return pages.refused(f"{str(error).capitalize()}.", status_of(error.code))
+    said = str(error)
+    return pages.refused(f"{said[:1].upper()}{said[1:]}.", status_of(error.code))
 
 
 async def _form(http: Request) -> dict[str, str]:

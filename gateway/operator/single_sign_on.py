@@ -190,7 +190,7 @@ class SingleSignOn:
         )
         name = person(self._means.issuer.name, claims.get("sub"))
         if not roles:
-            raise OperatorRefused("operator.no-role", f"{name} is in no group with a role here")
+            raise OperatorRefused("operator.no-role", f"as {name} you are in no group with a role")
         return Operator(name, roles, own)
 
 

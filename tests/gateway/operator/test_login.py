@@ -278,16 +278,26 @@ async def test_a_code_that_was_asked_for_elsewhere_is_worth_nothing(
     assert corp.forms[-1]["code"] == stolen
 
 
+async def test_under_another_address_the_browser_is_sent_to_the_one_that_forms_are_good_at(
+    tmp_path: Path, corp: Provider
+) -> None:
+    settings = {**identity(corp), "operators_url": "http://localhost:9"}
+    async with running(tmp_path, settings=settings) as gateway, browsing(gateway) as browser:
+        sent = await browser.get("/login")
+        assert (sent.status_code, sent.headers["location"]) == (303, "http://localhost:9/login")
+
+
 async def test_somebody_without_a_role_is_refused_and_recorded(
     browser: Browser, gateway: Running, corp: Provider
 ) -> None:
-    corp.person = {"sub": "eve", "groups": ["visitors"]}
+    corp.person = {"sub": "Eve", "groups": ["visitors"]}
     page = await browser.log_in()
     assert page.status_code == 403
+    assert "As operators:Eve you are in no group with a role." in page.text
     assert "passavant" not in browser.cookies
     (entry,) = browser.entries("operator.refused")
     assert entry["code"] == "operator.no-role"
-    assert "operators:eve" in entry["detail"]
+    assert "operators:Eve" in entry["detail"]
 
 
 async def test_a_secret_of_ours_proves_who_asks(tmp_path: Path, corp: Provider) -> None:
