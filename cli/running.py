@@ -53,6 +53,7 @@ def run(
     *,
     accept_policy: str | None = None,
     console_code: str | None = None,
+    new_fleet: bool = False,
 ) -> None:
     """Run a gateway until SIGINT or SIGTERM; ends the command when it cannot start.
 
@@ -60,6 +61,7 @@ def run(
     announce       called when both answer
     accept_policy  digest of a policy that may come into force at this start
     console_code   what logs the one person of `dev` in with a browser
+    new_fleet      it may belong to another fleet than before
     """
     os.umask(0o077)  # whatever is written below belongs to this account alone
     redaction = Redaction()
@@ -67,7 +69,7 @@ def run(
         redaction.known.learn(console_code)
     configure(level="info", redaction=redaction, stream=sys.stderr)
     around = Surroundings(
-        dict(os.environ), accept_policy, redaction=redaction, console_code=console_code
+        dict(os.environ), accept_policy, new_fleet, redaction=redaction, console_code=console_code
     )
     gc.disable()  # until everything is open: nothing of it is garbage
     agents, operators = listeners

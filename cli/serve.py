@@ -24,6 +24,10 @@ def serve(
     policy_digest: Annotated[
         str | None, typer.Option(help="A policy that may come into force at this start.")
     ] = None,
+    new_fleet: Annotated[
+        bool,
+        typer.Option("--new-fleet", help="Belong to this fleet, though it was another before."),
+    ] = False,
 ) -> None:
     """Run a deployment in the foreground, until SIGTERM or Ctrl-C."""
     try:
@@ -38,7 +42,14 @@ def serve(
     listeners = listen(settings.listen.agents, settings.listen.operators)
     agents, operators = map(address_of, listeners)
     taken = settings.model_copy(update={"listen": Listen(agents=agents, operators=operators)})
-    run(taken, "serve", listeners, lambda: _welcome(taken), accept_policy=policy_digest)
+    run(
+        taken,
+        "serve",
+        listeners,
+        lambda: _welcome(taken),
+        accept_policy=policy_digest,
+        new_fleet=new_fleet,
+    )
 
 
 def _welcome(settings: Settings) -> None:

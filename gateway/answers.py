@@ -15,6 +15,7 @@ UNREVIEWED = "the tool is not as it was reviewed"
 BARRED: Mapping[str, str] = {
     "gateway.stopped": "the operators have stopped this gateway",
     "auth.revoked": "your credential has been withdrawn",
+    "epoch_unknown": "this gateway cannot tell at the moment whether your rights still stand",
     "server.suspended": "the operators have suspended the server of this tool",
     "tool.suspended": "the operators have suspended this tool",
 }

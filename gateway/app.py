@@ -6,6 +6,7 @@ does not compile, a setting that cannot be honoured.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from gateway.catalogue.tools import Catalogue
 from gateway.epoch import Epoch
 from gateway.errors import ActivationRefused
 from gateway.evidence import Evidence, evidence
+from gateway.fleet import Around, Fleet
 from gateway.gate import Rooms
 from gateway.home import Home
 from gateway.identity.keys import KeySet
@@ -43,7 +45,8 @@ from gateway.refusals import Refusals
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 from gateway.settings import Settings, milliseconds
-from gateway.state import State
+from gateway.state import FLEET, State
+from gateway.store.fleet import FleetDatabase
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
 from gateway.upstream import Kept, Upstream, upstream
@@ -64,6 +67,8 @@ class Surroundings:
     environ        the process's environment, for `env:` references and PATH
     accept_policy  digest of a policy that may come into force at this start although another one
                    was last active; None: none
+    new_fleet      belong to the fleet of the database that is configured, although it was another
+                   before or its database is gone
     clock          microseconds since 1970; may jump, the gateway's time does not run backwards
     disk           what the log is written to
     redaction      what diagnostics pass; knows the secrets of this process
@@ -72,6 +77,7 @@ class Surroundings:
 
     environ: Mapping[str, str]
     accept_policy: str | None = None
+    new_fleet: bool = False
     clock: Callable[[], int] = microseconds
     disk: Files = field(default_factory=OsFiles)
     redaction: Redaction = field(default_factory=Redaction)
@@ -84,59 +90,35 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
 
     Raises GatewayError, PolicyError or AuditError for whatever is not whole.
     """
-    async with AsyncExitStack() as stack:
-        home = Home.at(settings.home)
-        log_of = await stack.enter_async_context(
-            evidence(settings, home, clock=around.clock, disk=around.disk)
-        )
-        keys = KeySet.open(home.token_keys, log_of.recorder.now() // 1_000_000)
-        epoch = Epoch()
-        state = _state(log_of.recorder, epoch)
-        await stack.enter_async_context(_kept(home, log_of, state))
-        activations: list[Activation] = []  # none until there is a policy
-
-        def tell(catalogue: Catalogue) -> None:
-            for each in activations:
-                each.observed(catalogue)
-
-        links = await stack.enter_async_context(
-            upstream(
-                settings,
-                home,
-                log_of,
-                Kept(keys, state.connections),
-                environ=around.environ,
-                redaction=around.redaction,
-                allow_unsandboxed=mode == "dev" or settings.insecure_unsandboxed_stdio,
-                on_catalogue=tell,
-            )
-        )
-        if mode == "dev":
-            await links.accept_first()
-        accept = "any" if mode == "dev" else around.accept_policy
-        activation = await _policy(settings, log_of, state, links, accept=accept)
-        activations.append(activation)
-        tell(links.review.catalogue)
-        rooms = _rooms(home, log_of, state, links, activation.worlds, epoch)
-        operators = Operators.open(home.operators)
+    async with (
+        _ground(settings, around) as ground,
+        _governed(ground, mode, around) as (links, activation),
+        AsyncExitStack() as stack,
+    ):
+        state, log_of = ground.state, ground.evidence
+        rooms = _rooms(ground, links, activation.worlds)
+        operators = Operators.open(ground.home.operators)
         code = _console_code(around, log_of) if mode == "dev" else None
         await _begin(log_of, state, rooms, operators)
-        rotation = Rotation(keys, rooms.recorder.write, kept_s=_kept_s(settings))
+        rotation = Rotation(ground.keys, rooms.recorder.write, kept_s=_kept_s(settings))
         await stack.enter_async_context(_tidied(rooms, state, rotation))
+        if ground.fleet is not None:
+            await stack.enter_async_context(_running(ground.fleet.run(activation)))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
         yield assemble(
             Parts(
                 settings=settings,
-                home=home,
+                home=ground.home,
                 evidence=log_of,
-                keys=keys,
+                keys=ground.keys,
                 rotation=rotation,
                 state=state,
                 upstream=links,
                 activation=activation,
                 rooms=rooms,
                 operators=operators,
+                fleet=ground.fleet,
                 console_code=code,
             )
         )
@@ -146,6 +128,64 @@ def _kept_s(settings: Settings) -> int:
     """How long a token can be used or renewed after it was signed, in seconds."""
     tokens = settings.identity.tokens
     return (2 * milliseconds(tokens.max_ttl) + milliseconds(tokens.skew)) // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on: what is remembered, and who else remembers it."""
+
+    settings: Settings
+    home: Home
+    evidence: Evidence
+    keys: KeySet
+    epoch: Epoch
+    state: State
+    fleet: Fleet | None
+
+
+@asynccontextmanager
+async def _ground(settings: Settings, around: Surroundings) -> AsyncIterator[_Ground]:
+    """Home, log, keys, state and fleet."""
+    home = Home.at(settings.home)
+    async with evidence(settings, home, clock=around.clock, disk=around.disk) as log_of:
+        keys = KeySet.open(_token_keys(settings, home), log_of.recorder.now() // 1_000_000)
+        epoch = Epoch() if settings.fleet is None else Epoch.followed()
+        state = _state(log_of.recorder, epoch)
+        async with (
+            _kept(home, log_of, state),
+            _fleet(settings, log_of, state, epoch, anew=around.new_fleet) as fleet,
+        ):
+            yield _Ground(settings, home, log_of, keys, epoch, state, fleet)
+
+
+@asynccontextmanager
+async def _governed(
+    ground: _Ground, mode: Mode, around: Surroundings
+) -> AsyncIterator[tuple[Upstream, Activation]]:
+    """The links, and the policy in force over what they offer."""
+    activations: list[Activation] = []  # none until there is a policy
+
+    def tell(catalogue: Catalogue) -> None:
+        for each in activations:
+            each.observed(catalogue)
+
+    async with upstream(
+        ground.settings,
+        ground.home,
+        ground.evidence,
+        Kept(ground.keys, ground.state.connections),
+        environ=around.environ,
+        redaction=around.redaction,
+        allow_unsandboxed=mode == "dev" or ground.settings.insecure_unsandboxed_stdio,
+        on_catalogue=tell,
+    ) as links:
+        if mode == "dev":
+            await links.accept_first()
+        accept = "any" if mode == "dev" else around.accept_policy
+        activation = await _policy(ground, links, accept=accept)
+        activations.append(activation)
+        tell(links.review.catalogue)
+        yield links, activation
 
 
 def _console_code(around: Surroundings, log_of: Evidence) -> ConsoleCode | None:
@@ -166,9 +206,8 @@ def _state(recorder: Recorder, epoch: Epoch) -> State:
     )
 
 
-def _rooms(
-    home: Home, log_of: Evidence, state: State, links: Upstream, worlds: Worlds, epoch: Epoch
-) -> Rooms:
+def _rooms(ground: _Ground, links: Upstream, worlds: Worlds) -> Rooms:
+    state, log_of = ground.state, ground.evidence
     return Rooms(
         recorder=log_of.recorder,
         sessions=state.sessions,
@@ -177,11 +216,11 @@ def _rooms(
         limits=state.limits,
         refusals=Refusals(log_of.recorder),
         revocations=state.revocations,
-        epoch=epoch,
+        epoch=ground.epoch,
         worlds=worlds,
         links=links.links,
         metrics=Metrics(),
-        digest_key=home.digest_key(),
+        digest_key=ground.home.digest_key(),
     )
 
 
@@ -212,29 +251,50 @@ async def _stopped(recorder: Recorder, state: State) -> None:
         log.error("stop.unrecorded", reason=error.code)
 
 
-async def _policy(
-    settings: Settings, log_of: Evidence, state: State, links: Upstream, *, accept: str | None
-) -> Activation:
+def _token_keys(settings: Settings, home: Home) -> Path:
+    shared = None if settings.fleet is None else settings.fleet.token_keys
+    return shared or home.token_keys
+
+
+@asynccontextmanager
+async def _fleet(
+    settings: Settings, log_of: Evidence, state: State, epoch: Epoch, *, anew: bool
+) -> AsyncIterator[Fleet | None]:
+    """This gateway's part in its fleet, where it has one: what is withdrawn there is known."""
+    if settings.fleet is None:
+        yield None
+        return
+    database = FleetDatabase(settings.fleet.file)
+    around = Around(database, state, epoch, log_of.recorder, lambda: time.monotonic_ns() // 1000)
+    with Fleet(around).opened() as fleet:
+        await fleet.join(anew=anew)
+        yield fleet
+
+
+async def _policy(ground: _Ground, links: Upstream, *, accept: str | None) -> Activation:
     """Compile the files and put them into force, if they may come into force by a start.
 
-    accept  digest of a policy that may replace the last active one, or "any"
+    accept  digest of a policy that may replace the last active one, or "any"; the fleet's may
     """
-    paths = tuple(map(Path, settings.policy))
+    followed = None if ground.fleet is None else ground.fleet.policy
+    paths = tuple(map(Path, ground.settings.policy))
     contents = read_stable(paths)
     catalogue = links.review.catalogue
     snapshot = compile_contents(contents, catalogue)
-    active = state.activations.snapshot
-    if active is not None and snapshot.digest != active and accept not in {snapshot.digest, "any"}:
+    active = ground.state.activations.snapshot
+    is_known = snapshot.digest in {active, followed, accept} or accept == "any"
+    if active is not None and not is_known:
         raise ActivationRefused(
             "policy.not-active",
             f"the files amount to {snapshot.digest}, and {active} was last active: apply the new "
             "policy on the running gateway, or name its digest at this start",
         )
     kind = "policy.load" if active == snapshot.digest else "policy.changed"
-    fields: dict[str, Json] = {"snapshot": snapshot.digest, "before": active, "by": "start"}
-    await log_of.recorder.write(kind, fields)
+    by = FLEET if snapshot.digest == followed else "start"
+    fields: dict[str, Json] = {"snapshot": snapshot.digest, "before": active, "by": by}
+    await ground.evidence.recorder.write(kind, fields)
     worlds = Worlds(World(snapshot, catalogue, contents))
-    return Activation.of(paths, recorder=log_of.recorder, worlds=worlds)
+    return Activation.of(paths, recorder=ground.evidence.recorder, worlds=worlds)
 
 
 async def _begin(log_of: Evidence, state: State, rooms: Rooms, operators: Operators) -> None:

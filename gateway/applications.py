@@ -24,6 +24,7 @@ from gateway.faces.oauth import OAuthFace
 from gateway.faces.own import OwnFace
 from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
+from gateway.fleet import Fleet
 from gateway.gate import Gate, Rooms
 from gateway.home import Home
 from gateway.identity.assertions import Assertions
@@ -74,6 +75,7 @@ class Parts:
     activation: Activation
     rooms: Rooms
     operators: Operators
+    fleet: Fleet | None
     console_code: ConsoleCode | None
 
 
@@ -131,6 +133,7 @@ def _services(parts: Parts) -> Services:
             rooms.recorder.write,
             lambda agent: agent in rooms.worlds.current.snapshot.agents,
         ),
+        fleet=parts.fleet,
         browsers=BrowserSessions(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
         sign_on=_sign_on(parts),

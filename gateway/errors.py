@@ -31,6 +31,7 @@ GatewayError
 ├── ApprovalRefused           approval.<reason>         this answer to a request does not count
 ├── ReviewRefused             server.review             what was reviewed is not what is offered
 ├── ActivationRefused         policy.<reason>           this policy may not come into force
+├── FleetUnavailable          fleet.unavailable         what gateways share cannot be used now
 ├── StateAhead                state.ahead               the log is older than what is known of it
 └── SettingsInvalid           settings.invalid          the deployment file is refused
 
@@ -267,6 +268,12 @@ class ActivationRefused(GatewayError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class FleetUnavailable(GatewayError):
+    """What the gateways of a fleet share cannot be read and written now."""
+
+    code = "fleet.unavailable"
 
 
 class StateAhead(GatewayError):

@@ -115,6 +115,8 @@ class Gate:
     # -- the path ---------------------------------------------------------------------------
 
     async def _cross(self, principal: Principal, action: Action, began: int) -> Outcome:
+        if not self._confirmed():
+            return await self._unconfirmed(principal, action)
         try:
             call = self._attempt(principal, action, began)  # steps 3 to 6
         except SessionEnded as error:
@@ -265,9 +267,11 @@ class Gate:
 
     def _given(self, call: Attempt, outcome: Outcome) -> Outcome:
         """What of an answer may be given out now: nothing, when rights were withdrawn meanwhile."""
-        if outcome.status not in {"done", "error"} or self._rooms.epoch.value == call.epoch:
+        if outcome.status not in {"done", "error"}:
             return outcome
-        bar = self._rooms.revocations.against(call.principal, call.facts.tool)
+        bar: str | None = None if self._confirmed() else "epoch_unknown"
+        if bar is None and self._rooms.epoch.value != call.epoch:
+            bar = self._rooms.revocations.against(call.principal, call.facts.tool)
         if bar is None:
             return outcome
         return answers.withheld(call.action.called, bar, call.action.request_id)
@@ -302,6 +306,11 @@ class Gate:
     async def _barred(self, principal: Principal, action: Action, bar: str) -> Outcome:
         receipt = await self._note_refusal(principal, action, bar, answers.BARRED[bar])
         return replace(answers.barred(bar, action.request_id), receipt=receipt)
+
+    async def _unconfirmed(self, principal: Principal, action: Action) -> Outcome:
+        why = answers.BARRED["epoch_unknown"]
+        receipt = await self._note_refusal(principal, action, "epoch_unknown", why)
+        return replace(answers.epoch_unknown(action.called, action.request_id), receipt=receipt)
 
     async def _refused(self, principal: Principal, action: Action, code: str, why: str) -> Outcome:
         receipt = await self._note_refusal(principal, action, code, why)
@@ -345,12 +354,16 @@ class Gate:
         )
         return await recorder.append(record)
 
+    def _confirmed(self) -> bool:
+        """Whether it can be told now that nothing was withdrawn that is not known here."""
+        return self._rooms.epoch.confirmed(time.monotonic_ns() // 1000)
+
     def _stopped(self, call: Attempt) -> Outcome | None:
         """What keeps a recorded call from being forwarded: something was revoked or activated
         since it was decided, or whether it was cannot be told.
         """
         rooms, name, reference = self._rooms, call.action.called, call.action.request_id
-        if not rooms.epoch.confirmed(rooms.recorder.now()):
+        if not self._confirmed():
             return answers.epoch_unknown(name, reference)
         if rooms.epoch.value != call.epoch or rooms.worlds.current is not call.world:
             return answers.changed_meanwhile(name, reference)

@@ -41,6 +41,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
 )
+_SQLITE = "sqlite:///"
 _USUAL_PORT = {"http": "80", "https": "443"}
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>ms|s|m|h|d)")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -84,6 +85,12 @@ def _life(text: str) -> str:
 def _interval(text: str) -> str:
     if milliseconds(text) < _LEAST_INTERVAL_MS:
         raise ValueError(f"{text!r} is shorter than {_LEAST_INTERVAL_MS}ms")
+    return text
+
+
+def _sqlite(text: str) -> str:
+    if not text.startswith(_SQLITE) or len(text) == len(_SQLITE) or "?" in text:
+        raise ValueError(f"{text!r} is no SQLite file, as sqlite:////srv/fleet/fleet.db")
     return text
 
 
@@ -215,6 +222,28 @@ class Audit(_Model):
     publish: bool = False
 
 
+class Fleet(_Model):
+    """What gateways that are one fleet share. The policy files and accepted tools are the same too.
+
+    database    a SQLite file that all of them reach, private to the account they run as
+    token_keys  folder of the keys that sign access tokens; None: each has its own, in its home
+    """
+
+    database: Annotated[str, AfterValidator(_sqlite)]
+    token_keys: Path | None = Field(default=None, strict=False)
+
+    @property
+    def file(self) -> Path:
+        """The database as a file."""
+        return Path(self.database.removeprefix(_SQLITE))
+
+    def below(self, base: Path) -> Self:
+        """The same, found from that folder."""
+        keys = None if self.token_keys is None else base / self.token_keys
+        database = f"{_SQLITE}{base / self.file}"
+        return self.model_copy(update={"database": database, "token_keys": keys})
+
+
 class Settings(_Model):
     """One deployment.
 
@@ -237,6 +266,13 @@ class Settings(_Model):
     servers: dict[str, ServerSpec] = Field(default_factory=dict)
     identity: Identity = Identity()
     audit: Audit = Audit()
+    fleet: Fleet | None = None
+
+    @model_validator(mode="after")
+    def _tells_apart(self) -> Self:
+        if self.fleet is not None and self.audit.origin == Audit().origin:
+            raise ValueError("each gateway of a fleet needs an audit.origin of its own")
+        return self
 
     @field_validator("public_url", "operators_url")
     @classmethod
@@ -281,6 +317,7 @@ def load(path: Path) -> Settings:
             "home": base / settings.home,
             "policy": [str(base / name) for name in settings.policy],
             "identity": _rooted(settings.identity, base),
+            "fleet": None if settings.fleet is None else settings.fleet.below(base),
         }
     )
 

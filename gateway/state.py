@@ -6,7 +6,7 @@ right after it became durable and before anyone who waits for it goes on. What a
 therefore what was acknowledged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, cast
 
 from audit.canonical import Json
@@ -16,8 +16,10 @@ from gateway.epoch import Epoch
 from gateway.identity.revocation import KINDS, Kind, Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.links.connections import GIVEN, WITHDRAWN, Connections
+from gateway.membership import Membership
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
+from gateway.store.fleet import Fact
 
 REVOKING = frozenset(
     {
@@ -36,12 +38,17 @@ Fold = Callable[[Mapping[str, Json], int, str], None]
 """Takes an entry into a room: its members, its index and its leaf hash."""
 
 
+FLEET = "fleet"
+"""Who activates a policy because another gateway of the fleet has."""
+
+
 class Activations:
     """Which policy is in force, and when rights last changed, by the log."""
 
     def __init__(self) -> None:
         self.snapshot: str | None = None  # digest last activated
         self.raised_at = 0  # when rights last changed, in microseconds
+        self.untold: str | None = None  # digest that was activated here and the fleet is to know
         self.changed: set[str] = set()
 
     def raised(self, ts: int) -> None:
@@ -50,13 +57,25 @@ class Activations:
         self.changed.add("policy")
 
     def activated(self, body: Mapping[str, Json]) -> None:
-        """Entry `policy.changed`."""
+        """Entry `policy.changed`. The first policy of a home is no change to others."""
         self.snapshot = str(body["snapshot"])
+        is_own = body["by"] != FLEET and body["before"] is not None
+        self.untold = self.snapshot if is_own else None
         self.changed.add("policy")
+
+    def told(self, digest: str | None) -> None:
+        """The fleet knows of this activation."""
+        if digest == self.untold:
+            self.untold = None
+            self.changed.add("policy")
 
     def stored(self, key: str) -> dict[str, Json] | None:
         """The one row of this room."""
-        row: dict[str, Json] = {"snapshot": self.snapshot, "raised_at": self.raised_at}
+        row: dict[str, Json] = {
+            "snapshot": self.snapshot,
+            "raised_at": self.raised_at,
+            "untold": self.untold,
+        }
         return row if key == "policy" else None
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
@@ -64,6 +83,7 @@ class Activations:
         if key == "policy":
             self.snapshot = cast("str | None", row["snapshot"])
             self.raised_at = cast("int", row["raised_at"])
+            self.untold = cast("str | None", row.get("untold"))
 
 
 class StoredRoom(Protocol):
@@ -100,6 +120,7 @@ class State:
         self.single_use = single_use
         self.activations = Activations()
         self.connections = Connections()
+        self.membership = Membership()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
         self.on_abandoned: Fold = lambda *_: None
@@ -118,6 +139,9 @@ class State:
             GIVEN: lambda body, *_: self.connections.given(body),
             WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
+            "fleet.joined": self._fleet_joined,
+            "fleet.told": self._fleet_told,
+            "fleet.heard": lambda body, *_: self.membership.reached(body),
         }
         for kind in KINDS:
             self._kinds |= _suspending(kind, revocations)
@@ -134,6 +158,7 @@ class State:
             "single_use": self.single_use,
             "activations": self.activations,
             "connections": self.connections,
+            "membership": self.membership,
         }
 
     def apply(self, index: int, leaf: str, body: Mapping[str, Json]) -> None:
@@ -151,6 +176,15 @@ class State:
             self.activations.raised(cast("int", body["ts"]))
             self.calls.running.stop(self.revocations.against)
         self.applied = index + 1
+
+    def heard(self, facts: Iterable[Fact], now: int) -> None:
+        """Let what the fleet says count, at `now` in microseconds: at once, and recorded later."""
+        before = self._epoch.value
+        for fact in facts:
+            self.revocations.heard(fact.key, stands=fact.stands, until_s=fact.until)
+        if self._epoch.value != before:
+            self.activations.raised(now)
+            self.calls.running.stop(self.revocations.against)
 
     def lose(self) -> None:
         """Give this state up: it is not what the log amounts to, so nothing may rely on it."""
@@ -184,6 +218,16 @@ class State:
     def _session_end(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         for ended in self.sessions.closed(body):
             self.revocations.end_session(ended.id, until_s=ended.ends)
+
+    def _fleet_joined(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        self.membership.joined(body)
+        self.revocations.tell_anew()
+
+    def _fleet_told(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        self.membership.reached(body)
+        for key in cast("list[str]", body["keys"]):
+            self.revocations.told(key)
+        self.activations.told(cast("str | None", body["policy"]))
 
     def _token_revoke(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         token_id = cast("str", body["jti"])

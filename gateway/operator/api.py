@@ -15,7 +15,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 
 from audit import canonical
 from audit.errors import AuditError, AuditUnavailable, NotStrict
-from gateway.errors import GatewayError
+from gateway.errors import FleetUnavailable, GatewayError
 from gateway.operator.access import operator_of
 from gateway.operator.credentials import Operator, Role
 from gateway.operator.errors import OperatorRefused
@@ -62,6 +62,7 @@ STATUS: Mapping[str, int] = {
     "policy.other-digest": 409,
     "policy.moving": 409,
     "audit_unavailable": 503,
+    "fleet.unavailable": 503,
 }
 """HTTP status of every code this API answers with; others are 400."""
 
@@ -169,12 +170,23 @@ async def _check_place(request: Request, call_next: RequestResponseEndpoint) -> 
     elif request.headers.getlist("origin") and request.headers["origin"] not in origins:
         code = "operator.origin"
     if code is None:
-        answer = await call_next(request)
+        answer = await _known_to_all(services, request, await call_next(request))
         answer.headers.setdefault("cache-control", "no-store")
         answer.headers["x-content-type-options"] = "nosniff"
         return answer
     await _refused(services, request, code)
     return _answer(code, "this address is not served here")
+
+
+async def _known_to_all(services: Services, request: Request, answer: Response) -> Response:
+    """The answer to an act, once the whole fleet knows of it; else that it does not, yet."""
+    if services.fleet is None or request.method == "GET" or answer.status_code >= 400:
+        return answer
+    try:
+        await services.fleet.spread()
+    except FleetUnavailable as error:
+        return _answer(error.code, str(error))
+    return answer
 
 
 def _places(services: Services) -> tuple[frozenset[str], frozenset[str]]:

@@ -12,6 +12,7 @@ from audit.log import Log
 from gateway.activation import Activation
 from gateway.catalogue.review import Review
 from gateway.epoch import Epoch
+from gateway.fleet import Fleet
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
@@ -60,6 +61,7 @@ class Services:
     rotation: Rotation
     operators: Operators
     connecting: Connecting | None
+    fleet: Fleet | None
     browsers: BrowserSessions
     logins: Throttle
     sign_on: SingleSignOn | None

@@ -5,6 +5,7 @@ from fastapi import Request, Response
 from audit.canonical import Json
 from gateway.operator.access import session_of
 from gateway.operator.api import Here, Routes, Viewer
+from gateway.operator.services import Services
 
 router = Routes()
 
@@ -31,6 +32,8 @@ async def status(services: Here, _: Viewer) -> dict[str, Json]:
         "log": {"size": services.log.size, "state": services.log.state},
         "snapshot": services.worlds.current.snapshot.digest,
         "epoch": services.epoch.value,
+        "fleet": _fleet(services),
+        "stopped": services.state.revocations.stopped,
         "servers": dict(services.link_states()),
         "public_url": services.settings.public_url,
     }
@@ -41,6 +44,19 @@ async def schema(_: Viewer, http: Request) -> Json:
     """This API as OpenAPI 3.1: also its shape is for operators alone."""
     described: dict[str, Json] = http.app.openapi()
     return described
+
+
+def _fleet(services: Services) -> dict[str, Json] | None:
+    fleet = services.fleet
+    if fleet is None:
+        return None
+    known = services.state.membership.known
+    return {
+        "id": known.fleet,
+        "number": known.number,
+        "snapshot": fleet.policy,
+        "trouble": fleet.trouble,
+    }
 
 
 @router.get("/metrics", include_in_schema=False)

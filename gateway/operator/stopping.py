@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from audit.canonical import Json
 from gateway.identity import names
-from gateway.identity.revocation import KINDS, Kind
+from gateway.identity.revocation import EVERYTHING, KINDS, Kind, key_of
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of, peer
 from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
@@ -46,7 +46,7 @@ async def stop(services: Here, operator: Administrator, http: Request) -> dict[s
 @router.post("/api/go")
 async def go(services: Here, operator: Administrator, http: Request) -> dict[str, Json]:
     """End a stop of everything. What is suspended besides stays so; nothing is made up for."""
-    await _record(services, operator, http, "gateway.resumed")
+    await _resume(services, operator, http, EVERYTHING, "gateway.resumed")
     return _stops(services)
 
 
@@ -68,7 +68,8 @@ def _add_routes(kind: Kind) -> None:
     ) -> dict[str, Json]:
         if not services.state.revocations.suspended(kind, name):
             raise OperatorRefused("operator.unknown", f"no such {kind} is suspended")
-        await _record(services, operator, http, f"{kind}.resumed", **{kind: name})
+        key = key_of(kind, name)
+        await _resume(services, operator, http, key, f"{kind}.resumed", **{kind: name})
         return _stops(services)
 
 
@@ -103,6 +104,18 @@ _KNOWN: Mapping[Kind, Callable[[Services, str], bool]] = {
 
 for _kind in KINDS:
     _add_routes(_kind)
+
+
+async def _resume(
+    services: Services, operator: Operator, http: Request, key: str, kind: str, **named: str
+) -> None:
+    """Take something back: for the whole fleet or not at all, since others count on it too."""
+    fleet = services.fleet
+    if fleet is not None:
+        await fleet.check()
+    await _record(services, operator, http, kind, **named)
+    if fleet is not None:
+        await fleet.resume(key)
 
 
 async def _record(

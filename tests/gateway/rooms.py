@@ -268,6 +268,7 @@ def rows(house: House) -> dict[str, dict[str, Json]]:
         "revocations": {name: house.revocations.stored(name) for name in house.revocations._until},
         "single_use": {name: house.single_use.stored(name) for name in house.single_use._used},
         "activations": {"policy": house.state.activations.stored("policy")},
+        "membership": {"fleet": row} if (row := house.state.membership.stored("fleet")) else {},
     }
 
 

@@ -254,3 +254,46 @@ def test_credentials_do_not_leave_the_machine_in_the_clear(
 )
 def test_loopback_and_https_need_no_waiver(url: str, tmp_path: Path) -> None:
     assert load(written(tmp_path, f"{LEAST}public_url: '{url}'\n")).public_url == url
+
+
+# -- a fleet ----------------------------------------------------------------------------------
+
+ORIGIN = "audit: {origin: acme.example/gateway-2}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:////srv/fleet/fleet.db", Path("/srv/fleet/fleet.db")),
+        ("sqlite:///shared/fleet.db", Path("shared/fleet.db")),
+    ],
+)
+def test_the_files_of_a_fleet_are_found_from_the_deployment(
+    url: str, file: Path, tmp_path: Path
+) -> None:
+    text = f"{LEAST}{ORIGIN}fleet: {{database: '{url}', token_keys: shared/keys}}\n"
+    fleet = load(written(tmp_path, text)).fleet
+    assert fleet is not None
+    assert fleet.file == tmp_path / file
+    assert fleet.token_keys == tmp_path / "shared/keys"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///fleet.db?mode=ro",
+        "postgresql://db.example.com/fleet",
+        "/srv/fleet/fleet.db",
+        "",
+    ],
+)
+def test_a_fleets_database_is_a_sqlite_file(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="no SQLite file"):
+        load(written(tmp_path, f"{LEAST}{ORIGIN}fleet: {{database: '{url}'}}\n"))
+
+
+def test_gateways_of_a_fleet_have_logs_of_different_names(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"an audit\.origin of its own"):
+        load(written(tmp_path, f"{LEAST}fleet: {{database: 'sqlite:///fleet.db'}}\n"))

@@ -339,8 +339,13 @@ async def everything(house: House) -> None:
         await house.recorder.write(f"{kind}.suspended", {kind: "scout"})
     await house.recorder.write("agent.resumed", {"agent": "scout"})
     await house.recorder.write("gateway.stopped", {"by": "operator:omar"})
+    await house.recorder.write("fleet.joined", {"fleet": "f1"})
+    told: dict[str, Json] = {"number": 3, "policy": None, "keys": ["user:scout", "everything"]}
+    await house.recorder.write("fleet.told", told)
+    await house.recorder.write("fleet.heard", {"number": 4, "policy": None, "count": 0})
     await house.recorder.write("token.revoke", {"jti": "t9", "until": house.now_s + 900})
-    await house.recorder.write("policy.changed", {"snapshot": "ee" * 32})
+    changed: dict[str, Json] = {"snapshot": "ee" * 32, "before": "dd" * 32, "by": "operator:omar"}
+    await house.recorder.write("policy.changed", changed)
     await house.recorder.write("start", {"version": "0"})
 
 
@@ -410,6 +415,8 @@ async def test_what_takes_rights_away_raises_the_epoch(house: House, kind: str) 
     fields: dict[str, Json] = {
         **dict.fromkeys(("agent", "user", "server", "tool"), "clerk"),
         "snapshot": "ee" * 32,
+        "before": None,
+        "by": "start",
         "session": "none",
         "jti": "t1",
         "until": 1,

@@ -106,7 +106,9 @@ class Running(Reached):
     async def writing(self) -> None:
         """Wait until a batch has left the line for a disk that is stalled."""
         line = self.gateway.services.log._line
-        await self.until(lambda: bool(line._under_way) and not line._waiting)
+        await self.until(
+            lambda: any(not each.future.done() for each in line._under_way) and not line._waiting
+        )
 
     async def recorded_again(self) -> None:
         """Wait until a log that could not be written can be again."""
@@ -131,6 +133,7 @@ async def running(
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_policy: str | None = None,
+    new_fleet: bool = False,
     console_code: str | None = None,
     wait_for: Iterable[str] | None = None,
 ) -> AsyncIterator[Running]:
@@ -149,6 +152,7 @@ async def running(
     around = Surroundings(
         {"PATH": os.defpath},
         accept_policy=accept_policy,
+        new_fleet=new_fleet,
         clock=clock,
         disk=disk or OsFiles(),
         console_code=console_code,

@@ -1,0 +1,392 @@
+"""Two gateways with homes and logs of their own, and one fleet."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from gateway.errors import FleetUnavailable
+from tests.harness.agent import Agent
+from tests.harness.fleet import CUTS, cut, database, member
+from tests.harness.gateway import Running
+from tests.harness.policy import AGENTS, DESK
+from tests.harness.upstream import Desk, Turnstile, desk
+
+WHY = {"reason": "it pays strangers"}
+BOUND_S = 1.0
+TIGHT = DESK.replace("args.amount <= 100", "args.amount <= 10").replace(
+    "args.amount > 100 && args.amount <= 1000", "args.amount > 5000"
+)
+
+Pair = tuple[Running, Running, Desk]
+Withdraw = Callable[[Running, Agent], Awaitable[object]]
+
+
+@asynccontextmanager
+async def pair(folder: Path) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(desk())
+        a, b = [
+            await stack.enter_async_context(member(folder, name, upstream)) for name in ("a", "b")
+        ]
+        yield a, b, upstream
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the fleet lives that most tests share, each with agents of its own."""
+    return tmp_path_factory.mktemp("fleet")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def everybody(folder: Path) -> AsyncIterator[Pair]:
+    async with pair(folder) as found:
+        yield found
+
+
+@pytest.fixture
+def shared(everybody: Pair) -> Pair:
+    everybody[2].forget()
+    return everybody
+
+
+def post(path: str) -> Withdraw:
+    return lambda gateway, clerk: gateway.operate(
+        "POST", f"/api/{path.format(agent=clerk.name)}", WHY
+    )
+
+
+async def looks(agent: Agent) -> str | None:
+    return (await agent.call("desk.look")).code
+
+
+async def refused(agent: Agent, *codes: str) -> float:
+    """Seconds until the agent is refused."""
+    began = time.monotonic()
+    async with asyncio.timeout(20):
+        while await looks(agent) not in codes:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
+    return time.monotonic() - began
+
+
+async def passes(agent: Agent) -> None:
+    """Wait until the agent is let through."""
+    async with asyncio.timeout(20):
+        while await looks(agent) is not None:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
+
+
+# -- what one withdraws -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("withdraw", "resume", "code"),
+    [
+        pytest.param(
+            lambda g, a: g.operate("POST", "/api/tokens/revoke", {"token": a.token}),
+            None,
+            "auth.revoked",
+            id="token",
+        ),
+        pytest.param(
+            post("agents/{agent}/suspend"),
+            post("agents/{agent}/resume"),
+            "auth.revoked",
+            id="agent",
+        ),
+        pytest.param(
+            post("users/ana/suspend"), post("users/ana/resume"), "auth.revoked", id="user"
+        ),
+        pytest.param(
+            post("servers/desk/suspend"),
+            post("servers/desk/resume"),
+            "server.suspended",
+            id="server",
+        ),
+        pytest.param(
+            post("tools/desk.look/suspend"),
+            post("tools/desk.look/resume"),
+            "tool.suspended",
+            id="tool",
+        ),
+        pytest.param(post("stop"), post("go"), "gateway.stopped", id="everything"),
+    ],
+)
+async def test_what_one_gateway_withdraws_the_other_refuses_within_a_second(
+    shared: Pair, withdraw: Withdraw, resume: Withdraw | None, code: str
+) -> None:
+    a, b, _ = shared
+    clerk = await b.agent(user="ana")
+    await passes(clerk)
+    await withdraw(a, clerk)
+    assert await refused(clerk, code) <= BOUND_S
+    if resume is not None:
+        await resume(a, clerk)
+        await passes(clerk)
+
+
+async def test_a_running_call_of_the_other_gateway_is_cut_short(shared: Pair) -> None:
+    a, b, upstream = shared
+    clerk = await b.agent()
+    upstream.then = pay = Turnstile()
+    call = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
+    await upstream.called(1)
+    await a.operate("POST", "/api/stop", WHY)
+    assert (await call).code == "stopped"
+    pay.open.set()
+    await a.operate("POST", "/api/go", WHY)
+    (outcome,) = [o for o in b.entries("outcome") if o["session"] == clerk.session]
+    assert (outcome["status"], outcome["code"]) == ("unknown", "stopped")
+
+
+async def test_one_gateway_can_take_back_what_the_other_withdrew(shared: Pair) -> None:
+    a, b, _ = shared
+    clerk = await b.agent()
+    await a.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+    await refused(clerk, "auth.revoked")
+    await b.operate("POST", f"/api/agents/{clerk.name}/resume", WHY)
+    await passes(clerk)
+    stood = a.gateway.services.state.revocations
+    await a.until(lambda: not stood.suspended("agent", clerk.name))
+
+
+async def test_what_was_taken_back_elsewhere_can_be_withdrawn_anew(shared: Pair) -> None:
+    a, b, _ = shared
+    clerk = await b.agent()
+    for _ in range(2):
+        await a.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+        await refused(clerk, "auth.revoked")
+        await b.operate("POST", f"/api/agents/{clerk.name}/resume", WHY)
+        await passes(clerk)
+    await a.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+    await refused(clerk, "auth.revoked")
+
+
+async def test_both_logs_say_what_was_told_and_heard(shared: Pair) -> None:
+    a, b, _ = shared
+    clerk = await b.agent()
+    await a.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+    await refused(clerk, "auth.revoked")
+    key = f"agent:{clerk.name}"
+    await a.until(lambda: a.entries("fleet.told")[-1]["keys"] == [key])
+    await b.until(lambda: b.entries("fleet.heard")[-1]["withdrawn"] == [key])
+    assert [e for e in b.entries("agent.suspended") if e["agent"] == clerk.name] == []
+
+
+# -- across restarts --------------------------------------------------------------------------
+
+
+async def test_who_was_away_hears_of_it_at_its_start(tmp_path: Path) -> None:
+    async with desk() as upstream, member(tmp_path, "a", upstream) as a:
+        async with member(tmp_path, "b", upstream) as b:
+            clerk = await b.agent()
+        await a.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+        async with member(tmp_path, "b", upstream) as b:
+            assert await looks(await b.agent(clerk.name)) == "auth.revoked"
+
+
+async def test_what_was_taken_back_elsewhere_stays_so_after_a_restart(tmp_path: Path) -> None:
+    async with desk() as upstream, member(tmp_path, "a", upstream) as a:
+        async with member(tmp_path, "b", upstream) as b:
+            clerk = await b.agent()
+            await b.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+        await a.operate("POST", f"/api/agents/{clerk.name}/resume", WHY)
+        async with member(tmp_path, "b", upstream) as b:
+            await passes(await b.agent(clerk.name))
+
+
+async def test_what_could_not_be_told_is_told_after_a_restart(tmp_path: Path) -> None:
+    async with desk() as upstream, member(tmp_path, "b", upstream) as b:
+        clerk = await b.agent()
+        async with member(tmp_path, "a", upstream) as a:
+            with cut(tmp_path, "removed"):
+                untold = await a.operate(
+                    "POST", f"/api/agents/{clerk.name}/suspend", WHY, check=False
+                )
+                a.gateway.services.fleet._around.database._path = tmp_path / "nowhere"  # type: ignore[union-attr]  # there is one
+        assert untold.json()["code"] == "fleet.unavailable"
+        await passes(clerk)
+        async with member(tmp_path, "a", upstream):
+            await refused(clerk, "auth.revoked")
+
+
+# -- with the channel cut ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", CUTS)
+async def test_who_cannot_hear_denies_within_a_second_and_recovers_by_itself(
+    shared: Pair, folder: Path, how: str
+) -> None:
+    a, b, upstream = shared
+    clerk, other = await b.agent(), await a.agent(AGENTS[-1])
+    await passes(clerk)
+    with cut(folder, how):
+        began = time.monotonic()
+        await asyncio.gather(refused(clerk, "epoch_unknown"), refused(other, "epoch_unknown"))
+        assert time.monotonic() - began <= BOUND_S + 0.2
+        upstream.forget()
+        assert (await clerk.call("desk.pay", amount=1, to="x")).code == "epoch_unknown"
+        assert upstream.calls == []
+    await passes(clerk)
+    await passes(other)
+
+
+async def test_what_is_withdrawn_while_the_channel_is_cut_counts_here_and_is_told_later(
+    shared: Pair, folder: Path
+) -> None:
+    a, b, _ = shared
+    clerk = await b.agent()
+    with cut(folder, "locked"):
+        answer = await a.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY, check=False)
+        assert (answer.status_code, answer.json()["code"]) == (503, "fleet.unavailable")
+        assert "recorded" in answer.json()["detail"]
+        assert a.gateway.services.state.revocations.suspended("agent", clerk.name)
+        await refused(clerk, "epoch_unknown")
+    await refused(clerk, "auth.revoked")
+    assert [e["agent"] for e in a.entries("agent.suspended")].count(clerk.name) == 1
+
+
+async def test_nothing_is_taken_back_while_the_channel_is_cut(shared: Pair, folder: Path) -> None:
+    a, b, _ = shared
+    clerk = await b.agent()
+    path = f"/api/agents/{clerk.name}"
+    await a.operate("POST", f"{path}/suspend", WHY)
+    with cut(folder, "locked"):
+        answer = await a.operate("POST", f"{path}/resume", WHY, check=False)
+        assert answer.json()["code"] == "fleet.unavailable"
+    assert clerk.name not in [entry["agent"] for entry in a.entries("agent.resumed")]
+    await refused(clerk, "auth.revoked")
+    await a.operate("POST", f"{path}/resume", WHY)
+    await passes(clerk)
+
+
+async def test_a_result_is_not_given_out_while_the_channel_is_cut(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (_, b, upstream):
+        clerk, epoch = await b.agent(), b.gateway.services.epoch
+        upstream.then = pay = Turnstile()
+        call = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
+        await upstream.called(1)
+        with cut(tmp_path, "locked"):
+            await b.until(lambda: not epoch.confirmed(time.monotonic_ns() // 1000))
+            pay.open.set()
+            answered = await call
+        assert (answered.code, answered.result) == ("epoch_unknown", None)
+
+
+# -- the database -----------------------------------------------------------------------------
+
+
+async def test_an_older_copy_of_the_database_is_not_believed(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (a, b, _):
+        clerk = await b.agent()
+        await passes(clerk)
+        old = shutil.copy(database(tmp_path), tmp_path / "old")
+        await a.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+        await refused(clerk, "auth.revoked")
+        newest = shutil.copy(database(tmp_path), tmp_path / "newest")
+        shutil.copy(old, database(tmp_path))
+        other = await b.agent()
+        await refused(other, "epoch_unknown")
+        shutil.copy(newest, database(tmp_path))
+        await passes(other)
+        assert await looks(clerk) == "auth.revoked"
+
+
+async def test_a_gateway_that_knows_its_fleet_makes_no_new_one_at_its_start(
+    tmp_path: Path,
+) -> None:
+    async with desk() as upstream:
+        async with member(tmp_path, "a", upstream) as a:
+            await a.operate("POST", "/api/users/ana/suspend", WHY)
+        database(tmp_path).rename(tmp_path / "away")
+        async with member(tmp_path, "a", upstream) as a:
+            assert await looks(await a.agent()) == "epoch_unknown"
+            assert not database(tmp_path).exists()
+            (tmp_path / "away").rename(database(tmp_path))
+            await passes(await a.agent())
+
+
+async def test_a_new_fleet_is_told_all_that_stands(tmp_path: Path) -> None:
+    async with desk() as upstream:
+        async with member(tmp_path, "a", upstream) as a:
+            await a.operate("POST", "/api/users/ana/suspend", WHY)
+        database(tmp_path).unlink()
+        async with member(tmp_path, "a", upstream, new_fleet=True) as a:
+            await a.until(lambda: not a.gateway.services.state.revocations.untold)
+            assert len({entry["fleet"] for entry in a.entries("fleet.joined")}) == 2
+        async with member(tmp_path, "b", upstream) as b:
+            assert await looks(await b.agent(user="ana")) == "auth.revoked"
+
+
+async def test_a_first_start_without_a_place_for_the_database_is_refused(tmp_path: Path) -> None:
+    nowhere = {"fleet": {"database": f"sqlite:///{tmp_path}/nowhere/fleet.db"}}
+    async with desk() as upstream:
+        with pytest.raises(FleetUnavailable):
+            async with member(tmp_path, "a", upstream, settings=nowhere):
+                pass
+
+
+# -- the policy -------------------------------------------------------------------------------
+
+
+async def test_a_policy_that_one_activates_is_followed_where_the_files_amount_to_it(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path) as (a, b, _):
+        clerk = await b.agent()
+        assert (await clerk.call("desk.pay", amount=40, to="x")).done
+        b.policy.write_text(TIGHT)
+        assert (await a.apply(TIGHT)).is_success
+        await b.until(lambda: len(b.entries("policy.changed")) == 2)
+        await passes(clerk)
+        assert (await clerk.call("desk.pay", amount=40, to="x")).code == "policy.denied"
+
+
+async def test_who_does_not_have_the_fleets_policy_denies_until_it_does(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (a, b, _):
+        clerk = await b.agent()
+        await passes(clerk)
+        assert (await a.apply(TIGHT)).is_success
+        await refused(clerk, "epoch_unknown")
+        status = (await b.operate("GET", "/api/status")).json()
+        assert "activated" in status["fleet"]["trouble"]
+        b.policy.write_text(TIGHT)
+        await passes(clerk)
+
+
+async def test_a_gateway_with_another_policy_does_not_impose_it_by_starting(
+    tmp_path: Path,
+) -> None:
+    async with (
+        desk() as upstream,
+        member(tmp_path, "a", upstream) as a,
+        member(tmp_path, "b", upstream, policy=TIGHT) as b,
+    ):
+        clerk, other = await a.agent(), await b.agent()
+        await refused(other, "epoch_unknown")
+        assert (await clerk.call("desk.pay", amount=40, to="x")).done
+
+
+async def test_a_start_with_the_fleets_policy_needs_no_further_word(tmp_path: Path) -> None:
+    async with desk() as upstream, member(tmp_path, "a", upstream) as a:
+        async with member(tmp_path, "b", upstream):
+            pass
+        assert (await a.apply(TIGHT)).is_success
+        async with member(tmp_path, "b", upstream, policy=TIGHT) as b:
+            await passes(await b.agent())
+
+
+async def test_tokens_of_one_gateway_verify_at_the_other(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (a, b, _):
+        clerk = await a.agent()
+        elsewhere = replace(clerk, url=b.url)
+        assert await looks(elsewhere) == "session.ended"  # sessions are of one gateway
