@@ -1,7 +1,7 @@
 r"""Erasable payloads: arguments and results that can be destroyed without touching the log.
 
 The log holds a keyed commitment in the leaf and ciphertext beside it. Both keys of an entry come
-from its subject's key by HKDF-Expand (RFC 5869, section 2.3) over the entry's id:
+from its subject's key by HKDF-Expand with SHA-512 (RFC 5869, section 2.3) over the entry's id:
 
     k_e || k_c = HKDF-Expand(subject key, "passavant-seal-v1\n" || entry id, 64)
     commit     = HMAC-SHA256(k_c, plaintext)
@@ -15,10 +15,9 @@ leaves and proofs stay as they are. To disclose one entry is to hand out its pla
 
 import hmac
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Self
 
@@ -37,7 +36,7 @@ _NONCE_BYTES = 12
 _HEAD_BYTES = len(_VERSION) + _TAG_BYTES + _CHECK_BYTES
 _INFO = b"passavant-seal-v1\n"
 _MOST_CACHED = 10_000
-_HMAC_BLOCK = 64
+_SHA256_BLOCK, _SHA512_BLOCK = 64, 128
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
@@ -56,10 +55,27 @@ class Sealed:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class _SubjectKey:
-    key: bytes
-    head: bytes  # version, tag and key check: how every payload under it begins
+    """One key; what HMAC-SHA512 does with a key alone is done once.
+
+    head  version, tag and key check: how every payload under it begins
+    """
+
+    __slots__ = ("_inner", "_outer", "head")
+
+    def __init__(self, key: bytes, head: bytes) -> None:
+        padded = key.ljust(_SHA512_BLOCK, b"\0")
+        self._inner = sha512(padded.translate(_INNER))
+        self._outer = sha512(padded.translate(_OUTER))
+        self.head = head
+
+    def entry_keys(self, entry_id: str) -> tuple[bytes, bytes]:
+        """k_e and k_c of one entry."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(_INFO + entry_id.encode() + b"\x01")
+        outer.update(inner.digest())
+        expanded = outer.digest()
+        return expanded[:KEY_BYTES], expanded[KEY_BYTES:]
 
 
 class Vault:
@@ -88,7 +104,7 @@ class Vault:
         Raises OSError when that file cannot be made durable.
         """
         subject_key = self._key_for(subject, _month(entry_id))
-        k_e, k_c = _entry_keys(subject_key.key, entry_id)
+        k_e, k_c = subject_key.entry_keys(entry_id)
         commit = _hmac(k_c, plaintext)
         cipher = AESGCM(k_e).encrypt(commit[:_NONCE_BYTES], plaintext, None)
         return Sealed(commit.hex(), len(plaintext), subject_key.head + cipher)
@@ -136,7 +152,7 @@ class Vault:
         subject_key = self._load(self._file(tag, _month(entry_id)), tag)
         if subject_key is None or subject_key.head != head:
             raise SubjectErased(f"the key for entry {entry_id} does not exist any more")
-        return _entry_keys(subject_key.key, entry_id)
+        return subject_key.entry_keys(entry_id)
 
     def _key_for(self, subject: str, month: str) -> _SubjectKey:
         found = self._cache.get((subject, month))
@@ -180,20 +196,13 @@ def verify_commitment(k_c: bytes, plaintext: bytes, commit: str) -> bool:
     return hmac.compare_digest(hmac.digest(k_c, plaintext, "sha256").hex(), commit)
 
 
-def _entry_keys(subject_key: bytes, entry_id: str) -> tuple[bytes, bytes]:
-    info = _INFO + entry_id.encode()
-    k_e = _hmac(subject_key, info + b"\x01")
-    k_c = _hmac(subject_key, k_e + info + b"\x02")
-    return k_e, k_c
-
-
 def _hmac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA256 (RFC 2104) under a key of 32 bytes.
 
-    `hmac.digest` lets go of the interpreter lock for each message, however short: six times a
+    `hmac.digest` lets go of the interpreter lock for each message, however short: several times a
     governed call another thread could take it and keep it.
     """
-    padded = key.ljust(_HMAC_BLOCK, b"\0")
+    padded = key.ljust(_SHA256_BLOCK, b"\0")
     inner = sha256(padded.translate(_INNER) + message).digest()
     return sha256(padded.translate(_OUTER) + inner).digest()
 

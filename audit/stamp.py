@@ -29,6 +29,7 @@ class Stamp:
         self._entropy = entropy
         self._last = last
         self._pool: list[str] = []
+        self._ms, self._time = -1, ""  # the time of the last id, and its digits
         self.boot = ""
         self._seq = 0
         self.new_boot()
@@ -39,9 +40,11 @@ class Stamp:
 
     def new_id(self) -> str:
         """A UUIDv7 (RFC 9562, section 5.7)."""
-        rand = self._random()
-        ms = f"{self.now() // 1000:012x}"
-        return f"{ms[:8]}-{ms[8:]}-7{rand[:3]}-{_VARIANT[rand[3]]}{rand[4:7]}-{rand[7:19]}"
+        ms = self.now() // 1000
+        if ms != self._ms:
+            digits = f"{ms:012x}"
+            self._ms, self._time = ms, f"{digits[:8]}-{digits[8:]}-"
+        return self._time + self._random()
 
     def new_boot(self) -> None:
         """Begin a run: entries were refused after they had got their numbers."""
@@ -61,11 +64,16 @@ class Stamp:
         self._seq += 1
 
     def _random(self) -> str:
-        """Random hex digits for one id, asked of the system for many at once."""
+        """What of an id is random, asked of the system for many at once."""
         try:
             return self._pool.pop()
         except IndexError:
             digits, width = self._entropy(_POOL_IDS * _ID_BYTES).hex(), 2 * _ID_BYTES
-            pool = [digits[at : at + width] for at in range(0, len(digits), width)]
+            pool = [_random_part(digits[at : at + width]) for at in range(0, len(digits), width)]
             self._pool = pool[1:]
             return pool[0]
+
+
+def _random_part(rand: str) -> str:
+    """Version, variant and 74 random bits, as they stand behind the time."""
+    return f"7{rand[:3]}-{_VARIANT[rand[3]]}{rand[4:7]}-{rand[7:19]}"

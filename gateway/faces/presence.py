@@ -5,10 +5,10 @@ answer, unless that was delivered. The work itself is never cut short: it may al
 """
 
 import asyncio
-from collections.abc import Coroutine, MutableMapping
-from typing import Any, TypeVar, cast
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-from gateway.faces.http import Receive
+from gateway.faces.http import Receive, at_hand
 
 PATIENCE_S = 0.25
 """Calls that end sooner are not watched but looked after once, at their end: that is cheaper."""
@@ -33,14 +33,9 @@ async def attended(work: Coroutine[Any, Any, T], receive: Receive) -> tuple[T, b
 
 
 def _has_left(receive: Receive) -> bool:
-    """Whether the caller has gone by now: one step of `receive`, which would wait otherwise."""
-    step = cast("Coroutine[Any, Any, MutableMapping[str, Any]]", receive())
-    try:
-        step.send(None)
-    except StopIteration as told:
-        return bool(told.value["type"] == "http.disconnect")
-    step.close()
-    return False
+    """Whether the caller has gone by now."""
+    message = at_hand(receive)
+    return message is not None and message["type"] == "http.disconnect"
 
 
 class _Watch:

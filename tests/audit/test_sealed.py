@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from audit.errors import SealBroken, SubjectErased
@@ -61,7 +61,7 @@ def test_the_keys_of_an_entry_are_hkdf_expand_as_documented(vault: Vault, folder
     wrapped = file.read_bytes()
     subject_key = AESGCM(KEK).decrypt(wrapped[:12], wrapped[12:], file.name.encode())
     info = b"passavant-seal-v1\n" + ID.encode()
-    derived = HKDFExpand(SHA256(), 64, info).derive(subject_key)
+    derived = HKDFExpand(SHA512(), 64, info).derive(subject_key)
     commit = hmac.digest(derived[32:], SECRET, "sha256")
     assert sealed.commit == commit.hex()
     assert AESGCM(derived[:32]).decrypt(commit[:12], sealed.payload[25:], None) == SECRET
