@@ -9,7 +9,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ class Deployment:
     """A gateway that is ready.
 
     agents   `host:port` of the agents' listener
+    operators, key  `host:port` of the operators' listener, and an administrator's key for it
     tokens   file with access tokens, one a line
     ready_s  from its start until it said that it is ready
     rss_mib  its resident memory then
@@ -50,16 +51,21 @@ class Deployment:
 
     child: Child
     agents: str
+    operators: str
+    key: str
     tokens: Path
     ready_s: float
     rss_mib: float
 
 
 @contextmanager
-def deployed(folder: Path, upstream: str) -> Iterator[Deployment]:
+def deployed(
+    folder: Path, upstream: str, *, cpu: int = SERVER_CPU, **more: object
+) -> Iterator[Deployment]:
     """Run a gateway with its home below `folder` until the block ends.
 
     upstream  `host:port` of the stub
+    more      further members of the deployment file
 
     The folder has to lie on a disk: a log in memory syncs for nothing. Raises NotMeasurable.
     """
@@ -70,20 +76,20 @@ def deployed(folder: Path, upstream: str) -> Iterator[Deployment]:
     )
     agents, operators = (f"127.0.0.1:{port}" for port in _free_ports())
     config = folder / "passavant.yaml"
-    config.write_text(_settings(agents, operators, upstream))
+    config.write_text(_settings(agents, operators, upstream, more))
     command = module("cli.main", "serve", "--config", str(config))
     diagnostics = folder / "gateway.log"
     began = time.monotonic()
-    with running(command, cpu=SERVER_CPU, diagnostics=diagnostics) as child:
+    with running(command, cpu=cpu, diagnostics=diagnostics) as child:
         _await_ready(child, agents, diagnostics)
         ready_s = time.monotonic() - began
         rss_mib = child.rss_mib()
         tokens = folder / "tokens"
         private_files.create(tokens, "\n".join(_tokens(operators, key)).encode())
-        yield Deployment(child, agents, tokens, ready_s, rss_mib)
+        yield Deployment(child, agents, operators, key, tokens, ready_s, rss_mib)
 
 
-def _settings(agents: str, operators: str, upstream: str) -> str:
+def _settings(agents: str, operators: str, upstream: str, more: Mapping[str, object]) -> str:
     """The deployment file; JSON is YAML too."""
     return json.dumps(
         {
@@ -97,6 +103,7 @@ def _settings(agents: str, operators: str, upstream: str) -> str:
             "servers": {SERVER: {"url": f"http://{upstream}/mcp"}},
             "identity": {"tokens": {"max_ttl": f"{_TOKEN_S}s"}},
             "audit": {"origin": ORIGIN},
+            **more,
         }
     )
 

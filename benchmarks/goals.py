@@ -43,6 +43,11 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "p50 at 100,000 rules by p50 at 10": Goal(at_most=1.3),
         "answers unlike the oracle's": Goal(at_most=0),
     },
+    "revocation": {
+        "revoked to refused, maximum s": Goal("s", at_most=1),
+        "channel cut to refused, maximum s": Goal("s", at_most=1),
+        "calls that passed after a refusal": Goal(at_most=0),
+    },
     "hop": {
         **{f"hop at {count}: calls/s by direct": Goal(at_least=0.3) for count in (1, 8, 32)},
     },

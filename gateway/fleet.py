@@ -2,7 +2,7 @@
 
 A gateway tells what it has recorded, and hears what the others have, in an exchange with the
 fleet's database (`gateway.store.fleet`) ten times a second, from a thread of its own. What it hears
-counts at once. As long as an exchange succeeded within the last second, and the policy in force
+counts at once. As long as the last exchange is less than a second old (`gateway.epoch`), and the policy in force
 is the fleet's, the epoch is confirmed; otherwise every call is refused until it is so again.
 
 Nothing is told that is not durable in the own log, and what could not be told is told as soon as
