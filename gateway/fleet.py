@@ -2,8 +2,8 @@
 
 A gateway tells what it has recorded, and hears what the others have, in an exchange with the
 fleet's database (`gateway.store.fleet`) ten times a second, from a thread of its own. What it hears
-counts at once. As long as the last exchange is less than a second old (`gateway.epoch`), and the policy in force
-is the fleet's, the epoch is confirmed; otherwise every call is refused until it is so again.
+counts at once. While the last exchange is less than a second old (`gateway.epoch`) and the policy
+in force is the fleet's, the epoch is confirmed; else every call is refused until it is so again.
 
 Nothing is told that is not durable in the own log, and what could not be told is told as soon as
 the database can be written again, also after a restart; until then it counts here. Taking
@@ -107,7 +107,10 @@ class Fleet:
         """Keep up with the fleet until cancelled, also with the policy that it activates."""
         self._activation = activation
         while True:
-            await self._exchange()
+            try:
+                await self._exchange()
+            except Exception:  # outermost: nothing may end this for good
+                log.exception("fleet.failed")
             await asyncio.sleep(POLL_S)
 
     async def spread(self) -> None:
