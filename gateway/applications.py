@@ -297,6 +297,8 @@ def _metric_sources(parts: Parts) -> MetricSources:
         log=parts.evidence.log.stats,
         epoch=lambda: rooms.epoch.value,
         epoch_age_s=lambda: (rooms.recorder.now() - parts.state.activations.raised_at) / 1e6,
+        confirmed=lambda: rooms.epoch.confirmed(time.monotonic_ns() // 1000),
+        stopped=lambda: rooms.revocations.stopped,
         open_approvals=lambda: sum(r.state == "asked" for r in rooms.approvals.all()),
         links_up=lambda: {name: link.state == "up" for name, link in rooms.links.items()},
     )

@@ -56,6 +56,8 @@ class Sources:
     log: Callable[[], Mapping[str, float]]  # see `audit.log.Log.stats`
     epoch: Callable[[], int]
     epoch_age_s: Callable[[], float]  # since something was last revoked, stopped or activated
+    confirmed: Callable[[], bool]  # nothing can be missing in the epoch
+    stopped: Callable[[], bool]  # everything is
     open_approvals: Callable[[], int]
     links_up: Callable[[], Mapping[str, bool]]  # by server
 
@@ -90,6 +92,14 @@ class Scrape(Collector):
             "passavant_epoch_age_seconds",
             "Since something was last revoked, stopped or activated.",
             value=self._sources.epoch_age_s(),
+        )
+        yield GaugeMetricFamily(
+            "passavant_epoch_confirmed",
+            "Whether it is known what was revoked; else every call is refused.",
+            value=self._sources.confirmed(),
+        )
+        yield GaugeMetricFamily(
+            "passavant_stopped", "Whether everything is stopped.", value=self._sources.stopped()
         )
         yield GaugeMetricFamily(
             "passavant_approvals_open",

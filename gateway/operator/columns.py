@@ -10,11 +10,11 @@ from audit.query import Column
 
 
 def _agent(body: dict[str, Any]) -> str | None:
-    return _text((body.get("actor") or {}).get("agent"))
+    return _text((body.get("actor") or {}).get("agent")) or _text(body.get("agent"))
 
 
 def _user(body: dict[str, Any]) -> str | None:
-    return _text((body.get("actor") or {}).get("sub"))
+    return _text((body.get("actor") or {}).get("sub")) or _text(body.get("user"))
 
 
 def _tool(body: dict[str, Any]) -> str | None:

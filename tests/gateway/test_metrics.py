@@ -13,6 +13,8 @@ SOURCES = Sources(
     log=lambda: {"size": 42.0, "writable": 1.0},
     epoch=lambda: 7,
     epoch_age_s=lambda: 1.5,
+    confirmed=lambda: True,
+    stopped=lambda: False,
     open_approvals=lambda: 2,
     links_up=lambda: {"git": True, "ledger": False},
 )

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.gateway.links.http_upstream import Heard, chunked, event
+from tests.gateway.links.http_upstream import Heard, answer, chunked, event, says, stays_silent
 from tests.harness.agent import REST, WAYS, Agent
 from tests.harness.disk import StallingDisk
 from tests.harness.gateway import Running, running
 from tests.harness.policy import HEAD
-from tests.harness.upstream import Desk, Turnstile, desk
+from tests.harness.upstream import TOOLS, Desk, Turnstile, desk
 
 WHY = {"reason": "it pays strangers"}
 STDIO = str(Path(__file__).parents[1] / "harness" / "silent_server.py")
@@ -248,6 +248,22 @@ async def test_t06_a_local_server_is_told_that_its_call_was_stopped(
         await WITHDRAWN["agent"](gateway, clerk)
         assert (await call).code == "stopped"
         await gateway.until(lambda: "notifications/cancelled" in methods())
+
+
+async def test_t06_a_remote_server_of_an_older_era_is_told_that_its_call_was_stopped(
+    tmp_path: Path,
+) -> None:
+    async with desk() as upstream:
+        upstream.is_legacy()
+        upstream.behaviours["tools/list"] = says(lambda heard: answer(heard, {"tools": [*TOOLS]}))
+        upstream.behaviours["tools/call"] = stays_silent
+        async with running(tmp_path, servers={"desk": upstream}) as gateway:
+            clerk = await gateway.agent()
+            call = asyncio.create_task(clerk.call("desk.pay", amount=40, to="paper"))
+            await gateway.until(lambda: "tools/call" in upstream.methods())
+            await WITHDRAWN["agent"](gateway, clerk)
+            assert (await call).code == "stopped"
+            await gateway.until(lambda: "notifications/cancelled" in upstream.methods())
 
 
 @pytest.mark.parametrize("what", LIFTED)
