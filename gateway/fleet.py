@@ -118,12 +118,21 @@ class Fleet:
 
         Raises FleetUnavailable: it counts here, and will be told as soon as that is possible.
         """
+        is_activation = self._around.state.activations.untold is not None
         while self._is_untold():
             if await self._exchange() is None:
                 raise FleetUnavailable(
                     "done and recorded here, and not yet known to the other gateways of the "
                     f"fleet: {self.trouble}"
                 )
+        if is_activation and self._is_behind():
+            raise FleetUnavailable("another gateway of the fleet has activated another policy")
+
+    @property
+    def acts(self) -> tuple[int, str | None]:
+        """What there was to tell so far: differs after an act that the others are to know of."""
+        state = self._around.state
+        return state.revocations.acts, state.activations.untold
 
     async def check(self) -> None:
         """Hear from the fleet now. Raises FleetUnavailable."""
@@ -182,6 +191,7 @@ class Fleet:
             withdrawn=tuple((each.key, each.until) for each in untold),
             resumed=tuple(resumed),
             policy=state.activations.untold,
+            replaces=self.policy or state.activations.replaces,
             in_force=self._in_force(),
         )
 
@@ -193,7 +203,7 @@ class Fleet:
         """
         if told or activated is not None:
             self._around.state.activations.told(activated)
-            self._enqueue("fleet.told", news, {"keys": list[Json](told)})
+            self._enqueue("fleet.told", news, {"keys": list[Json](told), "activated": activated})
         origin = self._around.recorder.origin
         facts = [fact for fact in news.facts if fact.origin != origin]
         if facts or (news.policy != self.policy and activated is None):

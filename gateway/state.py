@@ -49,6 +49,7 @@ class Activations:
         self.snapshot: str | None = None  # digest last activated
         self.raised_at = 0  # when rights last changed, in microseconds
         self.untold: str | None = None  # digest that was activated here and the fleet is to know
+        self.replaces: str | None = None  # digest of the one before that the fleet knew of
         self.changed: set[str] = set()
 
     def raised(self, ts: int) -> None:
@@ -59,8 +60,10 @@ class Activations:
     def activated(self, body: Mapping[str, Json]) -> None:
         """Entry `policy.changed`. The first policy of a home is no change to others."""
         self.snapshot = str(body["snapshot"])
-        is_own = body["by"] != FLEET and body["before"] is not None
-        self.untold = self.snapshot if is_own else None
+        before = cast("str | None", body["before"])
+        if self.untold is None:
+            self.replaces = before
+        self.untold = self.snapshot if body["by"] != FLEET and before is not None else None
         self.changed.add("policy")
 
     def told(self, digest: str | None) -> None:
@@ -75,6 +78,7 @@ class Activations:
             "snapshot": self.snapshot,
             "raised_at": self.raised_at,
             "untold": self.untold,
+            "replaces": self.replaces,
         }
         return row if key == "policy" else None
 
@@ -84,6 +88,7 @@ class Activations:
             self.snapshot = cast("str | None", row["snapshot"])
             self.raised_at = cast("int", row["raised_at"])
             self.untold = cast("str | None", row.get("untold"))
+            self.replaces = cast("str | None", row.get("replaces"))
 
 
 class StoredRoom(Protocol):
@@ -227,7 +232,7 @@ class State:
         self.membership.reached(body)
         for key in cast("list[str]", body["keys"]):
             self.revocations.told(key)
-        self.activations.told(cast("str | None", body["policy"]))
+        self.activations.told(cast("str | None", body["activated"]))
 
     def _token_revoke(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         token_id = cast("str", body["jti"])

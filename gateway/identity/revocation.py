@@ -62,7 +62,7 @@ class Revocations:
         # by their own end; None: not before somebody takes it back.
         self._until: dict[str, int | None] = {}
         self._untold: dict[str, int] = {}  # those that the fleet has not been told, and which act
-        self._acts = 0
+        self.acts = 0  # how often something was withdrawn here since the start
         self._elsewhere: dict[str, int | None] = {}  # what the fleet holds withdrawn
         self._lifted: set[str] = set()  # what the fleet has taken back
         self._standing: set[str] = set()  # what all this amounts to
@@ -230,9 +230,9 @@ class Revocations:
             self._changed(key)
 
     def _act(self, key: str) -> None:
-        self._acts += 1
+        self.acts += 1
         self._untold.pop(key, None)  # the newest act stands last
-        self._untold[key] = self._acts
+        self._untold[key] = self.acts
 
     def _changed(self, key: str) -> None:
         self.changed.add(key)

@@ -170,7 +170,7 @@ async def _check_place(request: Request, call_next: RequestResponseEndpoint) -> 
     elif request.headers.getlist("origin") and request.headers["origin"] not in origins:
         code = "operator.origin"
     if code is None:
-        answer = await _known_to_all(services, request, await call_next(request))
+        answer = await _known_to_all(services, request, call_next)
         answer.headers.setdefault("cache-control", "no-store")
         answer.headers["x-content-type-options"] = "nosniff"
         return answer
@@ -178,12 +178,19 @@ async def _check_place(request: Request, call_next: RequestResponseEndpoint) -> 
     return _answer(code, "this address is not served here")
 
 
-async def _known_to_all(services: Services, request: Request, answer: Response) -> Response:
-    """The answer to an act, once the whole fleet knows of it; else that it does not, yet."""
-    if services.fleet is None or request.method == "GET" or answer.status_code >= 400:
+async def _known_to_all(
+    services: Services, request: Request, call_next: RequestResponseEndpoint
+) -> Response:
+    """The answer to a request; to an act when the whole fleet knows of it, or that it does not."""
+    fleet = services.fleet
+    if fleet is None:
+        return await call_next(request)
+    before = fleet.acts
+    answer = await call_next(request)
+    if fleet.acts == before:
         return answer
     try:
-        await services.fleet.spread()
+        await fleet.spread()
     except FleetUnavailable as error:
         return _answer(error.code, str(error))
     return answer

@@ -95,6 +95,7 @@ class Telling:
     withdrawn  what it has recorded as withdrawn since it last could say so: keys and ends
     resumed    what it has recorded as resumed, unless the others changed it meanwhile
     policy     digest of the policy that it has activated; None: no change
+    replaces   the one that was the fleet's then: another one that came since is not replaced
     in_force   digest of its policy, for a fleet that has none yet
     before     second since 1970: what could be forgotten by then is
     """
@@ -104,6 +105,7 @@ class Telling:
     withdrawn: Sequence[tuple[str, int | None]] = ()
     resumed: Sequence[str] = ()
     policy: str | None = None
+    replaces: str | None = None
     in_force: str | None = None
 
     @property
@@ -192,7 +194,9 @@ def _exchange(connection: Connection, known: Known, since: int, telling: Telling
     number, policy = fleet.number, fleet.policy
     if telling.is_change or (policy is None and telling.in_force is not None):
         number += 1
-        policy = telling.policy or policy or telling.in_force
+        if telling.policy is not None and policy in {None, telling.replaces}:
+            policy = telling.policy
+        policy = policy or telling.in_force
         connection.execute(update(_FLEET).values(number=number, policy=policy))
         _tell(connection, telling, since=since, number=number)
     changed = select(_FACTS).where(_FACTS.c.number > since).order_by(_FACTS.c.number)

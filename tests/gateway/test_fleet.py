@@ -363,6 +363,34 @@ async def test_who_does_not_have_the_fleets_policy_denies_until_it_does(tmp_path
         await passes(clerk)
 
 
+async def test_what_has_nothing_to_do_with_the_fleet_is_answered_while_the_channel_is_cut(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path) as (a, _, _):
+        with cut(tmp_path, "locked"):
+            untold = await a.operate("POST", "/api/users/ana/suspend", WHY, check=False)
+            assert untold.json()["code"] == "fleet.unavailable"
+            assert (await a.operate("POST", "/api/tokens", {"agent": AGENTS[0]})).is_success
+
+
+async def test_an_activation_that_was_told_too_late_does_not_undo_a_newer_one(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path) as (a, b, _):
+        clerk = await a.agent()
+        reach = a.gateway.services.fleet._around.database  # type: ignore[union-attr]  # there is one
+        path, reach._path = reach._path, tmp_path / "nowhere"  # a alone is cut off
+        late = await a.apply(DESK.replace("args.amount <= 100", "args.amount <= 90"))
+        assert late.json()["code"] == "fleet.unavailable"
+        assert (await b.apply(TIGHT)).is_success
+        reach._path = path
+        await refused(clerk, "epoch_unknown")
+        snapshots = [g.gateway.services.worlds.current.snapshot.digest for g in (a, b)]
+        assert (await b.operate("GET", "/api/status")).json()["fleet"]["snapshot"] == snapshots[1]
+        a.policy.write_text(TIGHT)
+        await passes(clerk)
+
+
 async def test_a_gateway_with_another_policy_does_not_impose_it_by_starting(
     tmp_path: Path,
 ) -> None:

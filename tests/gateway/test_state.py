@@ -340,7 +340,8 @@ async def everything(house: House) -> None:
     await house.recorder.write("agent.resumed", {"agent": "scout"})
     await house.recorder.write("gateway.stopped", {"by": "operator:omar"})
     await house.recorder.write("fleet.joined", {"fleet": "f1"})
-    told: dict[str, Json] = {"number": 3, "policy": None, "keys": ["user:scout", "everything"]}
+    told: dict[str, Json] = {"number": 3, "policy": None, "activated": None}
+    told["keys"] = ["user:scout", "everything"]
     await house.recorder.write("fleet.told", told)
     await house.recorder.write("fleet.heard", {"number": 4, "policy": None, "count": 0})
     await house.recorder.write("token.revoke", {"jti": "t9", "until": house.now_s + 900})

@@ -82,7 +82,16 @@ def test_the_first_policy_is_the_fleets_and_after_that_only_an_activation(
 ) -> None:
     assert database.exchange(NEW, 0, tell(in_force="p1")).policy == "p1"
     assert database.exchange(NEW, 0, tell(in_force="p2")).policy == "p1"
-    assert database.exchange(NEW, 0, tell(in_force="p2", policy="p2")).policy == "p2"
+    activated = tell(in_force="p2", policy="p2", replaces="p1")
+    assert database.exchange(NEW, 0, activated).policy == "p2"
+
+
+def test_an_activation_does_not_replace_a_policy_that_came_after_it(
+    database: FleetDatabase,
+) -> None:
+    database.exchange(NEW, 0, tell(in_force="p1"))
+    database.exchange(NEW, 0, tell(policy="p2", replaces="p1", origin="b"))
+    assert database.exchange(NEW, 0, tell(policy="p3", replaces="p1")).policy == "p2"
 
 
 def test_what_can_be_forgotten_is(database: FleetDatabase) -> None:
