@@ -26,7 +26,8 @@ def issued(desk: Deployment, *args: str) -> str:
 def test_agents_are_listed_by_name(desk: Deployment) -> None:
     rows = desk.read("agent", "list")
     assert [row["name"] for row in rows] == ["clerk", "guest"]
-    assert set(rows[0]) == {"name", "owner", "roles", "suspended", "client", "sessions"}
+    registered = {"name", "owner", "roles", "purpose", "until", "expired"}
+    assert set(rows[0]) == registered | {"suspended", "client", "sessions"}
     assert "clerk" in desk.run("agent", "list").stdout
 
 

@@ -429,7 +429,7 @@ async def test_a_lost_answer_leaves_open_what_the_server_did(
     upstream.behaviours["tools/call"] = behaviour
     link = await reach(ServerSpec(url=upstream.url))
     with pytest.raises(error) as caught:
-        await link.call(permit(), timeout_s=0.1)
+        await link.call(permit(), timeout_s=0.5)
     assert caught.value.acted is None
     assert upstream.methods().count("tools/call") == 1
 
@@ -550,7 +550,7 @@ async def test_a_call_that_is_given_up_is_cancelled_as_its_era_says(
     upstream.behaviours["tools/call"] = stays_silent
     link = await reach(ServerSpec(url=upstream.url))
     with pytest.raises(LinkTimeout):
-        await link.call(permit(), timeout_s=0.05)
+        await link.call(permit(), timeout_s=0.5)
     if not modern:
         await eventually(lambda: "notifications/cancelled" in upstream.methods())
         call = next(heard for heard in upstream.heard if heard.method == "tools/call")
