@@ -4,11 +4,15 @@ Ratios are taken inside a round, between cells that are minutes apart at most: a
 slower for a while is slower for both.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.load import Numbers, Sample, Target, measure
+
+ENDED_S = 0.5
+"""Seconds in which what the load left behind comes to its end."""
 
 Cell = tuple[str, int]
 """Name of the target, and connections."""
@@ -80,4 +84,6 @@ def _alone(target: Target, numbers: Numbers, *, connections: int, seconds: int) 
     try:
         return measure(target, numbers, connections=connections, seconds=seconds)
     finally:
+        # A call that is halted on its way has waited too long when it is let go: it is refused.
+        time.sleep(ENDED_S)
         target.server.pause()
