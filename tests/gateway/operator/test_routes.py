@@ -2,18 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from starlette.routing import Route
 
 from tests.harness.agent import Agent
 from tests.harness.gateway import Running, running
 from tests.harness.reached import OPERATORS
+from tests.harness.routes import served
 from tests.harness.upstream import desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -113,15 +113,6 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple
     folder = tmp_path_factory.mktemp("operators")
     async with desk() as upstream, running(folder, servers={"desk": upstream}) as gateway:
         yield gateway, await gateway.agent()
-
-
-def served(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Verb and path of every route, those of included routers among them."""
-    for route in routes:
-        if isinstance(route, Route):
-            yield from ((v, prefix + route.path) for v in route.methods or () if v != "HEAD")
-        else:
-            yield from served(route.original_router.routes, prefix + route.include_context.prefix)
 
 
 def unchanged(gateway: Running, since: int) -> bool:
