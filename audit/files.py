@@ -117,11 +117,7 @@ class OsFiles:
 
     def sync_folder(self, folder: Path) -> None:
         """See Files."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
 
     def forget(self, descriptor: int) -> None:
         """See Files."""
@@ -175,3 +171,12 @@ def _fill(descriptor: int, size: int) -> None:
     offset = 0
     while offset < size:  # written, not only reserved: a later sync then has no blocks to convert
         offset += os.pwrite(descriptor, _ZEROS[: size - offset], offset)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

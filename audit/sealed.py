@@ -25,6 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from audit.errors import SealBroken, SubjectErased
+from audit.files import sync_folder
 from audit.value import value_type
 
 KEY_BYTES = 32
@@ -141,7 +142,7 @@ class Vault:
         for file in files:
             _overwrite(file)
             file.unlink()
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         return len(files)
 
     def _keys_of(self, entry_id: str, sealed: Sealed) -> tuple[bytes, bytes]:
@@ -233,21 +234,13 @@ def _write_durably(file: Path, content: bytes) -> None:
     finally:
         os.close(descriptor)
     part.rename(file)
-    _sync_folder(file.parent)
+    sync_folder(file.parent)
 
 
 def _overwrite(file: Path) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, os.urandom(os.fstat(descriptor).st_size))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -20,13 +20,13 @@ from typing import TypeVar
 import structlog
 
 from audit.canonical import Json
-from audit.entry import Receipt, Record
+from audit.entry import Record
 from audit.errors import AuditUnavailable
 from gateway.activation import Activation
 from gateway.epoch import Epoch
 from gateway.errors import ActivationRefused, FleetUnavailable
 from gateway.identity.revocation import GRACE_S, Untold
-from gateway.recorder import Recorder
+from gateway.recorder import Recorder, says_when_lost
 from gateway.state import FLEET, State
 from gateway.store.fleet import Fact, FleetDatabase, News, Telling
 from policies.errors import PolicyError
@@ -223,7 +223,9 @@ class Fleet:
     def _enqueue(self, kind: str, news: News, members: dict[str, Json]) -> None:
         recorder = self._around.recorder
         fields: dict[str, Json] = {"number": news.number, "policy": news.policy, **members}
-        recorder.enqueue(Record(recorder.new_id(), kind, fields)).add_done_callback(_report)
+        recorder.enqueue(Record(recorder.new_id(), kind, fields)).add_done_callback(
+            says_when_lost("fleet.unrecorded")
+        )
 
     # -- the policy -------------------------------------------------------------------------
 
@@ -267,8 +269,3 @@ def _named(facts: Sequence[Fact]) -> dict[str, Json]:
         "resumed": list[Json](resumed[:MOST_NAMED]),
         "count": len(facts),
     }
-
-
-def _report(written: "asyncio.Future[Receipt]") -> None:
-    if not written.cancelled() and written.exception() is not None:
-        log.error("fleet.unrecorded", reason=type(written.exception()).__name__)

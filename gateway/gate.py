@@ -41,7 +41,7 @@ from gateway.links.jsonrpc import dump
 from gateway.links.link import Caller, Link, Permit
 from gateway.metrics import Metrics
 from gateway.principal import Principal
-from gateway.recorder import Recorder
+from gateway.recorder import Recorder, says_when_lost
 from gateway.records import decision_entry, outcome_entry
 from gateway.refusals import Refusals
 from gateway.session.limits import Limits, Reservation
@@ -51,6 +51,8 @@ from gateway.world import Worlds
 log = structlog.get_logger(__name__)
 
 UPSTREAM_TIMEOUT_S = 60.0
+
+_SAYS_LOST = says_when_lost("outcome.lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,7 @@ class Gate:
             words=words,
         )
         if call.is_read:
-            self._rooms.recorder.enqueue(record).add_done_callback(_report_lost_outcome)
+            self._rooms.recorder.enqueue(record).add_done_callback(_SAYS_LOST)
         else:
             outcome = await self._settled(call, record, outcome)
         return replace(self._given(call, outcome), receipt=receipt, call=call.id)
@@ -368,8 +370,3 @@ class Gate:
         if rooms.epoch.value != call.epoch or rooms.worlds.current is not call.world:
             return answers.changed_meanwhile(name, reference)
         return None
-
-
-def _report_lost_outcome(written: "asyncio.Future[Receipt]") -> None:
-    if not written.cancelled() and written.exception() is not None:
-        log.error("outcome.lost", reason=type(written.exception()).__name__)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from audit.canonical import Json
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -26,3 +28,8 @@ class Principal:
     def __post_init__(self) -> None:
         if not self.root:
             object.__setattr__(self, "root", self.session)
+
+
+def actor(principal: Principal) -> dict[str, Json]:
+    """The member `actor` of an entry: who acts, through whom and for whom."""
+    return {"agent": principal.agent, "chain": list(principal.chain), "sub": principal.user}

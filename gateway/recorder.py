@@ -6,12 +6,16 @@ person, else the agent), so that destroying that key erases the words and leaves
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import structlog
 
 from audit.canonical import Json
 from audit.entry import Receipt, Record
 from audit.log import Log
 from audit.sealed import Sealed, Vault
+
+log = structlog.get_logger(__name__)
 
 MAX_SEALED = 64 * 1024
 """Longest text, in bytes, that is kept sealed; of a longer one the log holds its commitment."""
@@ -95,3 +99,13 @@ class Recorder:
         promised = body[name]
         sealed = Sealed(promised["commit"], promised["len"], entry.sealed)
         return self._vault.open_payload(body["id"], sealed)
+
+
+def says_when_lost(event: str) -> Callable[["asyncio.Future[Receipt]"], None]:
+    """A callback for `enqueue`: says `event` in diagnostics when the entry was not written."""
+
+    def say(written: "asyncio.Future[Receipt]") -> None:
+        if not written.cancelled() and written.exception() is not None:
+            log.error(event, reason=type(written.exception()).__name__)
+
+    return say

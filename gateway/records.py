@@ -12,7 +12,7 @@ from audit.canonical import Json
 from audit.entry import Receipt
 from gateway.approval.request import obligation_to_json
 from gateway.attempt import Attempt
-from gateway.principal import Principal
+from gateway.principal import actor
 from gateway.session.charge import Charge
 from policies.decision import Decision, Facts
 
@@ -73,11 +73,6 @@ def outcome_entry(
         "tool": tool,
         "us": us,
     }
-
-
-def actor(principal: Principal) -> dict[str, Json]:
-    """Who acts, through whom and for whom."""
-    return {"agent": principal.agent, "chain": list(principal.chain), "sub": principal.user}
 
 
 def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:

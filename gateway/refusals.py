@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from audit.canonical import Json
 from audit.entry import Receipt
 from audit.errors import AuditError
-from gateway.principal import Principal
+from gateway.principal import Principal, actor
 from gateway.recorder import Recorder
 
 WINDOW_US = 10 * 1_000_000
@@ -145,9 +145,7 @@ class Refusals:
 
 
 def _actor(principal: Principal | None) -> dict[str, Json]:
-    if principal is None:
-        return {"agent": None, "sub": None, "chain": []}
-    return {"agent": principal.agent, "sub": principal.user, "chain": list(principal.chain)}
+    return actor(principal) if principal is not None else {"agent": None, "sub": None, "chain": []}
 
 
 def _address(source: str) -> str:

@@ -5,7 +5,6 @@ just that. After a clean stop the last entry names the calls whose answers had n
 A resend of either that comes soon after is answered so, instead of being forwarded again.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -18,7 +17,7 @@ from audit.log import Log
 from gateway import answers
 from gateway.approval.request import Key, arguments_digest
 from gateway.calls import HOLD_US, Calls, Unfinished
-from gateway.recorder import Recorder
+from gateway.recorder import Recorder, says_when_lost
 from gateway.records import outcome_entry
 
 log = structlog.get_logger(__name__)
@@ -106,11 +105,6 @@ def closes_abandoned(recorder: Recorder) -> Callable[[Mapping[str, Json], int, s
             code="not_forwarded",
         )
         record = Record(recorder.new_id(), "outcome", fields)
-        recorder.enqueue(record).add_done_callback(_report)
+        recorder.enqueue(record).add_done_callback(says_when_lost("outcome.lost"))
 
     return close
-
-
-def _report(written: "asyncio.Future[Receipt]") -> None:
-    if not written.cancelled() and written.exception() is not None:
-        log.error("outcome.lost", reason=type(written.exception()).__name__)

@@ -18,12 +18,12 @@ from gateway.identity.clients import Client
 from gateway.identity.dpop import Presented, Proofs
 from gateway.identity.errors import AuthError, OAuthError
 from gateway.identity.grants import Asked, Grant, Means
-from gateway.identity.minting import Minted, Record, actor
+from gateway.identity.minting import Minted, Record
 from gateway.identity.oauth_request import OAuthRequest
 from gateway.identity.revocation import Revocations
 from gateway.identity.token_exchange import ACCESS_TOKEN, TokenExchange
 from gateway.identity.tokens import renewable_until
-from gateway.principal import Principal
+from gateway.principal import Principal, actor
 
 CLIENT_CREDENTIALS = "client_credentials"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name

@@ -13,7 +13,7 @@ from audit.entry import Receipt
 from gateway.errors import SessionEnded
 from gateway.identity.scopes import Scopes, write
 from gateway.identity.tokens import Issuer
-from gateway.principal import Principal
+from gateway.principal import Principal, actor
 
 Record = Callable[[str, Mapping[str, Json]], Awaitable[Receipt]]
 """Writes an entry of a kind; returns when it is durable and the state has taken it in.
@@ -110,15 +110,6 @@ class Mint:
         token = self._issuer.issue(principal)
         receipt = await self._record("token.issue", _entry(principal, order))
         return Minted(token, principal, receipt)
-
-
-def actor(principal: Principal) -> dict[str, Json]:
-    """The member `actor` of an entry."""
-    return {
-        "agent": principal.agent,
-        "sub": principal.user,
-        "chain": list[Json](principal.chain),
-    }
 
 
 def _entry(principal: Principal, order: Order) -> dict[str, Json]:

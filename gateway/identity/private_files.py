@@ -9,6 +9,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from audit.files import sync_folder
 from gateway.identity.errors import KeyFileRefused
 
 MAX_BYTES = 64 * 1024
@@ -65,19 +66,19 @@ def create(path: Path, content: bytes) -> None:
         os.link(draft, path)  # unlike a rename, never over an existing file
     finally:
         draft.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def replace(path: Path, content: bytes) -> None:
     """Write a private file, in one step, in the place of one that may be there."""
     _draft(path, content).replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
     """Delete a private file for good."""
     path.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _draft(path: Path, content: bytes) -> Path:
@@ -98,11 +99,3 @@ def _check_private(found: os.stat_result, path: Path) -> None:
     if found.st_mode & 0o077:
         mode = stat.S_IMODE(found.st_mode)
         raise KeyFileRefused(f"open to others (mode {mode:04o})", path=path)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,11 +7,12 @@ from starlette.requests import Request
 
 from audit.canonical import Json
 from gateway.identity import names, scopes
-from gateway.identity.minting import Order, actor
+from gateway.identity.minting import Order
 from gateway.identity.tokens import renewable_until
 from gateway.operator.api import Administrator, Here, Routes, body_of, peer
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
+from gateway.principal import actor
 from gateway.session.purpose import Purpose
 from gateway.session.session import Session
 from gateway.settings import milliseconds

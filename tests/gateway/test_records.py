@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from audit.entry import MAX_ENTRY_BYTES, Record, encode
-from gateway.records import actor, outcome_entry
+from gateway.principal import actor
+from gateway.records import outcome_entry
 from gateway.session.charge import Charge
 from tests.gateway.rooms import KEY, NOW_S, ONE_PERSON, Call, House
 
