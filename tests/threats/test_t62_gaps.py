@@ -249,8 +249,8 @@ async def test_t62_a_full_disk_under_a_running_process_denies_until_there_is_roo
         gateway.limit_files(room)
         denied = await _until_denied(clerk)
         assert denied.code == "audit_unavailable"
-        assert not await gateway.ready()
         if room == 0:  # where there is a little, a shorter entry may still find its place
+            assert not await gateway.ready()
             before = len(upstream.calls)
             for way in WAYS:
                 assert not (await clerk.by(way).call("desk.pay", amount=3, to="paper")).done
