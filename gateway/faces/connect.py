@@ -9,18 +9,17 @@ For browsers, and without any credential of ours: who somebody is, their issuer 
 ties the steps to one browser. No page has a script, and none can be framed.
 """
 
-from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from hashlib import sha256
 from html import escape
 from urllib.parse import parse_qsl, quote
 
 import structlog
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from audit.errors import AuditError
+from gateway import page
 from gateway.errors import ConnectRefused, GatewayError, RequestRefused
 from gateway.faces.http import ClientGone, EdgeRules, read_body, read_head, source
 from gateway.faces.oauth import Refuse
@@ -34,9 +33,6 @@ MAX_BODY = 2048
 MAX_QUERY = 8192
 
 _log = structlog.get_logger(__name__)
-
-_STYLE = "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem}"
-_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 
 class ConnectFace:
@@ -87,11 +83,11 @@ class ConnectFace:
                 raise RequestRefused("request.too_many", "too many log-ins: wait a minute")
             agent, issuers = asked.get("agent", ""), self._connecting.issuers
             if "at" not in asked and len(issuers) > 1:
-                return _page("Log in", _choice(name, agent, issuers))
+                return page.page("Log in", _choice(name, agent, issuers))
             browser = secret(self._random)
             at = asked.get("at", issuers[0] if issuers else "")
             url = await self._connecting.start(Wanted(agent, name), at, browser)
-            answer = RedirectResponse(url, 303, headers=_HEADERS)
+            answer = RedirectResponse(url, 303, headers=page.HEADERS)
             answer.set_cookie(
                 self._cookie,
                 browser,
@@ -109,7 +105,7 @@ class ConnectFace:
             between, ticket = await self._connecting.logged_in(
                 name, self._query(request), self._browser(request)
             )
-            return _page("Connect an agent", _question(between, ticket))
+            return page.page("Connect an agent", _question(between, ticket))
 
         return await self._answer(request, ask)
 
@@ -119,7 +115,7 @@ class ConnectFace:
         async def go_on() -> Response:
             form = await self._form(request)
             url = await self._connecting.agreed(form.get("ticket", ""), self._browser(request))
-            return _onwards(url)
+            return page.onwards("Going on", url)
 
         return await self._answer(request, go_on)
 
@@ -128,7 +124,7 @@ class ConnectFace:
             between = await self._connecting.finish(
                 name, self._query(request), self._browser(request), source=source(request.scope)
             )
-            answer = _page("Connected", _done(between))
+            answer = page.page("Connected", _done(between))
             answer.delete_cookie(self._cookie, secure=self._secure, httponly=True)
             return answer
 
@@ -144,14 +140,18 @@ class ConnectFace:
         except GatewayError as error:
             await self._refuse(None, source(request.scope), error.code, str(error))
             said = str(error) if isinstance(error, ConnectRefused | RequestRefused) else _SILENT
-            return _page("Not connected", f"<p>{escape(said)}.</p>", status_of(error.code))
+            return page.page(
+                "Not connected", f"<p>{escape(said)}.</p>", status=status_of(error.code)
+            )
         except AuditError:
-            return _page("Not connected", "<p>It cannot be recorded at the moment.</p>", 503)
+            return page.page(
+                "Not connected", "<p>It cannot be recorded at the moment.</p>", status=503
+            )
         except ClientGone:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001 - the outermost handler: it denies
             _log.error("connect.failed", error=type(error).__name__)
-            return _page("Not connected", "<p>The gateway failed.</p>", 500)
+            return page.page("Not connected", "<p>The gateway failed.</p>", status=500)
 
     def _query(self, request: Request) -> dict[str, str]:
         raw: bytes = request.scope["query_string"]
@@ -168,19 +168,6 @@ class ConnectFace:
 
 
 _SILENT = "The other side did not answer as it should; try again later"
-
-_HEADERS: Mapping[str, str] = {
-    "cache-control": "no-store",
-    "content-security-policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "cross-origin-opener-policy": "same-origin",
-    # Not `no-referrer`: forms would then be sent with the Origin `null`.
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
 
 
 def _pairs(raw: bytes, most: int) -> dict[str, str]:
@@ -222,28 +209,4 @@ def _done(between: Between) -> str:
     return (
         f"<p><strong>{escape(between.agent)}</strong> can now use {escape(between.server)} for"
         f" {escape(between.user)}. You can close this page and have it try again.</p>"
-    )
-
-
-def _onwards(url: str) -> HTMLResponse:
-    """Go on to the server's authorization server.
-
-    Not by a redirect: in some browsers `form-action` holds for where a form leads in the end.
-    """
-    link = escape(url)
-    head = f'<meta http-equiv="refresh" content="0;url={link}">'
-    return _page("Going on", f'<p><a href="{link}">Go on</a></p>', head=head)
-
-
-def _page(title: str, body: str, status: int = 200, *, head: str = "") -> HTMLResponse:
-    return HTMLResponse(
-        f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title} - Passavant</title>{head}
-<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>
-<body><h1>{title}</h1>
-{body}
-</body></html>
-""",
-        status,
-        headers=_HEADERS,
     )
