@@ -4,6 +4,7 @@ Steps 3 to 6 of the path of a call (ARCHITECTURE.md) are here, as one function w
 without waiting: what it reads, it reads once, from one world.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from gateway.principal import Principal
 from gateway.session.session import Session
 from gateway.world import MOST_SEEN, World
 from policies.decision import Decision, Facts
+from policies.instant import end_of
 from policies.kernel import decide, may_see
 
 
@@ -83,7 +85,7 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
     """
     world, name = ground.world, f"{action.server}.{action.tool}"
     tool = world.catalogue.lookup(action.server, action.tool)
-    if tool is not None and not sees(world, principal, name):
+    if tool is not None and not sees(world, principal, name, ground.now):
         tool = None
     if tool is not None:
         if not tool.callable:
@@ -113,21 +115,28 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
     )
 
 
-def sees(world: World, principal: Principal, tool: str) -> bool:
+def sees(world: World, principal: Principal, tool: str, now: int) -> bool:
     """Whether some call of this tool could pass for this caller; `tool` as `server.tool`.
 
-    A world never changes, and neither does this answer in it.
+    A world never changes, and neither does until when this is so in it.
     """
     who = principal
     proven = who.bound_to is not None
     asked = (who.agent, who.user, who.user_groups, who.chain, who.scopes, tool, proven)
     known = world.seen.get(asked)
     if known is None:
-        known = may_see(world.snapshot, *asked)
+        known = _seen_until(world, principal) if may_see(world.snapshot, *asked) else 0
         if len(world.seen) >= MOST_SEEN:
             world.seen.clear()
         world.seen[asked] = known
-    return known
+    return now < known
+
+
+def _seen_until(world: World, principal: Principal) -> float:
+    """When the registration of the first link of the chain ends, in microseconds since 1970."""
+    links = (principal.agent, *principal.chain)
+    ends = (world.snapshot.agents[link].until for link in links)
+    return min((end_of(day) for day in ends if day is not None), default=math.inf)
 
 
 def outgrown(request: Request, call: Attempt) -> tuple[str, ...]:

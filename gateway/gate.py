@@ -95,12 +95,12 @@ class Gate:
 
     def listing(self, principal: Principal, server: str | None = None) -> tuple[Tool, ...]:
         """The tools `principal` may see, in a fixed order; of one server when it is named."""
-        world = self._rooms.worlds.current
+        world, now = self._rooms.worlds.current, self._rooms.recorder.now()
         return tuple(
             tool
             for tool in world.catalogue.tools(server)
             if tool.callable
-            and sees(world, principal, tool.qualified)
+            and sees(world, principal, tool.qualified, now)
             and self._rooms.revocations.against(principal, tool.qualified) is None
         )
 

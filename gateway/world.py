@@ -12,20 +12,21 @@ Contents = tuple[tuple[str, bytes], ...]
 """Policy files as they were read: name and bytes."""
 
 MOST_SEEN = 20_000
-"""How many answers to "may they see it" a world remembers before it begins anew."""
+"""How many answers to "until when do they see it" a world remembers before it begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """Rules and tools that belong together.
 
-    seen  what `gateway.attempt.sees` has found out, by everything that it depends on
+    seen  until when a tool can be seen, in microseconds since 1970, as `gateway.attempt.sees` has
+          found out, by everything that it depends on
     """
 
     snapshot: Snapshot
     catalogue: Catalogue
     contents: Contents  # the policy files that the snapshot was compiled from
-    seen: dict[tuple[object, ...], bool] = field(default_factory=dict, repr=False, compare=False)
+    seen: dict[tuple[object, ...], float] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Worlds:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,11 @@ from gateway.catalogue.tools import Catalogue
 from gateway.principal import Principal
 from gateway.world import World
 from policies.compile import compile_snapshot
-from policies.loader import load_policies
+from policies.loader import load_policies, read_policies
 from policies.starter import starter
+
+NOW = 1_795_000_000_000_000
+ENDED, LASTING = "2020-01-31", "2999-01-01"
 
 
 @pytest.fixture
@@ -48,8 +52,44 @@ def caller(agent: str = "clerk", scopes: tuple[str, ...] = ("*",)) -> Principal:
 def test_what_a_caller_sees_stays_so_in_one_world(
     world: World, who: Principal, tool: str, *, expected: bool
 ) -> None:
-    sees(world, caller(), "git.git_log")  # another's answer is not taken for this one's
-    assert [sees(world, who, tool) for _ in range(3)] == [expected] * 3
+    sees(world, caller(), "git.git_log", NOW)  # another's answer is not taken for this one's
+    assert [sees(world, who, tool, NOW) for _ in range(3)] == [expected] * 3
+
+
+@pytest.mark.parametrize(
+    ("until", "chain", "expected"),
+    [
+        pytest.param(LASTING, (), True, id="registered"),
+        pytest.param(ENDED, (), False, id="ended"),
+        pytest.param(LASTING, ("late",), False, id="ended-behind-it"),
+    ],
+)
+def test_a_caller_sees_nothing_once_a_registration_of_its_chain_has_ended(
+    until: str, chain: tuple[str, ...], *, expected: bool
+) -> None:
+    agents = (
+        f"clerk: {{roles: [reader], until: {until}}}, late: {{roles: [reader], until: {ENDED}}}"
+    )
+    policy = f"""\
+apiVersion: passavant/v1
+kind: Policy
+name: ends
+default: deny
+users: {{default: unrestricted}}
+agents: {{{agents}}}
+tools:
+  git.git_log: {{risk: read, emits: []}}
+rules:
+  - {{id: reads, roles: [reader], tools: [git.git_log], effect: allow}}
+delegation:
+  edges:
+    - {{id: hands, from: late, to: clerk, tools: [git.git_log]}}
+"""
+    documents = read_policies([("ends.policy.yaml", policy.encode())])
+    world = World(compile_snapshot(documents, None), Catalogue({}, ""), ())
+    who = replace(caller(), chain=chain)
+    assert sees(world, who, "git.git_log", 0), "long before"
+    assert sees(world, who, "git.git_log", NOW) is expected
 
 
 def test_a_world_does_not_remember_without_end(
@@ -57,5 +97,5 @@ def test_a_world_does_not_remember_without_end(
 ) -> None:
     monkeypatch.setattr(attempt, "MOST_SEEN", 10)
     for number in range(100):
-        assert not sees(world, caller(), f"git.tool_{number}")
+        assert not sees(world, caller(), f"git.tool_{number}", NOW)
         assert len(world.seen) <= 10

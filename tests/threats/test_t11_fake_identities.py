@@ -181,6 +181,7 @@ async def test_an_agent_whose_registration_has_ended_is_refused_whatever_it_hold
         assert not refused.done
         assert upstream.calls == []
         assert gateway.entries("decision")[-1]["decision"]["rules"] == ["agent:expired"]
+        assert await clerk.names() == set()
         again = await gateway.operate("POST", "/api/tokens", {"agent": AGENTS[0]}, check=False)
         assert (again.status_code, again.json()["code"]) == (409, "operator.expired")
         form = {"grant_type": "client_credentials"}
