@@ -6,6 +6,7 @@ from policies.condition import Condition
 from policies.condition_eval import Test
 from policies.decision import Effect, Obligation
 from policies.finding import Position
+from policies.register import Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Clause:
 
     subjects     "*", "agent:NAME" or "role:NAME", one of which must be the caller's
     tools        patterns, one of which must cover the tool
+    risk         the class by which those tools were named; empty: they were named one by one
     condition    what must hold beside that; None: nothing
     reads        the facts it may look at
     test         the condition at work
@@ -35,6 +37,7 @@ class Clause:
     limits: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     why: str | None = None
+    risk: tuple[Risk, ...] = ()
 
     @property
     def refuses(self) -> bool:

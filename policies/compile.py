@@ -23,9 +23,10 @@ from policies.engine import Engine
 from policies.errors import PolicyInvalid
 from policies.finding import Finding, nearest
 from policies.instant import end_of
-from policies.notation import ANY, tool_matches
+from policies.notation import ANY
+from policies.reach import reached
 from policies.references import check_references
-from policies.register import Approval, Tool
+from policies.register import Approval, Risk, Tool
 from policies.shape import Shape, read_schema
 from policies.snapshot import Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
 from policies.source import Path
@@ -86,7 +87,8 @@ class _Compiler:
         self._budgets = _merged(policy.budgets for policy in policies)
         self._findings: list[Finding] = []
         self._args = cache(self._shape)
-        self._covered = cache(self._tools_covered)
+        self._risks = {name: tool.risk for name, tool in self._tools.items()}
+        self._reached = cache(self._tools_reached)
         self._book = ConditionBook(
             None if catalogue is None else self._args,
             totals=frozenset((*self._limits, *self._budgets)),
@@ -127,13 +129,14 @@ class _Compiler:
                 yield self._rule(document, ("rules", index), rule)
 
     def _guardrail(self, document: PolicyDocument, path: Path, guardrail: Guardrail) -> Clause:
-        condition = self._condition(document, path, guardrail.when, guardrail.tools)
+        condition = self._condition(document, path, guardrail.when, self._reach(guardrail))
         return Clause(
             id=guardrail.id,
             effect=guardrail.effect,
             is_guardrail=True,
             subjects=_subjects(guardrail),
-            tools=guardrail.tools,
+            tools=self._tools_of(guardrail),
+            risk=guardrail.risk,
             at=document.source.at(*path),
             condition=condition,
             reads=condition.reads if condition else (),
@@ -143,13 +146,14 @@ class _Compiler:
         )
 
     def _rule(self, document: PolicyDocument, path: Path, rule: Rule) -> Clause:
-        condition = self._condition(document, path, rule.when, rule.tools)
+        condition = self._condition(document, path, rule.when, self._reach(rule))
         return Clause(
             id=rule.id,
             effect=rule.effect,
             is_guardrail=False,
             subjects=_subjects(rule),
-            tools=rule.tools,
+            tools=self._tools_of(rule),
+            risk=rule.risk,
             at=document.source.at(*path),
             condition=condition,
             reads=condition.reads if condition else (),
@@ -162,20 +166,26 @@ class _Compiler:
         )
 
     def _condition(
-        self, document: PolicyDocument, path: Path, text: str | None, patterns: tuple[str, ...]
+        self, document: PolicyDocument, path: Path, text: str | None, tools: tuple[str, ...]
     ) -> Condition | None:
         if text is None:
             return None
-        condition, remarks = self._book.read(text, self._covered(patterns))
+        condition, remarks = self._book.read(text, tools)
         self._findings.extend(_finding(document, (*path, "when"), remark) for remark in remarks)
         broken = any(remark.severity == "error" for remark in remarks)
         return None if broken else condition
 
-    def _tools_covered(self, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        exact = [pattern for pattern in patterns if pattern in self._tools]
-        wide = [pattern for pattern in patterns if pattern.endswith(ANY)]
-        found = (tool for tool in self._tools for each in wide if tool_matches(each, tool))
-        return tuple(dict.fromkeys((*exact, *found)))
+    def _tools_of(self, statement: Statement) -> tuple[str, ...]:
+        """As its clause names them: patterns as they are written, a class by its members."""
+        return self._reach(statement) if statement.risk else statement.tools
+
+    def _reach(self, statement: Statement) -> tuple[str, ...]:
+        return self._reached(statement.tools, statement.risk)
+
+    def _tools_reached(
+        self, patterns: tuple[str, ...], classes: tuple[Risk, ...]
+    ) -> tuple[str, ...]:
+        return reached(patterns, classes, self._risks)
 
     def _shape(self, tool: str) -> Shape:
         schema = self._catalogue.get(tool) if self._catalogue else None
@@ -189,7 +199,8 @@ class _Compiler:
             for index, invariant in enumerate(document.policy.invariants):
                 never = invariant.never
                 path: Path = ("invariants", index, "never")
-                self._condition(document, path, never.when, never.tools)
+                named = self._reached(never.tools, ()) if never.tools else ()
+                self._condition(document, path, never.when, named)
 
     def _check_tools(self, catalogue: Mapping[str, ToolSchema]) -> None:
         servers = {_server(name) for name in catalogue}

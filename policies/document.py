@@ -42,12 +42,16 @@ from policies.source import Source
 
 
 class Statement(Part):
-    """What guardrails and rules have in common: whom they concern, which tools, and when."""
+    """What guardrails and rules have in common: whom they concern, which tools, and when.
+
+    tools, risk  which tools: by name, by the risk that the register states, or both together
+    """
 
     id: Name
     roles: Some[Name] = ()
     agents: Some[AnyOrName] = ()
-    tools: Some[ToolPattern]
+    tools: Some[ToolPattern] = ()
+    risk: Some[Risk] = ()
     when: ConditionText | None = None
     approval: Name | None = None
 
@@ -68,6 +72,8 @@ class Statement(Part):
             raise refuse(
                 "policy.who", "names both roles and agents: write two statements", field="agents"
             )
+        if not self.tools and not self.risk:
+            raise refuse("policy.what", "expected 'tools' or 'risk': which tools does it concern?")
         for field in ("agents", "tools"):
             names = getattr(self, field)
             if ANY in names and len(names) > 1:

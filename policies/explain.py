@@ -23,6 +23,7 @@ from policies.snapshot import Snapshot, covers
 Truth = Literal["true", "false", "failed"]
 
 _MOST_NEAR = 5
+_MOST_NAMES = 8
 _LONGEST_VALUE = 120
 
 
@@ -80,7 +81,9 @@ class NearMiss:
 
     def __str__(self) -> str:
         kind = "the same tool for" if self.differs == "who" else "the same agent with"
-        return f"{self.clause}: {kind} {', '.join(self.names)}"
+        more = len(self.names) - _MOST_NAMES
+        rest = [f"{more} more"] if more > 0 else []
+        return f"{self.clause}: {kind} {', '.join([*self.names[:_MOST_NAMES], *rest])}"
 
 
 @dataclass(frozen=True, slots=True)

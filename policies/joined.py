@@ -12,7 +12,8 @@ from typing import TypeVar
 from policies.decision import Effect
 from policies.document import Guardrail, PolicyDocument, Rule
 from policies.finding import Position
-from policies.notation import ANY, tool_matches
+from policies.notation import ANY
+from policies.reach import reached
 from policies.register import (
     RISKS,
     UNDECLARED_LABELS,
@@ -109,11 +110,11 @@ class Joined:
 
     def tools_of(self, patterns: Sequence[str]) -> frozenset[str]:
         """The listed tools that the patterns cover."""
-        named = self.tools.keys() & set(patterns)
-        wide = [pattern for pattern in patterns if pattern.endswith(ANY)]
-        return frozenset(named).union(
-            tool for pattern in wide for tool in self.tools if tool_matches(pattern, tool)
-        )
+        return frozenset(reached(patterns, (), self._risks))
+
+    def tools_reached(self, statement: Guardrail | Rule) -> frozenset[str]:
+        """The listed tools that a guardrail or rule concerns."""
+        return frozenset(reached(statement.tools, statement.risk, self._risks))
 
     def agents_of(self, statement: Guardrail | Rule) -> frozenset[str]:
         """The agents that a guardrail or rule concerns."""
@@ -130,9 +131,13 @@ class Joined:
                 holders.setdefault(role, set()).add(name)
         return holders
 
+    @cached_property
+    def _risks(self) -> Mapping[str, Risk]:
+        return {name: tool.risk for name, tool in self.tools.items()}
+
     def pairs(self, statement: Guardrail | Rule) -> frozenset[tuple[str, str]]:
         """(agent, tool) that it can concern, as far as the agent may take that risk at all."""
-        tools = self.tools_of(statement.tools)
+        tools = self.tools_reached(statement)
         return frozenset(
             (agent, tool)
             for agent in self.agents_of(statement)

@@ -88,7 +88,7 @@ def _irreversible(joined: Joined) -> Iterator[Finding]:
     for each in joined.grants:
         final = [
             tool
-            for tool in sorted(joined.tools_of(each.said.tools))
+            for tool in sorted(joined.tools_reached(each.said))
             if joined.tools[tool].risk == "irreversible"
         ]
         if each.effect != "allow" or not final:
@@ -108,7 +108,10 @@ def _never_matching(joined: Joined) -> Iterator[Finding]:
             refused.update(dict.fromkeys(joined.pairs(each.said), each.said.id))
     for each in joined.grants:
         pairs = joined.pairs(each.said)
-        if not pairs:
+        if not joined.tools_reached(each.said):
+            message = "no tool of the register is of its class"
+            yield _warn("lint.never-matches", message, each.at("risk"), "see the tools: block")
+        elif not pairs:
             message = "no agent it concerns may take the risk of any of its tools"
             yield _warn("lint.never-matches", message, each.at("tools"), "see max_risk")
         elif pairs <= refused.keys():
@@ -123,7 +126,7 @@ def _repeated(joined: Joined) -> Iterator[Finding]:
         said = each.said
         until = said.until if isinstance(said, Rule) else None
         meaning = (
-            frozenset(said.subjects), bool(said.roles), frozenset(said.tools),
+            frozenset(said.subjects), bool(said.roles), frozenset(said.tools), frozenset(said.risk),
             said.effect, said.when, said.approval, until,
         )  # fmt: skip
         before = first.setdefault(meaning, said.id)
@@ -159,7 +162,7 @@ def _costs(joined: Joined) -> Iterator[Finding]:
         assert isinstance(each.said, Rule)
         for place, name in enumerate(each.said.budgets):
             budget = joined.budgets[name]
-            for tool in sorted(joined.tools_of(each.said.tools)):
+            for tool in sorted(joined.tools_reached(each.said)):
                 known = joined.tools[tool].cost or {}
                 if budget.unit not in known and budget.unknown_cost == "deny":
                     message = f"{tool} states no cost in {budget.unit}: the budget denies each call"

@@ -296,7 +296,32 @@ def test_a_limit_or_budget_without_a_clear_bound_is_refused(text: str, code: str
         pytest.param(
             "{id: r, roles: [worker], tools: [], effect: allow}", "policy.empty", id="no-tools"
         ),
-        pytest.param("{id: r, roles: [worker], effect: allow}", "policy.missing-key", id="tools"),
+        pytest.param(
+            "{id: r, roles: [worker], effect: allow}", "policy.what", id="no-tools-no-risk"
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], risk: [], effect: allow}", "policy.empty", id="no-class"
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], risk: [harmless], effect: allow}",
+            "policy.not-a-choice",
+            id="unknown-class",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], risk: ['*'], effect: allow}",
+            "policy.not-a-choice",
+            id="every-class",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], risk: [read, read], effect: allow}",
+            "policy.twice",
+            id="class-twice",
+        ),
+        pytest.param(
+            "{id: r, roles: [worker], tools: ['*'], risk: [read], effect: allow}",
+            "policy.wildcard",
+            id="everything-of-a-class",
+        ),
         pytest.param(
             "{id: r, agents: ['*'], tools: [s.read], effect: allow}",
             "policy.wildcard",
