@@ -246,7 +246,7 @@ def _authorization_server(
     )
     server = AuthorizationServer(
         settings.public_url,
-        ClientAuthentication(clients, assertions, _workloads(parts)),
+        ClientAuthentication(clients, assertions, parts.state.single_use, _workloads(parts)),
         proofs,
         means,
         rooms.revocations,

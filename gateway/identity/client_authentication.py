@@ -13,6 +13,7 @@ from gateway.identity.errors import AuthError, IssuerSilent, NameInvalid, OAuthE
 from gateway.identity.issuers import NOBODY, WorkloadIssuers
 from gateway.identity.names import agent
 from gateway.identity.oauth_request import Assertion, Credentials, OAuthRequest
+from gateway.identity.single_use import SingleUse
 from gateway.identity.throttle import Throttle, network
 
 ATTEMPTS_PER_CLIENT = 10
@@ -31,10 +32,15 @@ class ClientAuthentication:
     """Checks what a client says to prove who it is."""
 
     def __init__(
-        self, clients: Clients, assertions: Assertions, workloads: WorkloadIssuers = NOBODY
+        self,
+        clients: Clients,
+        assertions: Assertions,
+        single_use: SingleUse,
+        workloads: WorkloadIssuers = NOBODY,
     ) -> None:
         self._clients = clients
         self._assertions = assertions
+        self._single_use = single_use
         self._workloads = workloads
         self._by_client = Throttle(attempts=ATTEMPTS_PER_CLIENT, window_s=60)
         self._by_source = Throttle(attempts=ATTEMPTS_PER_SOURCE, window_s=60)
@@ -56,7 +62,7 @@ class ClientAuthentication:
 
     async def _by_key(self, assertion: Assertion, source: str, now_s: int) -> Client:
         if self._workloads.issued(assertion.text):
-            name = await self._vouched_for(assertion.text, now_s)
+            name = await self._vouched_for(assertion.text, source, now_s)
         else:
             name = await self._assertions.check(assertion.text, now_s=now_s, source=source)
         client = self._clients.get(name)
@@ -64,13 +70,23 @@ class ClientAuthentication:
             raise OAuthError("invalid_client", "client authentication failed")
         return client
 
-    async def _vouched_for(self, token: str, now_s: int) -> str:
+    async def _vouched_for(self, token: str, source: str, now_s: int) -> str:
         try:
-            return await self._workloads.authenticate_workload(token, now_s)
+            found = await self._workloads.authenticate_workload(token, now_s)
         except AuthError:
             raise OAuthError("invalid_client", "client authentication failed") from None
         except IssuerSilent as error:
             raise OAuthError("temporarily_unavailable", str(error), retry_after=5) from error
+        if found.once is not None:
+            await self._use_up(found.agent, found.once, until_s=found.expires, source=source)
+        return found.agent
+
+    async def _use_up(self, agent: str, token: str, *, until_s: int, source: str) -> None:
+        is_first = await self._single_use.use(
+            agent, f"workload {token}", until_s=until_s, source=source
+        )
+        if not is_first:
+            raise OAuthError("invalid_client", "the assertion was used before")
 
     async def _by_secret(self, credentials: Credentials, place: str, now_s: int) -> Client:
         pair = f"{_known_spelling(credentials.client)} {place}"

@@ -51,6 +51,20 @@ class User:
     expires: int
 
 
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A program that a trusted issuer knows.
+
+    agent    which agent it is
+    once     what names its token, which is good once; None: good until it ends
+    expires  end of the token, in seconds since 1970, the skew of its issuer's clock included
+    """
+
+    agent: str
+    once: str | None
+    expires: int
+
+
 class TrustedIssuer:
     """One issuer, for one purpose.
 
@@ -64,8 +78,8 @@ class TrustedIssuer:
         self, name: str, url: str, audience: str, keys: IssuerKeys, *, skew_s: int
     ) -> None:
         self.name, self.url, self.audience = name, url, audience
+        self.skew_s = skew_s
         self._keys = keys
-        self._skew_s = skew_s
 
     async def verify(self, token: Jws, now_s: int, *, nonce: str | None = None) -> dict[str, Json]:
         """The claims of a token that this issuer signed and that is good at `now_s`.
@@ -100,9 +114,9 @@ class TrustedIssuer:
     def _check_time(self, claims: Mapping[str, Json], now_s: int) -> None:
         issued, ends = _second(claims, "iat"), _second(claims, "exp")
         begins = max(issued, _second(claims, "nbf") if "nbf" in claims else issued)
-        if ends + self._skew_s <= now_s:
+        if ends + self.skew_s <= now_s:
             raise AuthError("expired", "its time is over")
-        if begins > now_s + self._skew_s:
+        if begins > now_s + self.skew_s:
             raise AuthError("invalid", "not yet good")
         if not 0 < ends - issued <= MAX_LIFE_S:
             raise AuthError("invalid", f"lives for more than {MAX_LIFE_S} seconds, or for none")
@@ -141,15 +155,15 @@ class UserIssuers:
 class WorkloadIssuers:
     """Who vouches for programs that are agents."""
 
-    def __init__(self, trusted: Sequence[tuple[TrustedIssuer, Mapping[str, str]]]) -> None:
-        self._trusted = tuple(trusted)  # with the agents by subject
+    def __init__(self, trusted: Sequence[tuple[TrustedIssuer, WorkloadJwt]]) -> None:
+        self._trusted = tuple(trusted)
 
     @classmethod
     def of(cls, declared: Mapping[str, WorkloadIssuer], fetcher: Fetcher, *, skew_s: int) -> Self:
         """The issuers that a deployment names; nothing is fetched or read yet."""
         return cls(
             [
-                (_jwt_issuer(name, each.jwt, fetcher, skew_s=skew_s), each.jwt.subjects)
+                (_jwt_issuer(name, each.jwt, fetcher, skew_s=skew_s), each.jwt)
                 for name, each in declared.items()
             ]
         )
@@ -162,20 +176,20 @@ class WorkloadIssuers:
             return False
         return any(trusted.url == issuer for trusted, _ in self._trusted)
 
-    async def authenticate_workload(self, assertion: str, now_s: int) -> str:
-        """The agent that a workload's token proves its bearer to be.
-
-        Such tokens are good until they end, and not once: their issuers hand them out so.
+    async def authenticate_workload(self, assertion: str, now_s: int) -> Workload:
+        """The workload that a token proves its bearer to be; the caller uses up what is good once.
 
         Raises AuthError or IssuerSilent.
         """
         jws = read(assertion)
-        issuer, subjects = _responsible(self._trusted, jws.claims)
+        issuer, declared = _responsible(self._trusted, jws.claims)
         claims = await issuer.verify(jws, now_s)
         subject = claims.get("sub")
-        if not isinstance(subject, str) or subject not in subjects:
+        if not isinstance(subject, str) or subject not in declared.subjects:
             raise AuthError("invalid", "a subject that is no agent")
-        return subjects[subject]
+        once = None if declared.reusable or "jti" not in claims else _token_name(issuer, claims)
+        ends = _second(claims, "exp")
+        return Workload(declared.subjects[subject], once, ends + issuer.skew_s)
 
 
 NOBODY = WorkloadIssuers(())
@@ -276,6 +290,13 @@ def _second(claims: Mapping[str, Json], name: str) -> int:
     if type(value) is not int or value < 0:  # a bool is an int to Python
         raise AuthError("invalid", f"{name} is no number of seconds")
     return value
+
+
+def _token_name(issuer: TrustedIssuer, claims: Mapping[str, Json]) -> str:
+    token_id = claims["jti"]
+    if not isinstance(token_id, str):
+        raise AuthError("invalid", "an id that is not a text")
+    return f"{issuer.url} {token_id}"
 
 
 def _text(value: Json) -> str:

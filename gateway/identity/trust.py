@@ -103,6 +103,8 @@ class WorkloadJwt(_Model):
     jwks_url       where its keys are; or
     jwks_file      the file that they are in
     subjects       subject of a token -> the agent that it is
+    reusable       whether a token with an id (`jti`) is good until it ends, and not once; for
+                   issuers that give a program one token for a while, as Kubernetes does
     allow_private  whether the address of its keys may be private
     """
 
@@ -111,6 +113,7 @@ class WorkloadJwt(_Model):
     jwks_file: Path | None = Field(default=None, strict=False)
     audience: Audience
     subjects: dict[Subject, AgentName] = Field(min_length=1)
+    reusable: bool = False
     allow_private: bool = False
 
     @model_validator(mode="after")

@@ -69,7 +69,7 @@ class Desk:
         )
         self.server = AuthorizationServer(
             URL,
-            ClientAuthentication(clients, assertions),
+            ClientAuthentication(clients, assertions, house.single_use),
             self.proofs,
             means,
             house.revocations,

@@ -14,6 +14,7 @@ from gateway.identity.clients import Client, Clients
 from gateway.identity.errors import OAuthError
 from gateway.identity.oauth_request import Credentials, OAuthRequest
 from gateway.identity.secret_hash import SecretHash
+from gateway.identity.single_use import SingleUse
 
 NOW = 1_795_154_745
 
@@ -45,7 +46,7 @@ def asked(number: int) -> OAuthRequest:
 
 async def test_a_flood_is_turned_away_and_never_computed_all_at_once() -> None:
     slow = Slow()
-    authentication = ClientAuthentication(slow, cast("Assertions", None))
+    authentication = ClientAuthentication(slow, cast("Assertions", None), cast("SingleUse", None))
     waiting = [
         asyncio.create_task(authentication.authenticate(asked(number), NOW))
         for number in range(MAX_WAITING)
@@ -61,7 +62,7 @@ async def test_a_flood_is_turned_away_and_never_computed_all_at_once() -> None:
 
 async def test_the_event_loop_runs_on_while_a_secret_is_compared() -> None:
     slow = Slow()
-    authentication = ClientAuthentication(slow, cast("Assertions", None))
+    authentication = ClientAuthentication(slow, cast("Assertions", None), cast("SingleUse", None))
     task = asyncio.create_task(authentication.authenticate(asked(1), NOW))
     for _ in range(5):
         await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.identity.errors import AuthError, IssuerSilent
-from gateway.identity.issuers import MAX_LIFE_S, User, UserIssuers, WorkloadIssuers
+from gateway.identity.issuers import MAX_LIFE_S, User, UserIssuers, Workload, WorkloadIssuers
 from gateway.identity.trust import UserIssuer, WorkloadIssuer
 from gateway.links.fetch import Fetcher
 from tests.gateway.identity.signing import Key, with_hmac
@@ -268,7 +268,7 @@ async def test_a_workload_is_the_agent_that_its_subject_stands_for(
     claims = corp.claims(subject, audience=AUDIENCE)
     token = corp.sign(claims)
     assert workloads.issued(token)
-    assert await workloads.authenticate_workload(token, now_of(claims)) == "clerk"
+    assert (await workloads.authenticate_workload(token, now_of(claims))).agent == "clerk"
 
 
 async def test_keys_of_workloads_may_be_in_a_file(
@@ -278,7 +278,8 @@ async def test_keys_of_workloads_may_be_in_a_file(
     file.write_text(json.dumps({"keys": [corp.keys[0].jwk]}))
     workloads = workloads_of(corp, fetcher, jwks_file=str(file))
     claims = corp.claims(SPIFFE, audience=AUDIENCE)
-    assert await workloads.authenticate_workload(corp.sign(claims), now_of(claims)) == "clerk"
+    found = await workloads.authenticate_workload(corp.sign(claims), now_of(claims))
+    assert found == Workload("clerk", None, claims["exp"])
     assert corp.asked == []
 
 

@@ -167,7 +167,7 @@ class World:
         )
         server = AuthorizationServer(
             URL,
-            ClientAuthentication(clients, assertions),
+            ClientAuthentication(clients, assertions, used),
             self.proofs,
             means,
             self.revocations,

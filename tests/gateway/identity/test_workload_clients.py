@@ -1,5 +1,6 @@
 """Workloads as clients: with a token of a trusted issuer, they get one of ours."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,12 +21,13 @@ AGENT = AGENTS[0]
 
 
 @asynccontextmanager
-async def governed(tmp_path: Path, cluster: Provider) -> AsyncIterator[Running]:
+async def governed(tmp_path: Path, cluster: Provider, **more: object) -> AsyncIterator[Running]:
     trusted = {
         "issuer": cluster.url,
         "jwks_url": f"{cluster.url}{JWKS}",
         "audience": AUDIENCE,
         "subjects": {SUBJECT: AGENT},
+        **more,
     }
     identity = {"tokens": {"skew": "0s"}, "workloads": {"cluster": {"jwt": trusted}}}
     async with running(tmp_path, settings={"identity": identity}) as gateway:
@@ -50,6 +52,32 @@ async def test_a_workload_gets_a_token_of_the_agent_that_it_is(tmp_path: Path) -
         issued = gateway.entries("token.issue")
         assert [entry["actor"]["agent"] for entry in issued] == [AGENT, AGENT]
         assert assertion not in json.dumps(gateway.entries())
+
+
+async def test_a_token_with_an_id_is_good_once_also_after_a_restart(tmp_path: Path) -> None:
+    async with provider("ES256") as cluster:
+        assertion = cluster.sign(cluster.claims(SUBJECT, audience=AUDIENCE, jti="one"))
+        async with governed(tmp_path, cluster) as gateway:
+            together = await asyncio.gather(*(ask(gateway, assertion) for _ in range(4)))
+            assert sorted(each.status_code for each in together) == [200, 401, 401, 401]
+        async with governed(tmp_path, cluster) as gateway:
+            again = await ask(gateway, assertion)
+            assert (again.status_code, again.json()["error"]) == (401, "invalid_client")
+            other = cluster.sign(cluster.claims(SUBJECT, audience=AUDIENCE, jti="two"))
+            assert (await ask(gateway, other)).is_success
+
+
+async def test_an_issuer_may_be_trusted_to_hand_out_tokens_for_a_while(tmp_path: Path) -> None:
+    async with provider("ES256") as cluster, governed(tmp_path, cluster, reusable=True) as gateway:
+        assertion = cluster.sign(cluster.claims(SUBJECT, audience=AUDIENCE, jti="one"))
+        assert [(await ask(gateway, assertion)).status_code for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize("token_id", [7, ["one"], None, {"one": 1}])
+async def test_an_id_that_is_no_text_lets_nobody_in(tmp_path: Path, token_id: object) -> None:
+    async with provider("ES256") as cluster, governed(tmp_path, cluster) as gateway:
+        claims = cluster.claims(SUBJECT, audience=AUDIENCE, jti=token_id)
+        assert (await ask(gateway, cluster.sign(claims))).status_code == 401
 
 
 async def test_a_workload_is_not_another_client_besides(tmp_path: Path) -> None:
