@@ -38,7 +38,7 @@ from gateway.errors import (
 )
 from gateway.identity.revocation import Revocations
 from gateway.links.jsonrpc import dump
-from gateway.links.link import Caller, Link, Permit
+from gateway.links.link import Answered, Caller, Link, Permit
 from gateway.metrics import Metrics
 from gateway.principal import Principal
 from gateway.recorder import Recorder, says_when_lost
@@ -192,12 +192,13 @@ class Gate:
         self, call: Attempt, tool: Tool, receipt: Receipt, reservation: Reservation
     ) -> Outcome:
         """Steps 10 to 12 for a call whose entry is durable."""
-        caller = Caller(call.principal.agent, call.principal.user, call.principal.chain)
-        permit = Permit(tool.server, tool.name, tool.pin, call.words, caller, receipt)
-        outcome, status = await self._forward(call, permit)
+        who = call.principal
+        caller = Caller(who.agent, who.user, who.chain)
+        permit = Permit(tool.server, tool.name, tool.pin, call.words, caller, who.session, receipt)
+        outcome, status, labels = await self._forward(call, permit)
         if status != "refused":
             reservation.keep()
-        return await self._close(call, receipt, outcome, status)
+        return await self._close(call, receipt, outcome, status, labels)
 
     async def _authorised(
         self, call: Attempt, approval: str | None, reservation: Reservation
@@ -212,8 +213,15 @@ class Gate:
             self._rooms.calls.abandon(call.id, call.facts.now)
             raise
 
-    async def _forward(self, call: Attempt, permit: Permit) -> tuple[Outcome, str]:
-        """Steps 10 and 11: send the permit's bytes once, and examine what comes back."""
+    async def _forward(self, call: Attempt, permit: Permit) -> tuple[Outcome, str, frozenset[str]]:
+        """Steps 10 and 11: send the permit's bytes once; what comes back, and its labels."""
+        answered = await self._send(call, permit)
+        if not isinstance(answered, Answered):
+            return *answered, frozenset()
+        status: Status = "error" if answered.result.get("isError") is True else "done"
+        return Outcome(status, None, "", answered.result), status, answered.labels
+
+    async def _send(self, call: Attempt, permit: Permit) -> Answered | tuple[Outcome, str]:
         rooms, name = self._rooms, call.action.called
         link = rooms.links[permit.server]
         try:
@@ -222,7 +230,7 @@ class Gate:
             if stopped is not None:
                 return stopped, "refused"
             with rooms.calls.running.call(call.principal, call.facts.tool):
-                result = await link.call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
+                return await link.call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
         except LinkStopped:
             return answers.stopped(name, call.action.request_id), "unknown"
         except ToolChanged as error:
@@ -236,13 +244,19 @@ class Gate:
             if error.acted is False:
                 return answers.upstream_down(name, error.code), "refused"
             return answers.outcome_unknown(name, error.code), "unknown"
-        status: Status = "error" if result.get("isError") is True else "done"
-        return Outcome(status, None, "", result), status
 
     async def _close(
-        self, call: Attempt, receipt: Receipt, outcome: Outcome, status: str
+        self,
+        call: Attempt,
+        receipt: Receipt,
+        outcome: Outcome,
+        status: str,
+        labels: frozenset[str],
     ) -> Outcome:
-        """Step 12: record what came of it. A read may wait for the next batch; nothing else may."""
+        """Step 12: record what came of it.
+
+        A read that puts no new label on the session may wait for the next batch; nothing else may.
+        """
         fields = outcome_entry(
             call.id,
             receipt,
@@ -251,6 +265,7 @@ class Gate:
             status=status,
             us=call.us,
             code=outcome.code,
+            labels=labels,
         )
         words = outcome.text.encode() if outcome.result is None else dump(outcome.result)
         record = self._rooms.recorder.seal(
@@ -261,11 +276,15 @@ class Gate:
             name="result",
             words=words,
         )
-        if call.is_read:
+        if call.is_read and not (labels and self._are_new(call, labels)):
             self._rooms.recorder.enqueue(record).add_done_callback(_SAYS_LOST)
         else:
             outcome = await self._settled(call, record, outcome)
         return replace(self._given(call, outcome), receipt=receipt, call=call.id)
+
+    def _are_new(self, call: Attempt, labels: frozenset[str]) -> bool:
+        session = self._rooms.sessions.get(call.principal.session)
+        return session is None or not labels <= session.labels
 
     def _given(self, call: Attempt, outcome: Outcome) -> Outcome:
         """What of an answer may be given out now: nothing, when rights were withdrawn meanwhile."""

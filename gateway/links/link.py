@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from audit.canonical import Json
 from audit.entry import Receipt
+from audit.value import value_type
 
 LinkState = Literal["starting", "up", "down"]
 
@@ -34,6 +35,7 @@ class Permit:
     pin           digest of the definition that was decided on (`gateway.catalogue.pins`)
     arguments     canonical JSON of the arguments, forwarded byte for byte
     caller        whose call it is; a credential for it can be one for this caller alone
+    session       in which it is made; no upstream learns of it
     receipt       of the audit entry that authorises the call
     """
 
@@ -42,7 +44,20 @@ class Permit:
     pin: str
     arguments: bytes = field(repr=False)
     caller: Caller
+    session: str
     receipt: Receipt
+
+
+@value_type
+class Answered:
+    """What an upstream answered.
+
+    result  the CallToolResult as it came, `isError` included
+    labels  what the answer itself carries, beside what is declared of the tool
+    """
+
+    result: dict[str, Json]
+    labels: frozenset[str] = frozenset()
 
 
 class Link(Protocol):
@@ -74,8 +89,8 @@ class Link(Protocol):
         Raises LinkDown; nothing was sent.
         """
 
-    async def call(self, permit: Permit, *, timeout_s: float) -> dict[str, Json]:
-        """Send the call once and return the CallToolResult as it came, `isError` included.
+    async def call(self, permit: Permit, *, timeout_s: float) -> Answered:
+        """Send the call once and return what came back.
 
         Raises LinkError, of which only LinkDown says that nothing was sent; ToolChanged when the
         server now defines the tool otherwise than the permit says (nothing was sent then either).

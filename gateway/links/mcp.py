@@ -31,7 +31,7 @@ from gateway.errors import (
 from gateway.links import era as eras
 from gateway.links.era import Era, MirroredParameter
 from gateway.links.jsonrpc import Answer, Failure
-from gateway.links.link import Caller, LinkState, Permit
+from gateway.links.link import Answered, Caller, LinkState, Permit
 from gateway.links.masking import MASK, Masks
 
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -169,8 +169,8 @@ class McpLink:
         """See that there is a credential for a call of `caller`."""
         await self._live().transport.prepare(caller)
 
-    async def call(self, permit: Permit, *, timeout_s: float) -> dict[str, Json]:
-        """Send the call once and return the CallToolResult as it came."""
+    async def call(self, permit: Permit, *, timeout_s: float) -> Answered:
+        """Send the call once and return what came back."""
         conversation = self._live()
         tool = conversation.tools.get(permit.tool)
         if tool is None or tool.pin != permit.pin or permit.server != self.name:
@@ -190,7 +190,7 @@ class McpLink:
             eras.check_call_result(result)
         except NotUnderstood as error:
             raise LinkGarbage(self.name, str(error)) from error
-        return result
+        return Answered(result)
 
     async def close(self) -> None:
         """End the link; calls that wait for an answer fail with LinkLost."""

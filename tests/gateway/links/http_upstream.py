@@ -55,7 +55,8 @@ def permit(
     caller: Caller = CLERK,
 ) -> Permit:
     receipt = Receipt("log.example", 0, bytes(32))
-    return Permit(server, str(definition["name"]), pin(definition), arguments, caller, receipt)
+    name = str(definition["name"])
+    return Permit(server, name, pin(definition), arguments, caller, "s1", receipt)
 
 
 def http(

@@ -52,7 +52,7 @@ async def test_a_modern_server_is_called_without_handshake(
 ) -> None:
     upstream.is_modern()
     link = await reach(ServerSpec(url=upstream.url))
-    result = await link.call(permit(), timeout_s=5)
+    result = (await link.call(permit(), timeout_s=5)).result
     assert result == {**RESULT, "resultType": "complete"}
     assert upstream.methods() == ["server/discover", "tools/list", "tools/call"]
     call = upstream.heard[-1]
@@ -70,7 +70,7 @@ async def test_an_older_server_is_greeted_and_its_session_kept(
 ) -> None:
     upstream.is_legacy(version)
     link = await reach(ServerSpec(url=upstream.url))
-    assert await link.call(permit(), timeout_s=5) == RESULT
+    assert (await link.call(permit(), timeout_s=5)).result == RESULT
     assert upstream.methods() == [
         "server/discover",
         "initialize",
@@ -133,7 +133,7 @@ async def test_a_server_that_dies_of_the_probe_is_greeted_without_it(
     upstream.is_legacy()
     upstream.behaviours["server/discover"] = hangs_up_after(lambda _: b"")
     link = await reach(ServerSpec(url=upstream.url))
-    assert await link.call(permit(), timeout_s=5) == RESULT
+    assert (await link.call(permit(), timeout_s=5)).result == RESULT
     assert upstream.methods()[:2] == ["server/discover", "initialize"]
 
 
@@ -274,7 +274,7 @@ async def test_a_result_comes_back_equal_as_json(
         )
     )
     link = await reach(ServerSpec(url=upstream.url))
-    found = await link.call(permit(), timeout_s=5)
+    found = (await link.call(permit(), timeout_s=5)).result
     assert repr(found) == repr(json.loads(result))
     assert repr(json.loads(jsonrpc.dump(found))) == repr(json.loads(result))
 
@@ -401,8 +401,8 @@ async def test_a_server_that_answers_twice_is_answered_for_once(
         lambda heard: answer(heard, {"content": [], "n": heard.message["id"]}) * 2
     )
     link = await reach(ServerSpec(url=upstream.url))
-    first = await link.call(permit(), timeout_s=5)
-    second = await link.call(permit(), timeout_s=5)
+    first = (await link.call(permit(), timeout_s=5)).result
+    second = (await link.call(permit(), timeout_s=5)).result
     assert (first["n"], second["n"]) == (3, 4)
 
 
@@ -487,7 +487,7 @@ async def test_the_answer_is_found_among_events(upstream: Upstream, reach: Reach
         )
     )
     link = await reach(ServerSpec(url=upstream.url))
-    assert await link.call(permit(), timeout_s=5) == {"content": []}
+    assert (await link.call(permit(), timeout_s=5)).result == {"content": []}
 
 
 @pytest.mark.parametrize("method", ["sampling/createMessage", "elicitation/create", "roots/list"])
@@ -510,7 +510,7 @@ async def test_what_a_server_asks_of_us_is_refused(
     upstream.behaviours["tools/call"] = ask
     upstream.behaviours[""] = take
     link = await reach(ServerSpec(url=upstream.url))
-    assert await link.call(permit(), timeout_s=5) == {"content": []}
+    assert (await link.call(permit(), timeout_s=5)).result == {"content": []}
     refused = next(heard for heard in upstream.heard if heard.method == "")
     assert refused.message["error"]["code"] == -32601
     assert refused.message["id"] == "q"
@@ -577,7 +577,7 @@ async def test_a_conversation_that_is_renewed_lets_other_calls_finish(
         await link.call(permit(), timeout_s=5)
     await eventually(lambda: upstream.methods().count("initialize") == 2)
     answering.set()
-    assert await waiting == RESULT
+    assert (await waiting).result == RESULT
 
 
 async def test_a_permit_for_another_server_is_not_used(upstream: Upstream, reach: Reach) -> None:

@@ -73,7 +73,7 @@ def heard(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
 async def do(link: McpLink, what: str, timeout_s: float = 10, **arguments: Json) -> Any:  # noqa: ANN401 - whatever the test asked for
     """Call the server's one tool; the value that its answer tells."""
     raw = json.dumps({"do": what, **arguments}).encode()
-    result: Any = await link.call(permit(TOOL, raw), timeout_s=timeout_s)
+    result: Any = (await link.call(permit(TOOL, raw), timeout_s=timeout_s)).result
     return json.loads(result["content"][0]["text"])
 
 

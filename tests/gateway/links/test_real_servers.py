@@ -58,7 +58,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def call(link: McpLink, name: str, **arguments: Json) -> dict[str, Any]:
     definition = next(tool for tool in await link.definitions() if tool["name"] == name)
-    return await link.call(permit(definition, dump(arguments)), timeout_s=20)
+    return (await link.call(permit(definition, dump(arguments)), timeout_s=20)).result
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -111,5 +111,6 @@ async def test_every_tool_of_real_servers_can_be_accepted_and_called_by_its_pin(
     arguments: dict[str, Json] = {"repo_path": str(repository), "max_count": 1}
     tool.check(arguments)
     allowed = permit(tool.definition, dump(arguments))
-    assert allowed == Permit("s", "git_log", tool.pin, dump(arguments), CLERK, allowed.receipt)
-    assert (await git.call(allowed, timeout_s=20))["isError"] is False
+    expected = Permit("s", "git_log", tool.pin, dump(arguments), CLERK, "s1", allowed.receipt)
+    assert allowed == expected
+    assert (await git.call(allowed, timeout_s=20)).result["isError"] is False
