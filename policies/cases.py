@@ -86,7 +86,7 @@ def _cells(stage: _Stage) -> Iterator[Played]:
 
 
 def _play(stage: _Stage, name: str, at: Position, call: Call, expect: Expectation) -> Played:
-    facts = _facts(call, stage.now)
+    facts = stage.snapshot.stated(_facts(call, stage.now))
     _observe(stage, facts)
     decision = decide(stage.snapshot, facts)
     complaints = tuple(_differences(expect, decision))
@@ -111,6 +111,8 @@ def _facts(call: Call, now: int) -> Facts:
         scopes=call.scopes,
         labels=frozenset(call.labels),
         provenance=call.provenance,
+        origin={str(name): each for name, each in call.origin.items()},
+        secrets=frozenset(call.secrets),
         purpose=call.purpose,
         purpose_tools=call.purpose_tools,
         session=call.session or "test",

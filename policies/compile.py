@@ -26,9 +26,9 @@ from policies.instant import end_of
 from policies.notation import ANY
 from policies.reach import reached
 from policies.references import check_references
-from policies.register import Approval, Risk, Tool
+from policies.register import UNDECLARED_LABELS, Approval, Risk, Tool
 from policies.shape import Shape, read_schema
-from policies.snapshot import Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
+from policies.snapshot import UNTRUSTED, Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
 from policies.source import Path
 
 __all__ = ["Snapshot", "ToolRule", "ToolSchema", "compile_snapshot"]
@@ -118,6 +118,7 @@ class _Compiler:
             front_ends=MappingProxyType(self._front_ends()),
             clauses=MappingProxyType(clauses),
             warnings=tuple(sorted(self._findings, key=lambda finding: finding.at)),
+            tainting=self._tainting(),
             engine=Engine(clauses, roles, self._tools, memo=memo),
         )
 
@@ -221,6 +222,13 @@ class _Compiler:
                 return Users(default, tuple(lists))
         return Users(default=(), lists=())
 
+    def _tainting(self) -> frozenset[str]:
+        """Labels by which it shows that a session has read what may not be relied upon."""
+        emitted: dict[bool, frozenset[str]] = {True: frozenset(), False: frozenset()}
+        for tool in self._tools.values():
+            emitted[tool.result == "trusted"] |= tool.emits
+        return UNTRUSTED | (emitted[False] - emitted[True] - UNDECLARED_LABELS)
+
     def _delegation(self) -> Delegation:
         for document in self._documents:
             stated = document.policy.delegation
@@ -259,6 +267,8 @@ def _tool_rule(tool: Tool) -> ToolRule:
         result=tool.trust,
         target=tool.target,
         sink=tool.sink,
+        parts=MappingProxyType(tool.labels_by_part),
+        relied=tool.trusted_parts,
         undo=tool.undo,
         cost=MappingProxyType(dict(tool.cost or {})),
     )

@@ -25,6 +25,8 @@ def reader(path: Path) -> Get:
             return _purpose
         case "provenance", (field,):
             return lambda facts: facts.provenance.get(field, "none")
+        case "origin", (field,):
+            return lambda facts: facts.origin.get(field, "none")
         case "totals", (field,):
             return _total(field)
         case _:

@@ -1,11 +1,11 @@
 """Checking conditions: what can never be evaluated, or never be true, is refused at load.
 
-Types come from two sides: the facts that the gateway states (`_FACTS`), and the arguments of the
-tool as its pinned schema describes them. Without a schema arguments may be anything, and only what
-is wrong for all of them shows.
+Types come from two sides: the facts that the gateway states (`policies.fact_shapes`), and the
+arguments of the tool as its pinned schema describes them. Without a schema arguments may be
+anything, and only what is wrong for all of them shows.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,6 +26,7 @@ from policies.condition import (
     walk,
 )
 from policies.errors import ConditionFailed
+from policies.fact_shapes import FACTS, GROUPS, MEMBERS, SINGULAR
 from policies.file_path import normal
 from policies.finding import nearest
 from policies.instant import duration, timestamp
@@ -33,24 +34,6 @@ from policies.pattern import searcher
 from policies.shape import ANYTHING, Kind, Shape, of_kind
 
 _TEXT, _NUMBER, _TRUTH = of_kind(Kind.TEXT), of_kind(Kind.NUMBER), of_kind(Kind.TRUTH)
-_NAMES = Shape(frozenset({Kind.LIST}), item=_TEXT)
-_PROVENANCE = Shape(
-    frozenset({Kind.TEXT}), choices=frozenset({"user", "trusted", "untrusted", "none"})
-)
-_FACTS: Mapping[str, Shape] = {
-    "agent": _TEXT,
-    "tool": _TEXT,
-    "user": of_kind(Kind.TEXT, Kind.NULL),
-    "chain": _NAMES,
-    "labels": Shape(frozenset({Kind.SET}), item=_TEXT),
-    "now": of_kind(Kind.MOMENT),
-}
-# Facts of which only members have a value, with those that are known.
-_GROUPS: Mapping[str, Shape] = {
-    "provenance": _PROVENANCE,
-    "totals": _NUMBER,
-    "session": _TEXT,
-}
 _ORDERED = frozenset({Kind.NUMBER, Kind.TEXT, Kind.TRUTH, Kind.MOMENT, Kind.SPAN})
 _VALUES = frozenset({"size", "domain", "timestamp", "duration"})
 _RESULTS = {
@@ -272,12 +255,12 @@ class _Checker:
 
     def _path(self, path: Path) -> Shape:
         shape = self._shape(path)
-        if path.root not in {*_FACTS, *_GROUPS, "args"}:
-            known = [*_FACTS, *_GROUPS, "args"]
+        if path.root not in {*FACTS, *GROUPS, "args"}:
+            known = [*FACTS, *GROUPS, "args"]
             self._add(
                 "unknown-fact", f"there is no {path.root!r}", path.at, nearest(path.root, known)
             )
-        elif path.root in _GROUPS:
+        elif path.root in GROUPS:
             self._member_of_group(path)
         elif path.root != "args" and path.fields:
             self._add("types", f"{path.root} has no members", path.at)
@@ -291,15 +274,15 @@ class _Checker:
             self._add("types", f"expected {path.root}.NAME", path.at)
         elif names is not None and path.fields[0] not in names:
             self._add(
-                f"unknown-{_SINGULAR[path.root]}",
+                f"unknown-{SINGULAR[path.root]}",
                 f"there is no {path}",
                 path.at,
                 nearest(path.fields[0], names),
             )
 
     def _names(self, root: str) -> frozenset[str] | None:
-        if root == "session":
-            return frozenset({"purpose"})
+        if root in MEMBERS:
+            return frozenset(MEMBERS[root])
         if root == "totals":
             return self._totals
         return None if self._args.is_open else frozenset(self._args.members)
@@ -328,10 +311,11 @@ class _Checker:
             shape = inner or ANYTHING
 
     def _shape(self, path: Path) -> Shape:
-        if path.root in _GROUPS:
-            return _GROUPS[path.root]
+        if path.root in GROUPS:
+            member = path.fields[0] if path.fields else ""
+            return MEMBERS.get(path.root, {}).get(member, GROUPS[path.root])
         if path.root != "args":
-            return _FACTS.get(path.root, ANYTHING)
+            return FACTS.get(path.root, ANYTHING)
         shape = self._args
         for field in path.fields:
             shape = shape.members.get(field, ANYTHING)
@@ -355,9 +339,6 @@ class _Checker:
         remark = Remark(f"condition.{code}", message, at, hint, severity)
         if remark not in self.remarks:
             self.remarks.append(remark)
-
-
-_SINGULAR = {"provenance": "argument", "totals": "total", "session": "fact"}
 
 
 def _kinds_of(value: object) -> frozenset[Kind]:

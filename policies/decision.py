@@ -13,6 +13,12 @@ from audit.canonical import Json
 from audit.value import value_type
 
 Effect = Literal["allow", "ask", "deny"]
+Origin = Literal["user", "trusted", "untrusted", "none"]
+"""Where a value comes from, the strongest first; `docs/provenance.md`."""
+
+ORIGINS: tuple[Origin, ...] = ("user", "trusted", "untrusted", "none")
+NOTHING_CARRIED = "nothing"
+"""The origin of what the arguments carry, where they carry nothing that has one."""
 
 
 @value_type
@@ -27,13 +33,17 @@ class Facts:
     chain          the agents that handed the work on, newest first, without `agent`
     scopes         tool patterns the token is limited to; ("*",) is no limit, () is nothing
     labels         what the session has been in contact with
-    provenance     where each argument's value comes from: "user", "trusted", "untrusted", "none"
+    provenance     where each argument's value comes from; one that is missing here: "none"
+    origin         the same of what is acted upon ("target") and of every address, link, account
+                   and identifier in the arguments ("carried", which may be "nothing")
+    secrets        kinds of secrets found in the arguments
     purpose        the user's own words, or None
     purpose_tools  the tools that purpose needs; None when no purpose limits them
     session        id of the session
     totals         running sums of the session, by name
     now            microseconds since the epoch
     proven         the caller proved to hold the key that its token is bound to
+    risk, sink     what the policy states of the tool; `Snapshot.stated` fills them in
     """
 
     agent: str
@@ -45,12 +55,16 @@ class Facts:
     scopes: tuple[str, ...] = ("*",)
     labels: frozenset[str] = frozenset()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
     purpose: str | None = None
     purpose_tools: tuple[str, ...] | None = None
     session: str = ""
     totals: Mapping[str, int] = field(default_factory=dict)
     now: int = 0
     proven: bool = False
+    risk: str = ""
+    sink: str = ""
 
 
 @dataclass(frozen=True, slots=True)

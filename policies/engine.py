@@ -84,6 +84,8 @@ class Engine:
     agents  roles of every known agent
     tools   every known tool
     memo    how many (agent, tool) pairs are remembered; 0: none. The answer is the same.
+
+    `roots` are those of the facts that any condition may read: "args", "provenance".
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Engine:
         self._stock = _Stock(self._matcher)
         self._memo: dict[tuple[str, str], _Bucket] = {}
         self._memo_size = memo
+        self.roots = _roots(chain.from_iterable(clause.reads for clause in clauses.values()))
 
     def match(self, agent: str, tool: str, facts: Facts) -> Match:
         """Which clauses match, and what Casbin makes of them."""
@@ -115,6 +118,10 @@ class Engine:
     def may_pass(self, agent: str, tool: str) -> bool:
         """Is there an allow or ask for this pair, and no refusal that always matches?"""
         return self._bucket(agent, tool).may_pass
+
+    def reads(self, agent: str, tool: str) -> frozenset[str]:
+        """Roots of the facts that conditions for this pair may read: "args", "provenance"."""
+        return self._bucket(agent, tool).roots
 
     def candidates(self, agent: str, tool: str) -> tuple[Clause, ...]:
         """Every clause that concerns this pair, refusals first."""
@@ -303,6 +310,7 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
     def __init__(self, stock: _Stock, rows: list[Row], clauses: dict[str, Clause]) -> None:
         self.rows, self.clauses = rows, clauses
         self.read = _fields_read(clauses.values())
+        self.roots = _roots(self.read)
         self._matcher = stock.matcher
         self.eft = stock.effector
         self.model = {
@@ -336,3 +344,7 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
 def _fields_read(clauses: Collection[Clause]) -> tuple[str, ...]:
     several = [clause.reads for clause in clauses]
     return several[0] if len(several) == 1 else tuple(sorted({*chain.from_iterable(several)}))
+
+
+def _roots(fields: Iterable[str]) -> frozenset[str]:
+    return frozenset(field.partition(".")[0] for field in fields)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from policies.decision import Effect
+from policies.decision import Effect, Origin
 from policies.notation import (
     ArgumentName,
     Block,
@@ -33,7 +33,7 @@ from policies.notation import (
 from policies.register import Part
 from policies.source import Source
 
-Origin = Literal["user", "trusted", "untrusted", "none"]
+Summary = Literal["target", "carried"]
 
 
 class Circumstances(Part):
@@ -46,6 +46,10 @@ class Circumstances(Part):
     scopes: Several[ToolPattern] = ("*",)
     labels: Several[Label] = ()
     provenance: Block[ArgumentName, Origin] = Field(default_factory=dict)
+    origin: Block[Summary, Literal["user", "trusted", "untrusted", "none", "nothing"]] = Field(
+        default_factory=dict
+    )
+    secrets: Several[Label] = ()
     purpose: Sentence | None = None
     purpose_tools: Several[ToolPattern] | None = None
     session: Name | None = None

@@ -103,6 +103,7 @@ class Explanation:
 
 def explain(snapshot: Snapshot, facts: Facts) -> Explanation:
     """Decide, and tell why: every clause that concerns the call, and on a denial near misses."""
+    facts = snapshot.stated(facts)
     decision = decide(snapshot, facts)
     refused = refusal(snapshot, facts)
     considered = () if refused else tuple(_verdicts(snapshot, facts))

@@ -20,6 +20,9 @@ from policies.snapshot import Snapshot, covers, is_one_of
 Refusal: TypeAlias = tuple[str, str]
 """The id that stands for a rule, and the reason."""
 
+_STATED = frozenset({"risk", "sink"})
+"""Facts that the policy itself states of the tool."""
+
 
 def decide(snapshot: Snapshot, facts: Facts) -> Decision:
     """The answer of the policy. Never raises: any failure inside is a denial."""
@@ -88,6 +91,8 @@ def _decided(snapshot: Snapshot, facts: Facts) -> Decision:
     refused = refusal(snapshot, facts)
     if refused is not None:
         return _denied(snapshot, (refused[0],), refused[1])
+    if not snapshot.engine.roots.isdisjoint(_STATED):
+        facts = snapshot.stated(facts)
     match = snapshot.engine.match(facts.agent, facts.tool, facts)
     for link in facts.chain:
         if not match.allowed:

@@ -46,6 +46,10 @@ Risk = Literal["read", "write", "irreversible"]
 RISKS: tuple[Risk, ...] = ("read", "write", "irreversible")
 """From harmless to final."""
 
+Sink = Literal["internal", "external"]
+SINKS = ("internal", "external", "unstated")
+"""Where arguments may end up, as conditions call it."""
+
 Trust = Literal["trusted", "untrusted"]
 Positive = Annotated[int, Field(ge=1, le=2**53 - 1)]
 
@@ -200,7 +204,7 @@ class Tool(Part):
         ),
     ] = "untrusted"
     target: Some[ArgumentName] = ()
-    sink: Literal["internal", "external"] | None = None
+    sink: Sink | None = None
     undo: Undo | None = None
     cost: (
         Block[
@@ -225,6 +229,18 @@ class Tool(Part):
         if isinstance(self.emits, dict):
             return frozenset(label for labels in self.emits.values() for label in labels)
         return frozenset(self.emits)
+
+    @property
+    def labels_by_part(self) -> dict[str, frozenset[str]]:
+        """Labels that only the named parts of the result carry."""
+        stated = self.emits if isinstance(self.emits, dict) else {}
+        return {part: frozenset(labels) for part, labels in stated.items()}
+
+    @property
+    def trusted_parts(self) -> frozenset[str]:
+        """Parts of the result that may be relied upon, where not all of it may."""
+        stated = self.result if isinstance(self.result, dict) else {}
+        return frozenset(part for part, trust in stated.items() if trust == "trusted")
 
     @property
     def trust(self) -> Trust:

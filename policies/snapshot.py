@@ -5,22 +5,27 @@ so whoever holds it decides by it to the end, and any decision can be repeated b
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 from policies.clause import Clause
+from policies.decision import Facts
 from policies.engine import Engine
 from policies.finding import Finding
 from policies.notation import ANY, tool_matches
-from policies.register import Agent, Approval, Budget, Group, Limit, People, Risk, Trust, Undo
+from policies.register import Agent, Approval, Budget, Group, Limit, People, Risk, Sink, Trust, Undo
+
+UNTRUSTED = frozenset({"untrusted"})
+"""Whatever else a policy says, this label is of what may not be relied upon."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolRule:
     """What the policy states about one tool.
 
-    emits   labels that any call puts on the session
+    emits   labels that calls may put on the session, all parts of the result together
+    parts   labels of single parts of the result; without any, each call puts on all of `emits`
     result  whether all values of its results may be relied upon
+    relied  parts of the result that may be relied upon although not all of it may
     target  arguments that name what is acted upon
     cost    what a call is charged, by unit: "args.amount", or a fixed number
     """
@@ -29,9 +34,11 @@ class ToolRule:
     emits: frozenset[str]
     result: Trust
     target: tuple[str, ...] = ()
-    sink: Literal["internal", "external"] | None = None
+    sink: Sink | None = None
     undo: Undo | None = None
     cost: Mapping[str, str | int] = field(default_factory=dict)
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    relied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class Snapshot:
 
     digest   SHA-256 in hex, over the sources and the catalogue lock
     sources  (file, SHA-256 in hex) of each policy file
+    tainting labels of results that may not be relied upon
     """
 
     digest: str
@@ -93,6 +101,14 @@ class Snapshot:
     clauses: Mapping[str, Clause]
     warnings: tuple[Finding, ...]
     engine: Engine = field(repr=False)
+    tainting: frozenset[str] = UNTRUSTED
+
+    def stated(self, facts: Facts) -> Facts:
+        """The facts with what the policy states of the tool."""
+        tool = self.tools.get(facts.tool)
+        if tool is None:
+            return facts
+        return replace(facts, risk=tool.risk, sink=tool.sink or "unstated")
 
     def members(self, group: str) -> frozenset[str]:
         """Names listed in the file for a group; empty when the identity provider knows them."""

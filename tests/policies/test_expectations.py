@@ -24,6 +24,7 @@ def test_a_call_may_state_every_fact() -> None:
     call = read(
         "calls: {c: {agent: a, tool: s.t, args: {x: [1, null, {y: 0.5}]}, user: kim@example,"
         " groups: [staff], chain: [b], scopes: [s.*], labels: [web], provenance: {x: user},"
+        " origin: {target: user, carried: nothing}, secrets: [token],"
         " purpose: Pay rent., purpose_tools: [s.t], session: one, totals: {eur: 5},"
         " now: 1970-01-02}}"
     ).calls["c"]
@@ -31,6 +32,7 @@ def test_a_call_may_state_every_fact() -> None:
     assert call.now == 86_400_000_000
     assert (call.groups, call.chain, call.scopes) == (("staff",), ("b",), ("s.*",))
     assert (call.provenance, call.totals) == ({"x": "user"}, {"eur": 5})
+    assert (call.origin, call.secrets) == ({"target": "user", "carried": "nothing"}, ("token",))
 
 
 def test_arguments_follow_the_rules_of_the_wire() -> None:
@@ -56,6 +58,9 @@ def test_arguments_follow_the_rules_of_the_wire() -> None:
         pytest.param("{agent: a, tool: s.t, label: [web]}", "policy.unknown-key", id="typo"),
         pytest.param(
             "{agent: a, tool: s.t, provenance: {x: me}}", "policy.not-a-choice", id="provenance"
+        ),
+        pytest.param(
+            "{agent: a, tool: s.t, origin: {target: me}}", "policy.not-a-choice", id="origin"
         ),
         pytest.param("{agent: a, tool: s.t, totals: {eur: -1}}", "policy.out-of-range", id="total"),
         pytest.param("{agent: a, tool: s.t, now: 5}", "policy.date", id="now-as-number"),

@@ -515,3 +515,67 @@ def test_members_of_groups_are_known() -> None:
     assert SNAPSHOT.is_in("leads", "eve", frozenset({"leads"}))
     assert SNAPSHOT.is_in("leads", "eve", frozenset({"oidc:group/leads"}))
     assert not SNAPSHOT.is_in("nobody", "kim", frozenset({"nobody"}))
+
+
+STATED = """
+apiVersion: passavant/v1
+kind: Policy
+name: stated
+default: deny
+users: {default: unrestricted}
+agents:
+  bot: {roles: [any], owner: team}
+tools:
+  s.look: {risk: read, sink: external, emits: [web]}
+  s.list: {risk: read, result: trusted, emits: []}
+  s.send:
+    risk: write
+    sink: internal
+    emits: {note: [notes], id: [pii]}
+    result: {id: trusted, note: untrusted}
+  s.person: {risk: read, result: trusted, emits: [pii]}
+  s.wipe: {}
+rules:
+  - id: harmless
+    roles: [any]
+    tools: [s.*]
+    effect: allow
+    when: "risk == 'read' || (sink == 'internal' && provenance.to == 'user')"
+"""
+
+
+def test_rules_read_what_the_policy_states_of_the_tool() -> None:
+    policy = compile_snapshot(read_policies([("p.yaml", STATED.encode())]), None)
+    effects = {
+        tool: decide(
+            policy, Facts(agent="bot", tool=tool, args={}, provenance={"to": "user"})
+        ).effect
+        for tool in policy.tools
+    }
+    assert effects == {
+        "s.look": "allow",
+        "s.list": "allow",
+        "s.send": "allow",
+        "s.person": "allow",
+        "s.wipe": "deny",
+    }
+
+
+def test_nobody_else_can_state_it() -> None:
+    policy = compile_snapshot(read_policies([("p.yaml", STATED.encode())]), None)
+    claimed = Facts(agent="bot", tool="s.wipe", args={}, risk="read", sink="internal")
+    assert decide(policy, claimed).effect == "deny"
+
+
+def test_a_snapshot_knows_which_facts_its_conditions_read() -> None:
+    policy = compile_snapshot(read_policies([("p.yaml", STATED.encode())]), None)
+    assert policy.engine.roots == {"risk", "sink", "provenance"}
+    assert policy.engine.reads("bot", "s.look") == {"risk", "sink", "provenance"}
+    assert SNAPSHOT.engine.roots.isdisjoint({"provenance", "origin", "secrets"})
+
+
+def test_results_that_may_not_be_relied_upon_taint_by_their_labels() -> None:
+    policy = compile_snapshot(read_policies([("p.yaml", STATED.encode())]), None)
+    assert policy.tainting == {"untrusted", "web", "notes"}  # what trusted tools emit does not
+    assert policy.tools["s.send"].parts == {"note": {"notes"}, "id": {"pii"}}
+    assert policy.tools["s.send"].relied == {"id"}
