@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from gateway.catalogue.names import RESERVED
 from gateway.catalogue.review import Review
 from gateway.catalogue.servers import Surroundings, build_links
-from gateway.catalogue.tools import Catalogue
+from gateway.catalogue.tools import Catalogue, own_tool
 from gateway.errors import LinkDown
 from gateway.evidence import Evidence
 from gateway.home import Home
@@ -21,8 +22,9 @@ from gateway.identity.subject_tokens import SubjectTokens
 from gateway.links.connections import ConnectionFiles, Connections
 from gateway.links.credentials import Credentials
 from gateway.links.fetch import Fetcher
+from gateway.links.link import Link
+from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
-from gateway.links.mcp import McpLink
 from gateway.links.oauth_client import Means
 from gateway.links.sandbox import Sandbox, find_bubblewrap
 from gateway.links.short_lived import ShortLived
@@ -39,12 +41,13 @@ REACHED_S = 45.0
 class Upstream:
     """Links by server, the credentials they use, and the review of what servers offer.
 
+    links      those of the gateway's own servers among them
     fetcher    asks servers that issue keys and tokens
     means      for credentials
     connected  what people let agents use with their own accounts
     """
 
-    links: Mapping[str, McpLink]
+    links: Mapping[str, Link]
     credentials: Credentials
     review: Review
     fetcher: Fetcher
@@ -52,8 +55,8 @@ class Upstream:
     connected: Connected
 
     def states(self) -> dict[str, str]:
-        """The state of every link, by server."""
-        return {name: link.state for name, link in self.links.items()}
+        """The state of every link that leads out of this process, by server."""
+        return {name: link.state for name, link in self.links.items() if name not in RESERVED}
 
     async def accept_first(self) -> None:
         """Accept every server that never was, as it is first seen; for `dev` only.
@@ -61,7 +64,7 @@ class Upstream:
         Raises LinkDown when one cannot be reached.
         """
         deadline = time.monotonic() + REACHED_S
-        for server in self.links:
+        for server in self.states():
             if self.review.is_accepted(server):
                 continue
             while (offer := self.review.offer(server)) is None:
@@ -77,10 +80,12 @@ class Kept:
 
     keys         sign what issuers of upstreams are told about callers
     connections  which agents people let use which servers
+    own          links to servers that are part of the gateway
     """
 
     keys: KeySet
     connections: Connections
+    own: tuple[LocalLink, ...] = ()
 
 
 @asynccontextmanager
@@ -125,12 +130,23 @@ async def upstream(
         tls=means.fetcher.tls,
     )
     links = build_links(settings.servers, around)
-    review = Review(links, home.lock, recorder=evidence.recorder, on_catalogue=on_catalogue)
+    own_links = {link.name: link for link in kept.own}
+    review = Review(
+        links,
+        home.lock,
+        recorder=evidence.recorder,
+        on_catalogue=on_catalogue,
+        own=[
+            own_tool(link.name, each)
+            for link in own_links.values()
+            for each in await link.definitions()
+        ],
+    )
     review.watch()
     try:
         for link in links.values():
             await link.start()
-        yield Upstream(links, credentials, review, means.fetcher, means, connected)
+        yield Upstream({**links, **own_links}, credentials, review, means.fetcher, means, connected)
     finally:
         await review.close()
         await asyncio.gather(*(link.close() for link in links.values()))

@@ -17,7 +17,7 @@ import structlog
 from audit.canonical import Json
 from audit.errors import AuditUnavailable
 from gateway.catalogue.pins import Changes, Lock
-from gateway.catalogue.tools import Catalogue
+from gateway.catalogue.tools import Catalogue, Tool
 from gateway.errors import GatewayError, LinkError, ReviewRefused
 from gateway.links.jsonrpc import dump_sorted
 from gateway.links.link import Link
@@ -47,17 +47,23 @@ class Review:
         *,
         recorder: Recorder,
         on_catalogue: Callable[[Catalogue], None],
+        own: Sequence[Tool] = (),
     ) -> None:
-        """Reads the lock. `on_catalogue` is told of every new catalogue. Raises LockUnreadable."""
+        """Reads the lock. Raises LockUnreadable.
+
+        on_catalogue  told of every new catalogue
+        own           the gateway's own tools, which nobody reviews
+        """
         self._links = links
         self._path = path
         self._recorder = recorder
         self._on_catalogue = on_catalogue
+        self._own = tuple(own)
         self._lock = Lock.read(path)
         self._offers: dict[str, Offer] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
-        self.catalogue = Catalogue.of(self._lock)
+        self.catalogue = Catalogue.of(self._lock, self._own)
 
     def watch(self) -> None:
         """Look at a server whenever it is reached or says that its tools changed."""
@@ -93,7 +99,7 @@ class Review:
             if offer is None or offer.digest != digest:
                 raise ReviewRefused(f"{server} does not offer what that digest names")
             lock = self._lock.accept(server, offer.definitions)
-            catalogue = Catalogue.of(lock)
+            catalogue = Catalogue.of(lock, self._own)
             check(catalogue)
             pins: dict[str, Json] = {name: tool.pin for name, tool in lock.servers[server].items()}
             await self._recorder.write(

@@ -1,15 +1,17 @@
 """The catalogue: the accepted tools, how they are found, and which of them may be called.
 
-It is immutable, and built from the lock alone; what servers say meanwhile only blocks tools.
+It is immutable, and built from the lock and the gateway's own tools; what servers say meanwhile
+only blocks tools.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from audit.canonical import Json
 from gateway.catalogue.arguments import ArgumentCheck
-from gateway.catalogue.pins import Accepted, Changes, Lock
+from gateway.catalogue.names import check_tool, publish
+from gateway.catalogue.pins import Accepted, Changes, Lock, pin
 from gateway.errors import SchemaRefused, ToolChanged
 
 
@@ -75,9 +77,13 @@ class Catalogue:
             self._by_server[tool.server] = (*earlier, tool)
 
     @classmethod
-    def of(cls, lock: Lock) -> "Catalogue":
-        """The catalogue that a lock describes; a tool that cannot be checked is blocked."""
-        return cls({(tool.server, tool.name): tool for tool in _tools(lock)}, lock.digest)
+    def of(cls, lock: Lock, own: Iterable[Tool] = ()) -> "Catalogue":
+        """The catalogue that a lock describes; a tool that cannot be checked is blocked.
+
+        own  the tools of reserved servers, which no lock holds
+        """
+        every = (*_tools(lock), *own)
+        return cls({(tool.server, tool.name): tool for tool in every}, lock.digest)
 
     def lookup(self, server: str, tool: str) -> Tool | None:
         """The tool of that name of that server."""
@@ -101,6 +107,13 @@ class Catalogue:
             if tool.arguments is not None:
                 tools[server, tool.name] = replace(tool, blocked=blocked)
         return Catalogue(tools, self.digest)
+
+
+def own_tool(server: str, definition: Mapping[str, Json]) -> Tool:
+    """A tool of a server that is part of the gateway. Raises NameRefused."""
+    name = str(definition.get("name"))
+    check_tool(server, name)
+    return _tool(server, name, Accepted(publish(server, name), definition, pin(definition)))
 
 
 def _tools(lock: Lock) -> Iterator[Tool]:

@@ -47,7 +47,7 @@ class Delegation:
     async def _hand_on(self, asked: Asked, subject: Principal, chain: tuple[str, ...]) -> Minted:
         policy, means = self._means.policy(), self._means
         self._check_tokens(asked, subject)
-        _check_chain(asked, subject, chain, policy)
+        check_chain(asked.client.agent, subject, policy)
         granted = _granted(asked, subject, policy)
         lifetime_s = asked.lifetime_s(means.ttl_s)
         try:
@@ -103,12 +103,12 @@ class Delegation:
             raise DelegationRefused("reused", "this token was handed to this agent before")
 
 
-def _check_chain(
-    asked: Asked, subject: Principal, chain: tuple[str, ...], policy: Snapshot
-) -> None:
-    if asked.client.agent in chain:
+def check_chain(to: str, subject: Principal, policy: Snapshot) -> None:
+    """Check that `subject` may hand its work to the agent `to`. Raises DelegationRefused."""
+    chain = (subject.agent, *subject.chain)
+    if to in chain:
         raise DelegationRefused("cycle", "the agent is in the chain already")
-    if (subject.agent, asked.client.agent) not in policy.delegation.edges:
+    if (subject.agent, to) not in policy.delegation.edges:
         raise DelegationRefused("edge", "no policy lets this agent be handed the work")
     if subject.hops < 1:
         raise DelegationRefused("hops", "this token reaches no further agent")
@@ -116,11 +116,16 @@ def _check_chain(
         raise DelegationRefused("depth", "the chain would be too long")
 
 
+def lent(to: str, subject: Principal, policy: Snapshot) -> scopes.Scopes:
+    """What the credential of `subject` and the edge to `to`, which there is, have in common."""
+    edge = policy.delegation.edges[subject.agent, to]
+    return scopes.intersect(subject.scopes, _as_scopes(edge, policy.tools))
+
+
 def _granted(asked: Asked, subject: Principal, policy: Snapshot) -> scopes.Scopes:
     """What token, edge, registration and request have in common."""
-    lent = policy.delegation.edges[subject.agent, asked.client.agent]
     try:
-        most = scopes.intersect(subject.scopes, _as_scopes(lent, policy.tools))
+        most = lent(asked.client.agent, subject, policy)
         return asked.narrowed(scopes.intersect(most, asked.client.scopes))
     except (ScopeInvalid, OAuthError) as error:
         raise DelegationRefused("scope", str(error)) from error
