@@ -29,9 +29,9 @@ SERVER = "stub"
 AGENT = "load"
 SESSIONS = 32
 START_S = 30.0
+TOKEN_S = 3600
 
 _LOOK_EVERY_S = 0.01
-_TOKEN_S = 3600
 
 
 class NotMeasurable(Exception):
@@ -101,7 +101,7 @@ def _settings(agents: str, operators: str, upstream: str, more: Mapping[str, obj
             "listen": {"agents": agents, "operators": operators},
             "policy": [str(POLICY)],
             "servers": {SERVER: {"url": f"http://{upstream}/mcp"}},
-            "identity": {"tokens": {"max_ttl": f"{_TOKEN_S}s"}},
+            "identity": {"tokens": {"max_ttl": f"{TOKEN_S}s"}},
             "audit": {"origin": ORIGIN},
             **more,
         }
@@ -136,7 +136,7 @@ def _tokens(operators: str, key: str) -> list[str]:
         base_url=f"http://{operators}", headers=headers, trust_env=False, timeout=START_S
     ) as http:
         _await_link(http)
-        asked = {"agent": AGENT, "ttl_s": _TOKEN_S}
+        asked = {"agent": AGENT, "ttl_s": TOKEN_S}
         answers = [http.post("/api/tokens", json=asked) for _ in range(SESSIONS)]
     for answer in answers:
         if not answer.is_success:

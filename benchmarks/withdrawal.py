@@ -11,6 +11,7 @@ everybody, and later let go.
 import argparse
 import asyncio
 import random
+import secrets
 import sqlite3
 import sys
 import tempfile
@@ -26,12 +27,14 @@ import httpx
 from audit.files import is_volatile
 from benchmarks import table
 from benchmarks.busy import Caller
-from benchmarks.deployment import AGENT, SERVER, Deployment, NotMeasurable, deployed
+from benchmarks.deployment import AGENT, SERVER, TOKEN_S, Deployment, NotMeasurable, deployed
 from benchmarks.processes import LOAD_CPU, SERVER_CPU, first_line, module, running
 from gateway.fleet import POLL_S
+from gateway.identity.secret_hash import SALT_BYTES, SecretHash
 
 CONNECTIONS = 8
 USER = "ana"
+FRONT_END, SECRET = "portal", secrets.token_urlsafe(32)
 WHY = {"reason": "a measurement"}
 LONGEST_S = 20.0
 _LOOK_EVERY_S = 0.001
@@ -144,9 +147,19 @@ async def post(gateway: Deployment, path: str, body: object) -> dict[str, object
 
 
 async def new_token(gateway: Deployment) -> str:
-    """An access token in a session of its own."""
-    asked = {"agent": AGENT, "user": USER, "ttl_s": 3600}
-    return str((await post(gateway, "/api/tokens", asked))["access_token"])
+    """An access token for a user, in a session of its own. Raises NotMeasurable."""
+    form = {
+        "grant_type": "client_credentials",
+        "agent": AGENT,
+        "user": USER,
+        "requested_lifetime": str(TOKEN_S),
+    }
+    async with httpx.AsyncClient(trust_env=False, timeout=LONGEST_S) as http:
+        url = f"http://{gateway.agents}/oauth/token"
+        answer = await http.post(url, data=form, auth=(FRONT_END, SECRET))
+    if not answer.is_success:
+        raise NotMeasurable(f"no token: {answer.text}")
+    return str(answer.json()["access_token"])
 
 
 @contextmanager
@@ -192,10 +205,17 @@ def run(folder: Path, *, times: int, cuts: int) -> Found:
     database = folder / "fleet.db"
     shared = {"database": f"sqlite:///{database}", "token_keys": str(folder / "keys")}
 
+    known = str(SecretHash.of(SECRET, secrets.token_bytes(SALT_BYTES)))
+    identity = {
+        "tokens": {"max_ttl": f"{TOKEN_S}s"},
+        "clients": {FRONT_END: {"secret_hash": known}},
+    }
+
     def more(name: str) -> dict[str, object]:
         return {
             "public_url": "http://gateways.localhost",
             "fleet": shared,
+            "identity": identity,
             "audit": {"origin": f"passavant.localhost/{name}"},
         }
 

@@ -14,6 +14,7 @@ from cli.client import TIMEOUT_S, Operators, operated
 from cli.errors import Exit, stop
 from cli.options import AsJson
 from cli.output import as_json, as_lines, inert, say
+from cli.token import UserToken, spoken_for
 
 app = typer.Typer()
 
@@ -33,6 +34,7 @@ def call(
     args: Annotated[str | None, typer.Option("--args", help="All arguments, as JSON.")] = None,
     agent: Annotated[str | None, typer.Option(help="As which agent.")] = None,
     user: Annotated[str | None, typer.Option("--for", help="On whose behalf.")] = None,
+    user_token: UserToken = None,
     session: Annotated[str | None, typer.Option(help="In which of its sessions.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only explain the decision.")] = False,
     json: AsJson = False,
@@ -43,13 +45,14 @@ def call(
         stop("a tool is written SERVER.TOOL", Exit.USAGE)
     arguments = _arguments(values or [], args)
     agent = agent or _only_agent(api)
-    optional = {"user": user} if user is not None else {}
     if dry_run:
+        supposed = {"user": user} if user is not None else {}
         told = api.post(
-            "/api/policy/explain", {"agent": agent, "tool": tool, "args": arguments} | optional
+            "/api/policy/explain", {"agent": agent, "tool": tool, "args": arguments} | supposed
         )
         as_json(told) if json else as_lines(told["text"])
         raise typer.Exit(EFFECTS[told["decision"]["effect"]])
+    optional = spoken_for(user, user_token)
     optional |= {"session": session} if session is not None else {}
     token = api.post("/api/tokens", {"agent": agent, "tools": [tool]} | optional)["access_token"]
     path = f"/v1/tools/{quote(server, safe='')}/{quote(name, safe='')}"

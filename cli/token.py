@@ -1,6 +1,7 @@
 """`passavant token`: credentials of agents."""
 
 from base64 import urlsafe_b64decode
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,12 @@ from gateway.settings import milliseconds
 
 app = typer.Typer(no_args_is_help=True, help="Access tokens of agents.")
 
+UserToken = Annotated[
+    Path | None,
+    typer.Option(
+        "--user-token", help="File with the user's own token, needed outside dev; `-` reads input."
+    ),
+]
 Token = Annotated[str, typer.Argument(help="The token; `-` reads it from standard input.")]
 
 
@@ -26,6 +33,10 @@ def issue(
     agent: Annotated[str, typer.Option("--agent", help="An agent that the policy names.")],
     session: Annotated[str | None, typer.Option(help="A session that it has.")] = None,
     user: Annotated[str | None, typer.Option("--for", help="On whose behalf it acts.")] = None,
+    user_token: UserToken = None,
+    bound_to: Annotated[
+        str | None, typer.Option(help="Thumbprint of the key that must be proven with it (DPoP).")
+    ] = None,
     tools: Annotated[str, typer.Option(help="Tools it may use, as A,B.")] = "*",
     ttl: Annotated[str | None, typer.Option(help="How long, as 15m.")] = None,
     purpose: Annotated[
@@ -38,7 +49,8 @@ def issue(
 ) -> None:
     """Issue a token, in a new session unless one is named. Prints the token alone."""
     body: dict[str, object] = {"agent": agent, "tools": tools.split(",")}
-    body |= {} if user is None else {"user": user}
+    body |= spoken_for(user, user_token)
+    body |= {} if bound_to is None else {"bound_to": bound_to}
     body |= {} if session is None else {"session": session}
     body |= {} if ttl is None else {"ttl_s": seconds(ttl)}
     body |= {} if purpose is None else {"purpose": purpose}
@@ -86,6 +98,18 @@ def _read(part: str) -> dict[str, Any]:
 
 def _given(token: str) -> str:
     return typer.get_text_stream("stdin").read().strip() if token == "-" else token  # noqa: S105 - a file name
+
+
+def spoken_for(user: str | None, token: Path | None) -> dict[str, object]:
+    """The members of a request that say on whose behalf; ends the command for a file not there."""
+    members: dict[str, object] = {} if user is None else {"user": user}
+    if token is None:
+        return members
+    try:
+        text = _given("-") if token == Path("-") else token.read_text("ascii").strip()
+    except (OSError, ValueError):
+        stop(f"{token} cannot be read", Exit.USAGE)
+    return {**members, "user_token": text}
 
 
 def seconds(text: str) -> int:

@@ -120,6 +120,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 operators=operators,
                 fleet=ground.fleet,
                 console_code=code,
+                users_by_name=mode == "dev",
             )
         )
 

@@ -42,6 +42,7 @@ from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.identity.trust import OPERATORS
+from gateway.identity.user_proof import UserProofs
 from gateway.links.connecting import Connecting
 from gateway.links.credentials import Credentials
 from gateway.metrics import Scrape
@@ -77,6 +78,7 @@ class Parts:
     operators: Operators
     fleet: Fleet | None
     console_code: ConsoleCode | None
+    users_by_name: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ def _services(parts: Parts) -> Services:
             lambda agent: agent in rooms.worlds.current.snapshot.agents,
         ),
         fleet=parts.fleet,
+        users=UserProofs(_users(parts), parts.state.single_use),
+        users_by_name=parts.users_by_name,
         browsers=BrowserSessions(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
         sign_on=_sign_on(parts),
@@ -242,7 +246,7 @@ def _authorization_server(
         single_use=parts.state.single_use,
         policy=lambda: rooms.worlds.current.snapshot,
         ttl_s=milliseconds(settings.identity.tokens.ttl) // 1000,
-        users=_users(parts),
+        users=services.users,
     )
     server = AuthorizationServer(
         settings.public_url,

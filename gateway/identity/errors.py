@@ -24,7 +24,15 @@ from gateway.errors import GatewayError
 from gateway.principal import Principal
 
 AuthReason = Literal[
-    "missing", "expired", "audience", "algorithm", "revoked", "proof", "nonce", "invalid"
+    "missing",
+    "expired",
+    "audience",
+    "algorithm",
+    "revoked",
+    "replayed",
+    "proof",
+    "nonce",
+    "invalid",
 ]
 
 OAuthReason = Literal[
@@ -58,6 +66,7 @@ class AuthError(IdentityError):
             audience   made for another resource
             algorithm  not signed the one way that is accepted
             revoked    withdrawn, or of a session or an agent that was stopped
+            replayed   good once, and used before
             proof      bound to a key of which possession is not proven (RFC 9449)
             nonce      the proof of possession carries no nonce that is good now
             invalid    anything else: malformed, forged, unknown

@@ -7,17 +7,17 @@ of parameters that narrow a token, and the rooms that a token needs.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.identity import scopes
 from gateway.identity.clients import Client
 from gateway.identity.errors import OAuthError, ScopeInvalid
-from gateway.identity.issuers import UserIssuers
 from gateway.identity.minting import Mint, Minted
 from gateway.identity.oauth_request import OAuthRequest
 from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import TokenCheck
+from gateway.identity.user_proof import UserProofs
 from gateway.session.session import Sessions
 from policies.snapshot import Snapshot
 
@@ -39,7 +39,7 @@ class Means:
     single_use: SingleUse
     policy: Callable[[], Snapshot]
     ttl_s: int
-    users: UserIssuers = field(default_factory=UserIssuers)
+    users: UserProofs
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,9 @@
 """User exchange: a user's own token for one with which an agent acts for that user (RFC 8693).
 
 The user's token comes from an issuer that the deployment names and is made for this gateway; the
-agent that presents it proves who it is itself. It is good once, whoever presents it: what was
-copied on the way opens no second session. The session is the agent's own and keeps what the agent
-has touched for this user; the first token ends with the user's at the latest.
+agent that presents it proves who it is itself, and uses it up. The session is the agent's own and
+keeps what the agent has touched for this user; the first token ends with the user's at the latest.
 """
-
-from hashlib import sha256
 
 from gateway.identity.errors import AuthError, IssuerSilent, OAuthError
 from gateway.identity.grants import Asked, Means
@@ -37,8 +34,7 @@ class UserExchange:
             raise OAuthError("invalid_request", "the client itself is the actor")
         client, means = asked.client, self._means
         granted, lifetime_s = asked.narrowed(client.scopes), asked.lifetime_s(means.ttl_s)
-        user = await self._verified(asked)
-        await self._use_up(asked, user)
+        user = await self._vouched_for(asked)
         order = Order(
             agent=client.agent,
             user=user.name,
@@ -53,19 +49,12 @@ class UserExchange:
         )
         return await means.mint.mint(order, asked.now_s)
 
-    async def _verified(self, asked: Asked) -> User:
-        token = asked.request.needed("subject_token")
+    async def _vouched_for(self, asked: Asked) -> User:
+        request = asked.request
+        token = request.needed("subject_token")
         try:
-            return await self._means.users.verify_user(token, asked.now_s)
+            return await self._means.users.take(token, asked.now_s, source=request.source)
         except AuthError as error:
             raise OAuthError("invalid_request", f"the subject token is {error.reason}") from error
         except IssuerSilent as error:
             raise OAuthError("temporarily_unavailable", str(error), retry_after=5) from error
-
-    async def _use_up(self, asked: Asked, user: User) -> None:
-        digest = sha256(asked.token("subject_token")).hexdigest()
-        is_first = await self._means.single_use.use(
-            user.name, f"user token {digest}", until_s=user.expires, source=asked.request.source
-        )
-        if not is_first:
-            raise OAuthError("invalid_request", "the subject token was used before")

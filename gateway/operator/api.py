@@ -37,6 +37,7 @@ STATUS: Mapping[str, int] = {
     "fetch.failed": 503,
     "upstream.address": 503,
     "operator.role": 403,
+    "operator.user": 403,
     "operator.no-role": 403,
     "operator.csrf": 403,
     "operator.code": 401,

@@ -19,6 +19,7 @@ from gateway.identity.minting import Mint
 from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
+from gateway.identity.user_proof import UserProofs
 from gateway.links.connecting import Connecting
 from gateway.metrics import Scrape
 from gateway.operator.browser_sessions import BrowserSessions
@@ -38,6 +39,8 @@ class Services:
 
     connecting    ends what people let agents use; None: there is nothing of that kind
     browsers      who is logged in with a browser
+    users         takes the tokens of users for whom operators speak
+    users_by_name  whether operators name users without such a token, as in development
     logins        counts the log-ins that each place begins
     sign_on       where operators log in; None: nowhere
     console_code  the one-time code of a development gateway
@@ -62,6 +65,8 @@ class Services:
     operators: Operators
     connecting: Connecting | None
     fleet: Fleet | None
+    users: UserProofs
+    users_by_name: bool
     browsers: BrowserSessions
     logins: Throttle
     sign_on: SingleSignOn | None

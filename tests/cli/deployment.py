@@ -15,6 +15,7 @@ import httpx
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from gateway.identity.secret_hash import SecretHash
 
 READY_S = 40.0
 STOP_S = 20.0
@@ -29,6 +30,8 @@ users: {default: unrestricted}
 agents:
   clerk: {roles: [clerk], owner: team-office, max_risk: irreversible}
   guest: {roles: [guest], owner: team-office, max_risk: read}
+front_ends:
+  portal: {users: [ana], agents: [clerk]}
 groups:
   people: {members: [ana, operator]}
 tools:
@@ -61,10 +64,14 @@ listen: {{agents: "127.0.0.1:0", operators: "127.0.0.1:0"}}
 policy: [desk.policy.yaml]
 servers:
   desk: {{command: ["{python}", "{server}"], sandbox: {{read: ["{server}"]}}}}
+identity: {{clients: {{portal: {{secret_hash: "{portal}"}}}}}}
 audit: {{origin: desk.example/log, checkpoint_every: 100ms, segment_bytes: 1048576, publish: true}}
 insecure_unsandboxed_stdio: true
 insecure_volatile_log: true
 """
+
+SECRET = "what-the-portal-proves-itself-with"
+PORTAL = SecretHash.of(SECRET, bytes(16))
 
 
 def passavant(*args: str | Path, input: str | None = None) -> Result:  # noqa: A002 - the runner's own name
@@ -94,7 +101,7 @@ class Deployment:
     def write(cls, folder: Path) -> "Deployment":
         """Write the files, and make the first operator."""
         made = cls(folder)
-        made.config.write_text(SETTINGS.format(python=sys.executable, server=SERVER))
+        made.config.write_text(SETTINGS.format(python=sys.executable, server=SERVER, portal=PORTAL))
         made.policy.write_text(POLICY)
         return made
 

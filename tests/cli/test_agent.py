@@ -80,13 +80,13 @@ def test_a_name_that_no_agent_can_have_gets_no_secret(name: str) -> None:
 
 
 def test_a_token_is_printed_alone_and_says_what_it_is(desk: Deployment) -> None:
-    token = issued(desk, "--for", "bo", "--tools", "desk.say,desk.pay", "--ttl", "60s")
+    token = issued(desk, "--tools", "desk.say,desk.pay", "--ttl", "60s")
     told = json.loads(passavant("token", "inspect", "-", "--json", input=f"{token}\n").stdout)
     assert told["header"]["typ"] == "at+jwt"
-    assert told["claims"]["sub"] == "bo"
+    assert told["claims"]["sub"] == "agent:clerk"
     assert told["claims"]["client_id"] == "clerk"
     assert told["claims"]["exp"] - told["claims"]["iat"] == 60
-    assert "bo" in passavant("token", "inspect", token).stdout
+    assert "agent:clerk" in passavant("token", "inspect", token).stdout
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,11 @@ def test_a_token_is_printed_alone_and_says_what_it_is(desk: Deployment) -> None:
         pytest.param([*CLERK, "--ttl", "soon"], 2, "no duration", id="no-duration"),
         pytest.param([*CLERK, "--tools", "*.pay"], 1, "auth.scope", id="no-tool-pattern"),
         pytest.param([*CLERK, "--session", "none"], 1, "operator.unknown", id="no-such-session"),
-        pytest.param([*CLERK, "--for", "agent:clerk"], 1, "auth.name", id="an-agent-for-a-user"),
+        pytest.param([*CLERK, "--for", "ana"], 3, "operator.user", id="a-user-who-shows-nothing"),
+        pytest.param(
+            [*CLERK, "--for", "ana", "--user-token", "none"], 2, "cannot be read", id="no-file"
+        ),
+        pytest.param([*CLERK, "--bound-to", "x"], 1, "operator.body", id="no-thumbprint"),
         pytest.param([], 2, "--agent", id="no-agent"),
     ],
 )

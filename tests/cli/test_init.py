@@ -14,7 +14,7 @@ import pytest
 from cli.help import explanation, texts
 from gateway.settings import NOT_YET, load
 from policies.source import Source
-from tests.cli.deployment import Deployment, passavant
+from tests.cli.deployment import PORTAL, Deployment, passavant
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,8 +123,7 @@ def rename(deployment: Deployment) -> None:
 
 def lose_a_secret(deployment: Deployment) -> None:
     text = deployment.config.read_text()
-    client = "identity: {clients: {clerk: {secret_hash: 'file:/nowhere'}}}\n"
-    deployment.config.write_text(text + client)
+    deployment.config.write_text(text.replace(str(PORTAL), "file:/nowhere"))
 
 
 @pytest.mark.parametrize(

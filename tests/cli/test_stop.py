@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
-from tests.cli.deployment import Deployment, Served
+from tests.cli.deployment import SECRET, Deployment, Served
 
 WHY = ("--reason", "it pays strangers")
 
@@ -25,9 +26,13 @@ def stoppable(desk: Deployment) -> Iterator[Deployment]:
 
 
 def says(desk: Deployment) -> str | None:
-    """The code that a call by the clerk is answered with."""
-    ran = desk.run("call", "desk.say", "text=hello", "--agent", "clerk", "--for", "ana", "--json")
-    told = json.loads(ran.stdout or ran.output)
+    """The code that a call by the clerk for ana is answered with."""
+    url = json.loads((desk.home / "address.json").read_bytes())["agents"]
+    form = {"grant_type": "client_credentials", "agent": "clerk", "user": "ana"}
+    with httpx.Client(base_url=f"http://{url}", trust_env=False) as http:
+        issued = http.post("/oauth/token", data=form, auth=("portal", SECRET)).json()
+        headers = {"authorization": f"Bearer {issued['access_token']}"}
+        told = http.post("/v1/tools/desk/say", json={"text": "hello"}, headers=headers).json()
     code: str | None = (told.get("_meta") or {}).get("passavant/code", told.get("code"))
     return code
 

@@ -29,10 +29,11 @@ from gateway.applications import Gateway
 from gateway.catalogue.pins import Lock
 from gateway.faces.listener import answering
 from gateway.home import Home
+from gateway.identity.minting import Order
 from gateway.listeners import address_of, bind, serving
 from gateway.settings import Settings
-from tests.harness.agent import Agent
-from tests.harness.policy import DESK
+from tests.harness.agent import REST, Agent
+from tests.harness.policy import AGENTS, DESK
 from tests.harness.reached import Reached, give_keys
 from tests.harness.upstream import Desk
 
@@ -61,6 +62,35 @@ class Running(Reached):
 
     gateway: Gateway
     clock: Clock
+
+    async def agent(
+        self,
+        name: str | None = None,
+        *,
+        way: str = REST,
+        server: str | None = None,
+        user: str | None = None,
+        **wanted: Any,  # noqa: ANN401 - members of the request
+    ) -> Agent:
+        """As everywhere; for a user, as a front end begins it: operators speak for nobody."""
+        services = self.gateway.services
+        if user is None or services.users_by_name:
+            named = {} if user is None else {"user": user}
+            return await super().agent(name, way=way, server=server, **named, **wanted)
+        name = name or AGENTS[next(self._agents) % len(AGENTS)]
+        session = await services.state.sessions.open_clean(name, user, by="front-end:portal")
+        order = Order(
+            agent=name,
+            user=user,
+            session=session,
+            scopes=tuple(wanted.pop("tools", ("*",))),
+            lifetime_s=wanted.pop("ttl_s", 900),
+            by="front-end:portal",
+            source="127.0.0.1:1",
+        )
+        assert not wanted, "what only operators state"
+        minted = await services.mint.mint(order, services.recorder.now() // 1_000_000)
+        return Agent(self.http, self.url, minted.token, name, session.id, way, server)
 
     async def look_again(self, server: str) -> None:
         """Have the tools of a server listed now; over HTTP it cannot say that they changed."""

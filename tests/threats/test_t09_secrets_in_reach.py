@@ -22,13 +22,14 @@ import pytest_asyncio
 
 from gateway.catalogue.pins import Lock
 from gateway.home import Home
+from gateway.identity.secret_hash import SecretHash
 from gateway.links.masking import MASK
 from tests.gateway.links.http_upstream import Heard, Upstream, chunked, event, http
 from tests.harness import echo_server
 from tests.harness.agent import LEGACY, MODERN, REST, WAYS, Agent, Answer
 from tests.harness.authorization_server import IssuerStub, issuer
 from tests.harness.child import Child, child
-from tests.harness.policy import HEAD
+from tests.harness.policy import AGENTS, HEAD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +50,13 @@ POLICY = (
     + "rules:\n"
     + f"  - {{id: looks, roles: [clerk], tools: [{', '.join(f'{s}.look' for s in SERVERS)}],"
     + " effect: allow}\n"
+    + f"front_ends: {{portal: {{users: [ana, bob], agents: [{AGENTS[0]}]}}}}\n"
 )
+PORTAL = "what-the-portal-proves-itself-with"
+IDENTITY = {
+    "tokens": {"skew": "0s"},
+    "clients": {"portal": {"secret_hash": str(SecretHash.of(PORTAL, bytes(16)))}},
+}
 
 
 @dataclass
@@ -64,6 +71,13 @@ class Planted:
     @property
     def secrets(self) -> set[str]:
         return {BEARER, CLIENT, LOCAL, *self.idp.valid, *self.idp.subjects}
+
+    async def clerk(self, user: str) -> Agent:
+        """An agent that acts for a user, as a front end begins it."""
+        form = {"grant_type": "client_credentials", "agent": AGENTS[0], "user": user}
+        url, http = self.gateway.url, self.gateway.http
+        answered = await http.post(f"{url}/oauth/token", data=form, auth=("portal", PORTAL))
+        return Agent(http, url, answered.json()["access_token"], AGENTS[0])
 
     async def call(self, agent: Agent, server: str, at: str) -> Answer:
         answered = await agent.call(f"{server}.look", at=at)
@@ -80,7 +94,7 @@ async def planted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pla
         for name, scheme in zip(SERVERS, ("Bearer ", "Bearer ", "Bearer ", ""), strict=True):
             lock = lock.accept(name, echo_server.tools(scheme + MASK)[:1])
         lock.write(Home.at(folder / "home").lock)
-        async with child(folder, POLICY, specs) as gateway:
+        async with child(folder, POLICY, specs, {"identity": IDENTITY}) as gateway:
             yield Planted(gateway, idp, servers, [])
 
 
@@ -183,7 +197,7 @@ async def test_t09_the_search_finds_what_a_server_plants(secret: str, shape: str
 
 
 async def test_t09_a_secret_comes_back_masked_in_every_shape(planted: Planted) -> None:
-    clerk = await planted.gateway.agent(user="ana")
+    clerk = await planted.clerk("ana")
     for way in WAYS:
         agent = clerk.by(way)
         for server in SERVERS:
@@ -194,7 +208,7 @@ async def test_t09_a_secret_comes_back_masked_in_every_shape(planted: Planted) -
 
 
 async def test_t09_streams_headers_and_broken_answers_tell_nothing(planted: Planted) -> None:
-    clerk = await planted.gateway.agent(user="bob")
+    clerk = await planted.clerk("bob")
     for way in WAYS:
         for server in REMOTE:
             for shape in STREAMED:
@@ -214,7 +228,7 @@ async def test_t09_what_a_local_server_complains_of_is_masked(planted: Planted) 
 
 @pytest.mark.parametrize("way", [MODERN, LEGACY, REST])
 async def test_t09_tools_are_listed_without_it(planted: Planted, way: str) -> None:
-    clerk = (await planted.gateway.agent(user="ana")).by(way)
+    clerk = (await planted.clerk("ana")).by(way)
     listed = await (clerk.get("/v1/openapi.json") if way == REST else clerk.rpc("tools/list"))
     assert not leaked(json.dumps(listed.body).encode(), planted.secrets)
     assert json.dumps(listed.body).count(MASK) >= len(SERVERS)
@@ -233,7 +247,7 @@ async def test_t09_who_reviews_a_server_is_shown_it_without_it(
 
 async def test_t09_operators_logs_metrics_and_files_hold_none_of_it(planted: Planted) -> None:
     gateway = planted.gateway
-    clerk = await gateway.agent(user="ana")
+    clerk = await planted.clerk("ana")
     before = len(await gateway.entries())
     for server in SERVERS:
         for shape in SHAPES:
@@ -262,7 +276,7 @@ async def test_t09_operators_logs_metrics_and_files_hold_none_of_it(planted: Pla
 
 
 async def test_t09_no_server_is_sent_anything_but_its_own_credential(planted: Planted) -> None:
-    clerk = await planted.gateway.agent(user="ana")
+    clerk = await planted.clerk("ana")
     for name in SERVERS:
         assert MASK in (await planted.call(clerk, name, "raw")).text
     for name, server in planted.servers.items():

@@ -18,11 +18,13 @@ from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Client, Clients
 from gateway.identity.dpop import Proofs
 from gateway.identity.grants import Means
+from gateway.identity.issuers import UserIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.oauth_request import Assertion, OAuthRequest
 from gateway.identity.token_exchange import ACCESS_TOKEN
 from gateway.identity.tokens import Issuer, TokenCheck
+from gateway.identity.user_proof import UserProofs
 from gateway.principal import Principal
 from policies.compile import compile_snapshot
 from policies.loader import read_policies
@@ -66,6 +68,7 @@ class Desk:
             single_use=house.single_use,
             policy=lambda: self.policy,
             ttl_s=TTL,
+            users=UserProofs(UserIssuers(), house.single_use),
         )
         self.server = AuthorizationServer(
             URL,

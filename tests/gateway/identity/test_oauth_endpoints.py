@@ -33,6 +33,7 @@ from gateway.identity.clients import Client, Clients
 from gateway.identity.dpop import Proofs
 from gateway.identity.errors import AuthError
 from gateway.identity.grants import Means
+from gateway.identity.issuers import UserIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.oauth_request import ASSERTION_TYPE
@@ -40,6 +41,7 @@ from gateway.identity.revocation import Revocations
 from gateway.identity.secret_hash import SecretHash
 from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import Issuer, TokenCheck
+from gateway.identity.user_proof import UserProofs
 from gateway.principal import Principal
 from gateway.session.session import Sessions
 from policies.compile import compile_snapshot
@@ -164,6 +166,7 @@ class World:
             single_use=used,
             policy=lambda: POLICY,
             ttl_s=TTL,
+            users=UserProofs(UserIssuers(), used),
         )
         server = AuthorizationServer(
             URL,

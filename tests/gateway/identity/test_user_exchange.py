@@ -128,7 +128,7 @@ async def test_a_users_token_is_good_once_whoever_presents_it(
     for agent in (AGENT, OTHER):
         refused = await ask(gateway, token, agent=agent)
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
-        assert "used before" in refused.json()["error_description"]
+        assert "replayed" in refused.json()["error_description"]
 
 
 async def test_a_token_does_not_outlast_the_users(corp: Provider, gateway: Running) -> None:

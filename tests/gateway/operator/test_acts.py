@@ -21,7 +21,10 @@ def newest(gateway: Running, kind: str) -> dict[str, Any]:
 async def test_a_token_is_recorded_with_its_session_its_agent_and_who_asked_for_it(
     tmp_path: Path,
 ) -> None:
-    async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
+    async with (
+        desk() as upstream,
+        running(tmp_path, servers={"desk": upstream}, mode="dev") as gateway,
+    ):
         clerk = await gateway.agent("clerk-1", user="ana", tools=["desk.look"], ttl_s=60)
         opened, issued = newest(gateway, "session.open"), newest(gateway, "token.issue")
         assert opened["session"] == issued["session"] == clerk.session
@@ -52,7 +55,10 @@ async def test_a_token_is_recorded_with_its_session_its_agent_and_who_asked_for_
 async def test_a_token_that_cannot_be_is_refused_and_opens_no_session(
     tmp_path: Path, wanted: dict[str, Any], status: int
 ) -> None:
-    async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
+    async with (
+        desk() as upstream,
+        running(tmp_path, servers={"desk": upstream}, mode="dev") as gateway,
+    ):
         refused = await gateway.operate("POST", "/api/tokens", wanted, check=False)
         assert refused.status_code == status, refused.text
         assert gateway.entries("token.issue") == []
@@ -67,7 +73,10 @@ async def test_a_life_over_the_most_is_cut_to_the_most(tmp_path: Path) -> None:
 
 
 async def test_a_session_of_one_agent_is_given_to_no_other(tmp_path: Path) -> None:
-    async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
+    async with (
+        desk() as upstream,
+        running(tmp_path, servers={"desk": upstream}, mode="dev") as gateway,
+    ):
         clerk = await gateway.agent("clerk-1", user="ana")
         for wanted in (
             {"agent": "clerk-2", "user": "ana"},
