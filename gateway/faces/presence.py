@@ -4,56 +4,22 @@ Clients lose patience and send the same call again; the gate then gives the seco
 answer, unless that was delivered. The work itself is never cut short: it may already have acted.
 """
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from gateway.faces.http import Receive, at_hand
-
-PATIENCE_S = 0.25
-"""Calls that end sooner are not watched but looked after once, at their end: that is cheaper."""
 
 T = TypeVar("T")
 
 
-async def attended(work: Coroutine[Any, Any, T], receive: Receive) -> tuple[T, bool]:
+async def attended(work: Awaitable[T], receive: Receive) -> tuple[T, bool]:
     """Await `work`; its result, and whether the caller was still there when it came.
 
     receive  of a request whose body has been read: what comes now is the disconnect
+
+    Looked for once, at the end: a connection keeps what it has heard of its client until asked
+    (`gateway.faces.exchange`), and nothing is done differently before.
     """
-    watch = _Watch(receive)
-    timer = asyncio.get_running_loop().call_later(PATIENCE_S, watch.begin)
-    try:
-        value = await work
-    finally:
-        timer.cancel()
-        is_watched = watch.end()
-    has_left = watch.gone if is_watched else _has_left(receive)
-    return value, not has_left
-
-
-def _has_left(receive: Receive) -> bool:
-    """Whether the caller has gone by now."""
+    value = await work
     message = at_hand(receive)
-    return message is not None and message["type"] == "http.disconnect"
-
-
-class _Watch:
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._task: asyncio.Task[None] | None = None
-        self.gone = False
-
-    def begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._listen())
-
-    def end(self) -> bool:
-        """Stop watching; whether it had begun."""
-        if self._task is None:
-            return False
-        self._task.cancel()
-        return True
-
-    async def _listen(self) -> None:
-        message = await self._receive()
-        self.gone = message["type"] == "http.disconnect"
+    return value, message is None or message["type"] != "http.disconnect"

@@ -17,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from gateway.action import Outcome
-from gateway.faces import presence
+from gateway.faces.exchange import Exchange
 from gateway.faces.http import EdgeRules
 from gateway.faces.listener import answering
 from gateway.listeners import address_of, bind
@@ -208,19 +208,18 @@ async def test_a_client_that_hangs_up_in_the_middle_of_a_call_was_not_answered(
     served: Served, gate: GateDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crossing, hung_up = asyncio.Event(), asyncio.Event()
-    listen = presence._Watch._listen
+    disconnect = Exchange.disconnect
 
     async def cross(*_: object) -> Outcome:
         crossing.set()
         await hung_up.wait()
         return gate.outcome
 
-    async def notice(watch: presence._Watch) -> None:
-        await listen(watch)
+    def notice(exchange: Exchange) -> None:
+        disconnect(exchange)
         hung_up.set()
 
-    monkeypatch.setattr(presence, "PATIENCE_S", 0)
-    monkeypatch.setattr(presence._Watch, "_listen", notice)
+    monkeypatch.setattr(Exchange, "disconnect", notice)
     monkeypatch.setattr(gate, "cross", cross)
     host, _, port = served.address.partition(":")
     _, writer = await asyncio.open_connection(host, int(port))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.action import Outcome
-from gateway.faces import presence
 from gateway.faces.presence import attended
 
 if TYPE_CHECKING:
@@ -22,11 +21,6 @@ async def _never() -> dict[str, Any]:
 
 async def _left() -> dict[str, Any]:
     return {"type": "http.disconnect"}
-
-
-@pytest.fixture(autouse=True)
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "PATIENCE_S", 0)
 
 
 async def _slow() -> str:
@@ -47,7 +41,7 @@ async def test_who_left_is_not_and_the_work_is_done_all_the_same() -> None:
     assert await attended(_slow(), _left) == ("done", False)
 
 
-async def test_who_leaves_a_quick_call_is_missed_at_its_end() -> None:
+async def test_who_leaves_during_a_quick_call_is_missed_at_its_end() -> None:
     assert await attended(_quick(), _left) == ("done", False)
 
 
