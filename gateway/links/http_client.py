@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 import httptools
 
+from audit.value import value_type
 from gateway.errors import (
     AddressRefused,
     LinkDown,
@@ -23,6 +24,7 @@ from gateway.errors import (
     LinkTimeout,
     NotUnderstood,
 )
+from gateway.links.deadlines import NEVER, Deadlines
 
 
 class Events(Protocol):
@@ -49,7 +51,7 @@ class Limits:
     drain_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Response:
     """One answer. headers: names in lower case; `body` is empty for a stream of events."""
 
@@ -78,6 +80,7 @@ class HttpClient:
         self._limits = limits
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
+        self._deadlines = Deadlines(self._all)
         self._slots = asyncio.Semaphore(limits.connections)
         self._closed = False
         self.busy = 0
@@ -120,6 +123,7 @@ class HttpClient:
         self._closed = True
         for connection in tuple(self._all):
             connection.abort()
+        self._deadlines.close()
 
     def _take(self) -> "Connection | None":
         oldest = asyncio.get_running_loop().time() - self._limits.idle_s
@@ -161,7 +165,7 @@ class HttpClient:
             raise LinkDown(self._server, "all connections to it are busy") from error
 
     def _make(self) -> "Connection":
-        return Connection(self._server, self._limits, self._released)
+        return Connection(self._server, self._limits, self._deadlines, self._released)
 
     def _released(self, connection: "Connection") -> None:
         if not connection.usable:
@@ -177,16 +181,23 @@ class Connection(asyncio.Protocol):
     """One connection, with at most one exchange at a time.
 
     usable    whether another request may be sent over it
+    deadline  when an exchange has to have ended
     released  called when it has become idle, and when it has ended
     """
 
     def __init__(
-        self, server: str, limits: Limits, released: Callable[["Connection"], None]
+        self,
+        server: str,
+        limits: Limits,
+        deadlines: Deadlines,
+        released: Callable[["Connection"], None],
     ) -> None:
         self.usable = False
         self.idle_since = 0.0
+        self.deadline = NEVER
         self._server = server
         self._limits = limits
+        self._deadlines = deadlines
         self._released = released
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -194,7 +205,7 @@ class Connection(asyncio.Protocol):
         self._wire_bytes = 0
         self._waiter: asyncio.Future[Response] | None = None
         self._events: Events | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timeout_s = 0.0
         self._begin()
 
     def send(
@@ -204,13 +215,13 @@ class Connection(asyncio.Protocol):
         assert self.usable
         assert self._transport is not None
         assert not self._busy
-        loop = asyncio.get_running_loop()
         self._begin()
         self._busy = True
         self._wire_bytes = 0
         self._events = events
-        self._waiter = loop.create_future()
-        self._timer = loop.call_later(timeout_s, self._time_out, timeout_s)
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._timeout_s = timeout_s
+        self._ends_within(timeout_s)
         self._transport.write(request)
         return self._waiter
 
@@ -219,6 +230,10 @@ class Connection(asyncio.Protocol):
         self.usable = False
         if self._transport is not None:
             self._transport.abort()
+
+    def expire(self) -> None:
+        """The answer, or the rest of a stream behind it, has not come in time."""
+        self._fail(LinkTimeout(self._server, f"no answer within {self._timeout_s:g} s"))
 
     # -- what asyncio calls -----------------------------------------------------------------
 
@@ -257,7 +272,8 @@ class Connection(asyncio.Protocol):
         """The first byte of an answer."""
         if not self._busy:
             raise NotUnderstood("an answer to no request")
-        self._begin()
+        if self._head_done:  # of one that only precedes this (1xx)
+            self._begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line; those after a chunked body are of no use here."""
@@ -286,8 +302,7 @@ class Connection(asyncio.Protocol):
             self._body.append(chunk)
         elif self._events is not None and self._events.feed(chunk):
             self._succeed()
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._limits.drain_s, self.abort)
+            self._ends_within(self._limits.drain_s)
 
     def on_message_complete(self) -> None:
         """The last byte of an answer, or of one that only precedes it (1xx)."""
@@ -296,7 +311,6 @@ class Connection(asyncio.Protocol):
         if self._streaming and self._waiter is not None:
             raise NotUnderstood("a stream that ends without the answer")
         self._succeed()
-        self._stop_timer()
         self._busy = False
         self.usable = self.usable and self._keep
         if self.usable:
@@ -323,21 +337,17 @@ class Connection(asyncio.Protocol):
 
     def _succeed(self) -> None:
         waiter, self._waiter, self._events = self._waiter, None, None
-        self._stop_timer()
+        self.deadline = NEVER
         if waiter is not None and not waiter.done():
             waiter.set_result(Response(self._status, self._headers, b"".join(self._body)))
 
     def _fail(self, error: LinkError) -> None:
         waiter, self._waiter, self._events = self._waiter, None, None
-        self._stop_timer()
+        self.deadline = NEVER
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
         self.abort()
 
-    def _time_out(self, timeout_s: float) -> None:
-        self._fail(LinkTimeout(self._server, f"no answer within {timeout_s:g} s"))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _ends_within(self, seconds: float) -> None:
+        self.deadline = asyncio.get_running_loop().time() + seconds
+        self._deadlines.watch(self.deadline)
