@@ -10,11 +10,11 @@ import logging
 import sys
 import threading
 from contextlib import suppress
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Literal, TextIO
 
 import structlog
-from structlog.contextvars import bind_contextvars, merge_contextvars
 from structlog.typing import EventDict, WrappedLogger
 
 from gateway.redaction import WITHHELD, Redaction
@@ -38,7 +38,7 @@ def configure(*, level: Level, redaction: Redaction, stream: TextIO) -> None:
     output = _Output(stream)
     structlog.configure(
         processors=[
-            merge_contextvars,
+            _name_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _Finish(redaction),
@@ -55,7 +55,18 @@ def configure(*, level: Level, redaction: Redaction, stream: TextIO) -> None:
 
 def begin_request(request_id: str) -> None:
     """Name the request that everything said from now on, in this task, belongs to."""
-    bind_contextvars(request=request_id)
+    _request.set(request_id)
+
+
+# Of our own: structlog's look through every variable of the context, for each call.
+_request: ContextVar[str | None] = ContextVar("request", default=None)
+
+
+def _name_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    request_id = _request.get()
+    if request_id is not None:
+        event.setdefault("request", request_id)
+    return event
 
 
 class _Output:

@@ -26,7 +26,10 @@ class AgentsApp:
     def __init__(self, faces: Mapping[str, App], *, others: App, ready: Callable[[], bool]) -> None:
         for prefix in faces:
             assert prefix.split("/")[1] in PARTS, f"{prefix} has no place on this listener"
-        self._faces = sorted(faces.items(), key=lambda face: -len(face[0]))
+        longest_first = sorted(faces.items(), key=lambda face: -len(face[0]))
+        self._faces: dict[str, list[tuple[str, App]]] = {part: [] for part in PARTS}
+        for prefix, face in longest_first:
+            self._faces[prefix.split("/")[1]].append((prefix, face))
         self._others = others
         self._ready = ready
 
@@ -41,11 +44,15 @@ class AgentsApp:
             is_ready = self._ready()
             await respond(send, _plain(200 if is_ready else 503, b"ready" if is_ready else b"not"))
             return
-        for prefix, face in self._faces:
+        for prefix, face in self._faces.get(_first_part(path), ()):
             if path == prefix or path.startswith(f"{prefix}/"):
                 await face(scope, receive, send)
                 return
         await self._others(scope, receive, send)
+
+
+def _first_part(path: str) -> str:
+    return path.split("/", 2)[1] if path.startswith("/") else ""
 
 
 def _plain(status: int, body: bytes) -> Reply:

@@ -6,8 +6,9 @@ to agree; a message is then answered by its era: `mcp_stateless` (2026-07-28) or
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from audit.canonical import Json
 from gateway.errors import RequestRefused
@@ -71,16 +72,13 @@ class McpFace:
         self._handshake = Handshake(tools, identity, self._sessions)
         self._stateless = Stateless(tools, identity, VERSIONS)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one HTTP request; never raises for anything the caller can cause."""
         path = _PATH.fullmatch(scope["path"])
         server = path[1] if path else None
         resource = None if path is None else "/mcp" if server is None else f"/mcp/{server}"
-
-        async def answer(caller: Caller) -> Reply:
-            return await self._answer(caller, server)
-
-        await self._edge.serve(scope, receive, send, resource=resource, answer=answer)
+        answer = partial(self._answer, server=server)
+        return self._edge.serve(scope, receive, send, resource=resource, answer=answer)
 
     async def _answer(self, caller: Caller, server: str | None) -> Reply:
         era: Handshake | Stateless | None = None
