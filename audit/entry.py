@@ -14,6 +14,7 @@ six members to the caller's fields:
 
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Self
 
 import orjson
@@ -47,7 +48,7 @@ class Record:
 
     id      from `Log.new_id`, because a payload is sealed for it beforehand
     kind    what it is about, such as `decision`
-    fields  members beside the six that the log adds: no floats, ASCII keys
+    fields  members beside the six that the log adds: no floats, ASCII keys; not to be changed
     sealed  an erasable payload that becomes durable together with the entry
     """
 
@@ -59,16 +60,22 @@ class Record:
 
 @value_type
 class Entry:
-    """A durable entry: its position, the leaf hash, its bytes, and the sealed payload beside it."""
+    """A durable entry: its position, the leaf hash, its bytes, and the sealed payload beside it.
+
+    members  what its bytes say, where they have just been made from that
+    """
 
     index: int
     leaf: bytes
     raw: bytes
     sealed: bytes | None = None
+    members: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def body(self) -> dict[str, Any]:
-        """The parsed bytes; a new value each time."""
+        """What its bytes say; not to be changed."""
+        if self.members is not None:
+            return self.members
         body: dict[str, Any] = orjson.loads(self.raw)
         return body
 
@@ -99,8 +106,8 @@ class Receipt:
         return f"{self.origin};{self.index};{self.leaf.hex()}"
 
 
-def encode(record: Record, *, ts: int, boot: str, seq: int) -> bytes:
-    """Write the bytes of the entry that `record` becomes.
+def encode(record: Record, *, ts: int, boot: str, seq: int) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of the entry that `record` becomes, and the members that they say.
 
     Raises EntryRefused for a float, an integer beyond +-(2^53-1), a key that is not ASCII or
     belongs to the log, a type JSON does not have, or more than MAX_ENTRY_BYTES.
@@ -125,23 +132,19 @@ def encode(record: Record, *, ts: int, boot: str, seq: int) -> bytes:
         raise EntryRefused(f"{record.kind}: {error}") from None
     if len(raw) > MAX_ENTRY_BYTES:
         raise EntryRefused(f"{record.kind}: {len(raw)} bytes, at most {MAX_ENTRY_BYTES} fit")
-    return raw
+    return raw, body
 
 
-def _check_values(body: dict[str, Any]) -> None:
-    """Refuse floats and other types; integers were bounded in writing."""
-    pending: list[Any] = [body]
-    for part in pending:  # grows while it is walked
-        values = part.values() if type(part) is dict else part
-        if _PLAIN.issuperset(map(type, values)):
+def _check_values(part: Any) -> None:  # noqa: ANN401 - whatever a list or object holds
+    """Refuse floats and other types; integers and depth were bounded in writing."""
+    for value in part.values() if type(part) is dict else part:
+        kind = type(value)
+        if kind in _PLAIN:
             continue
-        for value in values:
-            kind = type(value)
-            if kind is dict or kind is list:
-                if value:
-                    pending.append(value)
-            elif kind not in _PLAIN:
-                raise EntryRefused(f"{kind.__name__} has no place in an entry")
+        if kind is not dict and kind is not list:
+            raise EntryRefused(f"{kind.__name__} has no place in an entry")
+        if value:
+            _check_values(value)
 
 
 def _check_keys(part: dict[str, Json] | list[Json]) -> None:

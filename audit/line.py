@@ -9,8 +9,8 @@ import asyncio
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Condition
-from typing import TypeAlias
+from threading import Condition, RLock
+from typing import Any, TypeAlias
 
 from audit.entry import Receipt, Record
 from audit.errors import AuditUnavailable
@@ -25,9 +25,13 @@ Waiting: TypeAlias = "asyncio.Future[Receipt] | Future[Receipt]"
 
 @dataclass(slots=True)
 class Waiter:
-    """An entry on its way: its bytes, what they take in a segment, and who waits since when (s)."""
+    """An entry on its way: its bytes, what they say, and who waits since when (s).
+
+    size  what it takes in a segment, with its payload
+    """
 
     raw: bytes
+    body: dict[str, Any]
     payload: bytes | None
     size: int
     future: Waiting
@@ -42,7 +46,8 @@ class Line:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         # Held while an entry is stamped, so that its place in the line is the one it says.
-        self.turn = Condition()
+        self.turn = RLock()
+        self._called_for = Condition(self.turn)
         self._waiting: deque[Waiter] = deque()
         self._under_way: list[Waiter] = []
         self._idle = False
@@ -62,7 +67,7 @@ class Line:
             self._called = True
             if self._idle:
                 self._idle = False
-                self.turn.notify()
+                self._called_for.notify()
 
     def take(self, timeout_s: float | None) -> list[Waiter] | None:
         """Return the next batch, an empty one after `timeout_s`; None when closed and empty."""
@@ -70,7 +75,7 @@ class Line:
             self._under_way = []
             if not self._called and not self._closed:
                 self._idle = True
-                self.turn.wait(timeout_s)
+                self._called_for.wait(timeout_s)
                 self._idle = False
             if not self._waiting:
                 self._called = False
@@ -101,7 +106,7 @@ class Line:
         with self.turn:
             self._closed = True
             self._idle = False
-            self.turn.notify_all()
+            self._called_for.notify_all()
 
     @property
     def closed(self) -> bool:

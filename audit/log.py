@@ -166,7 +166,7 @@ class Log:
             raise AuditUnavailable(_TOO_LONG) from None
         if self._loop is None:
             for callback in self._subscribers:
-                callback([Entry(receipt.index, receipt.leaf, waiter.raw, waiter.payload)])
+                callback([_entry(waiter, receipt.index, receipt.leaf)])
         return receipt
 
     def subscribe(self, callback: Subscriber) -> None:
@@ -255,11 +255,11 @@ class Log:
         payload = record.sealed.payload if record.sealed else None
         with self._line.turn:
             self._admit(reserved=reserved)
-            raw = self._stamp.encode(record)
+            raw, body = self._stamp.encode(record)
             size = frames_size(raw, payload)
             if size > self._store.writer.largest:
                 raise EntryRefused(f"{record.kind}: {size} bytes do not fit into a segment")
-            waiter = Waiter(raw, payload, size, future, since, record, reserved)
+            waiter = Waiter(raw, body, payload, size, future, since, record, reserved)
             self._stamp.advance()
             self._line.join(waiter)
         return waiter
@@ -286,7 +286,7 @@ class Log:
     def _acknowledge(self, batch: list[Waiter], first: int, leaves: list[bytes]) -> None:
         if self._subscribers and self._loop:
             entries = [
-                Entry(index, leaf, waiter.raw, waiter.payload)
+                _entry(waiter, index, leaf)
                 for index, (waiter, leaf) in enumerate(zip(batch, leaves, strict=True), first)
             ]
             for callback in self._subscribers:  # scheduled before those who wait go on
@@ -328,3 +328,7 @@ class Log:
         size = self._store.head.size
         ts: int = self._store.reader.entry(size - 1, size).body["ts"] if size else 0
         return ts
+
+
+def _entry(waiter: Waiter, index: int, leaf: bytes) -> Entry:
+    return Entry(index, leaf, waiter.raw, waiter.payload, waiter.body)

@@ -93,7 +93,7 @@ class Scribe:
             again = [] if self.full else [waiter for waiter in waiters if waiter.reserved]
             self.full = True
             for waiter in again:
-                waiter.raw = self._stamp.encode(waiter.record)
+                waiter.raw, waiter.body = self._stamp.encode(waiter.record)
                 self._stamp.advance()
                 self._line.join(waiter)
         self._line.call()
@@ -135,10 +135,10 @@ class Scribe:
         tail: Json = asdict(recovery.tail) if recovery.tail else None
         fields: dict[str, Json] = {"cause": recovery.cause, "size": recovery.size, "tail": tail}
         record = Record(self._stamp.new_id(), "recovery", fields)
-        raw = self._stamp.encode(record)
+        raw, body = self._stamp.encode(record)
         self._stamp.advance()
         size = frames_size(raw, None)
-        waiter = Waiter(raw, None, size, Future(), 0.0, record, reserved=True)
+        waiter = Waiter(raw, body, None, size, Future(), 0.0, record, reserved=True)
         first = self._store.head.size
         leaves = self._store.writer.commit([waiter], size, reserved=True)
         self._verdicts.durable([waiter], first, leaves)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from audit.entry import Record, encode
 
@@ -51,8 +52,8 @@ class Stamp:
         self.boot = self._entropy(8).hex()
         self._seq = 0
 
-    def encode(self, record: Record) -> bytes:
-        """The bytes of the next entry; call `advance` when it takes its place. See `entry.encode`.
+    def encode(self, record: Record) -> tuple[bytes, dict[str, Any]]:
+        """The next entry; call `advance` when it takes its place. See `entry.encode`.
 
         Raises EntryRefused.
         """

@@ -76,6 +76,8 @@ class Writer:
         self.last_sync_us = 0
         self.last_commit_s = monotonic()
         self._commit_room = FRAME_BYTES + len(state.head.note) + _NOTE_GROWTH
+        self.largest = segment_bytes - HEADER_BYTES - RESERVE_BYTES - self._commit_room
+        """The bytes of frames that fit into an empty segment."""
         self._descriptor = -1
         self._offset = 0
         self._spare = Spare(files, folder, segment_bytes)
@@ -86,11 +88,6 @@ class Writer:
         except BaseException:
             self.abandon()
             raise
-
-    @property
-    def largest(self) -> int:
-        """The bytes of frames that fit into an empty segment."""
-        return self._size - HEADER_BYTES - RESERVE_BYTES - self._commit_room
 
     @property
     def spare_missing(self) -> bool:

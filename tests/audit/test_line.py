@@ -11,7 +11,7 @@ RECORD = Record("id", "test", {})
 
 
 def waiter(number: int, *, size: int = 100, since: float = 0.0) -> Waiter:
-    return Waiter(b"%d" % number, None, size, Future(), since, RECORD, reserved=False)
+    return Waiter(b"%d" % number, {}, None, size, Future(), since, RECORD, reserved=False)
 
 
 def line_of(*waiters: Waiter, most_bytes: int = 1000) -> Line:

@@ -11,7 +11,7 @@ MOMENT = 1_763_596_800_123_456
 
 
 def stamped(stamp: Stamp) -> tuple[str, int, int]:
-    raw = stamp.encode(Record("id", "test", {}))
+    raw, _ = stamp.encode(Record("id", "test", {}))
     stamp.advance()
     body = Entry(0, b"", raw).body
     return body["boot"], body["seq"], body["ts"]
