@@ -50,3 +50,16 @@ class Outcome:
     approval: str | None = None  # id of the approval that is or was asked for
     expires: int | None = None  # when that approval ends, seconds since the epoch
     call: str | None = None  # of a forwarded call: its answer is owed until it is delivered
+
+    def recorded(self, receipt: Receipt | None, call: str | None = None) -> "Outcome":
+        """The same, with the entry that recorded it."""
+        return Outcome(
+            self.status,
+            self.code,
+            self.text,
+            self.result,
+            receipt,
+            self.approval,
+            self.expires,
+            call,
+        )

@@ -39,8 +39,14 @@ class Attempt:
     decision: Decision
     emits: frozenset[str]  # labels this tool puts on the session
     is_read: bool
-    key: Key
+    digest_key: bytes
     began: int  # nanoseconds, monotonic
+
+    def key(self) -> Key:
+        """What an equal call has too; made anew each time, since most reads need none."""
+        pin = "" if self.tool is None else self.tool.pin
+        who, digest = self.principal, arguments_digest(self.words, self.digest_key)
+        return Key(who.agent, who.user, who.chain, who.session, self.facts.tool, pin, digest)
 
     @property
     def us(self) -> int:
@@ -110,7 +116,7 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         decision=decision,
         emits=frozenset() if rule is None else rule.emits,
         is_read=rule is not None and rule.risk == "read",
-        key=_key(principal, name, tool, arguments_digest(words, ground.digest_key)),
+        digest_key=ground.digest_key,
         began=ground.began,
     )
 
@@ -171,16 +177,4 @@ def _facts(
         session=session.id,
         now=now,
         proven=principal.bound_to is not None,
-    )
-
-
-def _key(principal: Principal, tool: str, pinned: Tool | None, arguments: str) -> Key:
-    return Key(
-        agent=principal.agent,
-        user=principal.user,
-        chain=principal.chain,
-        session=principal.session,
-        tool=tool,
-        pin="" if pinned is None else pinned.pin,
-        arguments=arguments,
     )

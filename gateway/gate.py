@@ -12,7 +12,7 @@ Authentication and reading of the request come before (`gateway.faces`, `gateway
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -132,7 +132,7 @@ class Gate:
         bar = self._rooms.revocations.against(principal, call.facts.tool)
         if bar is not None:
             return await self._barred(principal, action, bar)
-        earlier = None if call.is_read else self._rooms.calls.earlier(call.key, call.facts.now)
+        earlier = None if call.is_read else self._rooms.calls.earlier(call.key(), call.facts.now)
         if earlier is not None:
             return await self._join(call, earlier)
         reservation = self._rooms.limits.reserve(call.world.snapshot, call)  # step 7
@@ -153,7 +153,7 @@ class Gate:
         """Steps 8 to 12 for a call that is allowed or asked about."""
         approval: str | None = None
         if call.decision.effect == "ask":
-            request = self._rooms.approvals.find(call.key, call.facts.now // 1_000_000)
+            request = self._rooms.approvals.find(call.key(), call.facts.now // 1_000_000)
             differs = () if request is None else outgrown(request, call)
             if request is None or differs or not self._rooms.approvals.claim(request, call.id):
                 return await self._ask(call, request, differs)
@@ -162,7 +162,7 @@ class Gate:
             receipt = await self._authorised(call, approval, reservation)
             return await self._carry(call, tool, receipt, reservation)
         # No await lies between the look for an earlier call and this.
-        under_way = self._rooms.calls.begin(call.id, call.key)
+        under_way = self._rooms.calls.begin(call.id, call.key())
         outcome = answers.not_recorded(call.action.called)  # true until the entry is durable
         try:
             receipt = await self._authorised(call, approval, reservation)
@@ -178,15 +178,15 @@ class Gate:
         """Step 8: answer from the request that governs this call, or open one."""
         if request is not None and request.state == "denied":
             receipt = await self._note(call)
-            return replace(answers.answered_no(call.action.called, request), receipt=receipt)
+            return answers.answered_no(call.action.called, request).recorded(receipt)
         if request is not None and request.state == "asked" and not differs:
             receipt = await self._note(call)
-            return replace(answers.pending(call.action.called, request), receipt=receipt)
+            return answers.pending(call.action.called, request).recorded(receipt)
         asked = await self._rooms.approvals.ask(
-            call.key, call.facts, call.decision, words=call.words, changed=differs
+            call.key(), call.facts, call.decision, words=call.words, changed=differs
         )
         receipt = Receipt(self._rooms.recorder.origin, asked.index, bytes.fromhex(asked.leaf))
-        return replace(answers.pending(call.action.called, asked), receipt=receipt)
+        return answers.pending(call.action.called, asked).recorded(receipt)
 
     async def _carry(
         self, call: Attempt, tool: Tool, receipt: Receipt, reservation: Reservation
@@ -280,7 +280,7 @@ class Gate:
             self._rooms.recorder.enqueue(record).add_done_callback(_SAYS_LOST)
         else:
             outcome = await self._settled(call, record, outcome)
-        return replace(self._given(call, outcome), receipt=receipt, call=call.id)
+        return self._given(call, outcome).recorded(receipt, call.id)
 
     def _are_new(self, call: Attempt, labels: frozenset[str]) -> bool:
         session = self._rooms.sessions.get(call.principal.session)
@@ -300,7 +300,7 @@ class Gate:
     async def _settled(self, call: Attempt, record: Record, outcome: Outcome) -> Outcome:
         """Write the outcome of a call that may have acted; unrecorded, its result is not given."""
         try:
-            await self._rooms.recorder.append(record)
+            await self._rooms.recorder.enqueue(record)
         except AuditError as error:
             log.error("outcome.lost", reason=error.code)
             # Its effect may stand; what it gave back must not be used without a record of it.
@@ -317,25 +317,25 @@ class Gate:
             outcome = answers.not_permitted(call.action.called, call.action.request_id)
         else:
             outcome = answers.denied(call.action.called, call.decision, call.action.request_id)
-        return replace(outcome, receipt=receipt)
+        return outcome.recorded(receipt)
 
     async def _over_limit(self, call: Attempt, limit: str) -> Outcome:
         receipt = await self._note(call.denied(f"limit:{limit}"))
         outcome = answers.over_limit(call.action.called, limit, call.action.request_id)
-        return replace(outcome, receipt=receipt)
+        return outcome.recorded(receipt)
 
     async def _barred(self, principal: Principal, action: Action, bar: str) -> Outcome:
         receipt = await self._note_refusal(principal, action, bar, answers.BARRED[bar])
-        return replace(answers.barred(bar, action.request_id), receipt=receipt)
+        return answers.barred(bar, action.request_id).recorded(receipt)
 
     async def _unconfirmed(self, principal: Principal, action: Action) -> Outcome:
         why = answers.BARRED["epoch_unknown"]
         receipt = await self._note_refusal(principal, action, "epoch_unknown", why)
-        return replace(answers.epoch_unknown(action.called, action.request_id), receipt=receipt)
+        return answers.epoch_unknown(action.called, action.request_id).recorded(receipt)
 
     async def _refused(self, principal: Principal, action: Action, code: str, why: str) -> Outcome:
         receipt = await self._note_refusal(principal, action, code, why)
-        return replace(answers.refused(code, why, action.request_id), receipt=receipt)
+        return answers.refused(code, why, action.request_id).recorded(receipt)
 
     async def _note_refusal(
         self, principal: Principal, action: Action, code: str, why: str
@@ -356,7 +356,7 @@ class Gate:
         receipt = await self._note(call, joined=earlier.id)
         shared = await asyncio.shield(earlier.answer)
         self._rooms.metrics.joined += 1
-        return replace(self._given(call, shared), receipt=receipt, call=earlier.id)
+        return self._given(call, shared).recorded(receipt, earlier.id)
 
     async def _note(self, call: Attempt, *, joined: str | None = None) -> Receipt | None:
         """Record a decision that authorises nothing; in a flood of denials it is counted."""
@@ -367,13 +367,13 @@ class Gate:
             return None
         return await self._write(call, decision_entry(call, joined=joined))
 
-    async def _write(self, call: Attempt, fields: dict[str, Json]) -> Receipt:
+    def _write(self, call: Attempt, fields: dict[str, Json]) -> "asyncio.Future[Receipt]":
         """Write the decision entry of a call, with its arguments sealed."""
         recorder = self._rooms.recorder
         record = recorder.seal(
             call.id, "decision", fields, subject=call.subject, name="args", words=call.words
         )
-        return await recorder.append(record)
+        return recorder.enqueue(record)
 
     def _confirmed(self) -> bool:
         """Whether it can be told now that nothing was withdrawn that is not known here."""

@@ -78,12 +78,12 @@ class Recorder:
         fields[name] = {"commit": sealed.commit, "kept": is_kept, "len": sealed.length}
         return Record(entry_id, kind, fields, sealed if is_kept else None)
 
-    async def append(self, record: Record) -> Receipt:
-        """Write a record made by `seal`; returns when it is durable."""
-        return await self._log.append(record)
-
     def enqueue(self, record: Record) -> "asyncio.Future[Receipt]":
-        """Write a record with the next batch; the caller does not wait."""
+        """Write a record, made by `seal` for one, with the next batch.
+
+        The future is done when it is durable; nobody need wait for it. Raises EntryRefused or
+        AuditUnavailable, as the future does.
+        """
         return self._log.enqueue(record)
 
     def words(self, index: int, name: str) -> bytes | None:

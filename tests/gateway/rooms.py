@@ -175,7 +175,7 @@ class House:
             name="args",
             words=call.words,
         )
-        return await self.recorder.append(record)
+        return await self.recorder.enqueue(record)
 
     async def end(self, call: "Call", receipt: Receipt, status: str = "done") -> Receipt:
         """Record what came of it, as the gate does."""
@@ -237,7 +237,7 @@ class Call:
             decision=replace(ASKED, effect=self.effect, obligations=self.obligations),
             emits=frozenset(self.emits),
             is_read=False,
-            key=self.key,
+            digest_key=bytes(32),
             began=0,
         )
         return decision_entry(
