@@ -17,6 +17,8 @@ from gateway.approval.request import Key, Request, arguments_digest
 from gateway.catalogue.tools import Tool
 from gateway.errors import ToolChanged
 from gateway.principal import Principal
+from gateway.session.limits import Limits
+from gateway.session.past import recalled
 from gateway.session.session import Session
 from gateway.world import MOST_SEEN, World
 from policies.decision import Decision, Facts
@@ -76,6 +78,7 @@ class Ground:
     world: World
     epoch: int
     session: Session
+    limits: Limits
     now: int
     began: int
     digest_key: bytes
@@ -98,6 +101,8 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
             raise ToolChanged(f"{name} is not the definition that was accepted")
         tool.check(action.args)
     facts = _facts(principal, ground.session, name, action.args, ground.now)
+    if world.snapshot.recalls:
+        facts = recalled(world.snapshot, facts, ground.limits)
     decision = decide(world.snapshot, facts)
     if tool is None and decision.effect != "deny":
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
@@ -162,7 +167,7 @@ def _differences(request: Request, call: Attempt) -> Iterator[str]:
 def _facts(
     principal: Principal, session: Session, tool: str, args: Mapping[str, Json], now: int
 ) -> Facts:
-    """Provenance and totals have their place in the facts; nothing fills them yet."""
+    """Provenance has its place in the facts; nothing fills it yet."""
     return Facts(
         agent=principal.agent,
         tool=tool,
@@ -177,4 +182,5 @@ def _facts(
         session=session.id,
         now=now,
         proven=principal.bound_to is not None,
+        tree=session.root,
     )

@@ -42,10 +42,12 @@ from gateway.links.link import Answered, Caller, Link, Permit
 from gateway.metrics import Metrics
 from gateway.principal import Principal
 from gateway.recorder import Recorder, says_when_lost
-from gateway.records import decision_entry, outcome_entry
+from gateway.records import decision_entry, outcome_entry, settled_charges
 from gateway.refusals import Refusals
+from gateway.session.charge import Charge
 from gateway.session.limits import Limits, Reservation
 from gateway.session.session import Sessions
+from gateway.session.terms import settlement
 from gateway.world import Worlds
 
 log = structlog.get_logger(__name__)
@@ -146,7 +148,9 @@ class Gate:
         now = rooms.recorder.now()
         session = rooms.sessions.live(principal, now // 1_000_000)
         world = rooms.worlds.current
-        ground = Ground(world, rooms.epoch.value, session, now, began, rooms.digest_key)
+        ground = Ground(
+            world, rooms.epoch.value, session, rooms.limits, now, began, rooms.digest_key
+        )
         return attempt(principal, action, ground, call_id=rooms.recorder.new_id())
 
     async def _authorise(self, call: Attempt, tool: Tool, reservation: Reservation) -> Outcome:
@@ -198,7 +202,7 @@ class Gate:
         outcome, status, labels = await self._forward(call, permit)
         if status != "refused":
             reservation.keep()
-        return await self._close(call, receipt, outcome, status, labels)
+        return await self._close(call, receipt, outcome, status, labels, reservation.charges)
 
     async def _authorised(
         self, call: Attempt, approval: str | None, reservation: Reservation
@@ -252,11 +256,13 @@ class Gate:
         outcome: Outcome,
         status: str,
         labels: frozenset[str],
+        charges: tuple[Charge, ...],
     ) -> Outcome:
         """Step 12: record what came of it.
 
         A read that puts no new label on the session may wait for the next batch; nothing else may.
         """
+        words = outcome.text.encode() if outcome.result is None else dump(outcome.result)
         fields = outcome_entry(
             call.id,
             receipt,
@@ -267,7 +273,10 @@ class Gate:
             code=outcome.code,
             labels=labels,
         )
-        words = outcome.text.encode() if outcome.result is None else dump(outcome.result)
+        if charges and outcome.result is not None:
+            snapshot, tool = call.world.snapshot, call.facts.tool
+            final = settlement(snapshot, tool, charges, outcome.result, len(words))
+            fields |= settled_charges(final)
         record = self._rooms.recorder.seal(
             self._rooms.recorder.new_id(),
             "outcome",

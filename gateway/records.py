@@ -75,6 +75,12 @@ def outcome_entry(
     }
 
 
+def settled_charges(charges: Iterable[Charge]) -> dict[str, Json]:
+    """The further member of an outcome that says what a call has cost, if it says that."""
+    final: list[Json] = [charge.to_json() for charge in charges]
+    return {"charges": final} if final else {}
+
+
 def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:
     decision = call.decision
     decided: dict[str, Json] = {
@@ -101,6 +107,8 @@ def _facts(facts: Facts, decision: Decision) -> dict[str, Json]:
         "now": facts.now,
         "scopes": list(facts.scopes),
     }
+    if facts.history:
+        told["history"] = dict(facts.history)
     if facts.proven:
         told["proven"] = True
     if facts.user_groups:

@@ -17,7 +17,7 @@ from gateway.identity.revocation import KINDS, Kind, Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.links.connections import GIVEN, WITHDRAWN, Connections
 from gateway.membership import Membership
-from gateway.session.limits import Limits
+from gateway.session.limits import Limits, read_charges
 from gateway.session.session import Sessions
 from gateway.store.fleet import Fact
 
@@ -214,6 +214,8 @@ class State:
         call = self.calls.settled(call_id)
         if call is not None and status == "refused":  # it was not forwarded
             self.limits.returned(call.charges)
+        elif call is not None and "charges" in body:
+            self.limits.settled(call.charges, read_charges(body["charges"]))
         self.approvals.settled(call_id, status)
         labels = cast("list[str]", body["labels"])
         if labels:

@@ -15,6 +15,7 @@ from policies.errors import ConditionFailed
 from policies.expectations import Call, Expectation, Matrix, TestDocument
 from policies.explain import explain
 from policies.finding import Position, nearest
+from policies.history import answers
 from policies.kernel import decide, refusal
 from policies.report import Gap, Played, TestReport
 from policies.snapshot import Snapshot
@@ -86,7 +87,7 @@ def _cells(stage: _Stage) -> Iterator[Played]:
 
 
 def _play(stage: _Stage, name: str, at: Position, call: Call, expect: Expectation) -> Played:
-    facts = stage.snapshot.stated(_facts(call, stage.now))
+    facts = stage.snapshot.stated(_facts(call, stage.snapshot, stage.now))
     _observe(stage, facts)
     decision = decide(stage.snapshot, facts)
     complaints = tuple(_differences(expect, decision))
@@ -100,7 +101,7 @@ def _call(matrix: Matrix, tool: str, agent: str) -> Call:
     return Call(agent=agent, tool=tool).varied(stated).model_copy(update=own)
 
 
-def _facts(call: Call, now: int) -> Facts:
+def _facts(call: Call, snapshot: Snapshot, now: int) -> Facts:
     return Facts(
         agent=call.agent,
         tool=call.tool,
@@ -117,9 +118,21 @@ def _facts(call: Call, now: int) -> Facts:
         purpose_tools=call.purpose_tools,
         session=call.session or "test",
         totals=call.totals,
+        history=_history(call, snapshot),
         now=call.now or now,
         proven=call.proven,
     )
+
+
+def _history(call: Call, snapshot: Snapshot) -> dict[str, int | None]:
+    if not snapshot.recalls or call.tool not in snapshot.tools:
+        return {}
+    asked = snapshot.engine.counted((call.agent, *call.chain), call.tool)
+    return answers(asked, {tool: _microseconds(ago) for tool, ago in call.history.items()})
+
+
+def _microseconds(spans_s: tuple[int, ...]) -> list[int]:
+    return [span_s * 1_000_000 for span_s in spans_s]
 
 
 def _observe(stage: _Stage, facts: Facts) -> None:

@@ -22,6 +22,7 @@ from policies.document import Guardrail, PolicyDocument, Rule, Statement
 from policies.engine import Engine
 from policies.errors import PolicyInvalid
 from policies.finding import Finding, nearest
+from policies.history import windows
 from policies.instant import end_of
 from policies.notation import ANY
 from policies.reach import reached
@@ -93,6 +94,7 @@ class _Compiler:
             None if catalogue is None else self._args,
             totals=frozenset((*self._limits, *self._budgets)),
             labels=frozenset().union(*(tool.emits for tool in self._tools.values())),
+            tools=frozenset(self._tools),
         )
 
     def snapshot(self, digest: str, memo: int) -> Snapshot:
@@ -119,6 +121,7 @@ class _Compiler:
             clauses=MappingProxyType(clauses),
             warnings=tuple(sorted(self._findings, key=lambda finding: finding.at)),
             tainting=self._tainting(),
+            histories=windows(path for clause in clauses.values() for path in clause.reads),
             engine=Engine(clauses, roles, self._tools, memo=memo),
         )
 
@@ -300,8 +303,8 @@ def _finding(document: PolicyDocument, path: Path, remark: Remark) -> Finding:
 
 def _misnamed(document: PolicyDocument, path: Path, tool: Tool, args: Shape) -> Iterator[Finding]:
     """Arguments that the policy speaks of and the pinned schema does not have."""
-    costs = [cost for cost in (tool.cost or {}).values() if isinstance(cost, str)]
-    named = [*tool.target, *(cost.split(".")[1] for cost in costs)]
+    costs = [cost for cost in (tool.cost or {}).values() if str(cost).startswith("args.")]
+    named = [*tool.target, *(str(cost).split(".")[1] for cost in costs)]
     for name in named:
         if name not in args.members and not args.is_open:
             yield Finding(

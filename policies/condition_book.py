@@ -17,6 +17,7 @@ class ConditionBook:
     args    the shape of a tool's arguments; None: without a catalogue, anything
     totals  names of the totals there are
     labels  labels that some tool emits
+    tools   every tool of the policy
     """
 
     def __init__(
@@ -25,9 +26,10 @@ class ConditionBook:
         *,
         totals: frozenset[str],
         labels: frozenset[str],
+        tools: frozenset[str],
     ) -> None:
         self._args = args
-        self._totals, self._labels = totals, labels
+        self._totals, self._labels, self._tools = totals, labels, tools
         self._read: dict[str, Condition | Remark] = {}
         self._remarks = cache(self._check)
         self._opening, self._closing = cache(_opening), cache(_closing)
@@ -52,7 +54,9 @@ class ConditionBook:
 
     def _check(self, condition: Condition, tool: str | None) -> tuple[Remark, ...]:
         args = ANYTHING if self._args is None or tool is None else self._args(tool)
-        return check(condition, args=args, totals=self._totals, labels=self._labels)
+        return check(
+            condition, args=args, totals=self._totals, labels=self._labels, tools=self._tools
+        )
 
 
 def _parsed(text: str) -> Condition | Remark:

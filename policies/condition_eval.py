@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from policies.address import domain
 from policies.condition import And, Call, Compare, Condition, Has, In, Node, Not, Or, Path, Value
 from policies.condition_equality import Texts, is_among, is_number, is_same, membership
-from policies.condition_facts import FOREIGN, Get, presence, reader
+from policies.condition_facts import FOREIGN, Get, happened, past, presence, reader
 from policies.decision import Facts
 from policies.errors import ConditionFailed
 from policies.file_path import is_under, normal
@@ -94,6 +94,8 @@ class _Builder:
             return self._matches(node, closes=closes)
         if node.function == "under":
             return self._under(node, closes=closes)
+        if node.function == "before":
+            return happened(node)
         return self._text_test(node, closes=closes)
 
     def _equal(self, left: Node, right: Node, *, closes: bool) -> Test:
@@ -273,6 +275,8 @@ def _value(node: Node) -> Get:
             return reader(node)
         case Call(function="size", args=(of,)):
             return _size(of)
+        case Call(function="since" | "count"):
+            return past(node)
         case Call(function=name, args=(of,)) if name in _CONVERSIONS:
             get, convert = _text(of), _CONVERSIONS[name]
             return lambda facts: convert(get(facts))

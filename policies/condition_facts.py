@@ -4,9 +4,10 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from policies.condition import Path
+from policies.condition import Call, Path
 from policies.decision import Facts
 from policies.errors import ConditionFailed
+from policies.history import question
 
 Get: TypeAlias = Callable[[Facts], object]
 
@@ -49,6 +50,37 @@ def presence(path: Path) -> Callable[[Facts], bool]:
         raise ConditionFailed(f"what should hold {path} has no members")
 
     return has
+
+
+def happened(call: Call) -> Callable[[Facts], bool]:
+    """The function that tells whether the tool of `before()` was ever called."""
+    get = _past(call)
+    return lambda facts: get(facts) is not None
+
+
+def past(call: Call) -> Get:
+    """The function that reads the answer to `since()` or `count()`."""
+    get, tool = _past(call), question(call).tool
+
+    def read(facts: Facts) -> int:
+        found = get(facts)
+        if found is None:
+            raise ConditionFailed(f"{tool} was never called before")
+        return found
+
+    return read
+
+
+def _past(call: Call) -> Callable[[Facts], int | None]:
+    key = question(call).key
+
+    def read(facts: Facts) -> int | None:
+        try:
+            return facts.history[key]
+        except KeyError:
+            raise ConditionFailed(f"the history of {key} is not known") from None
+
+    return read
 
 
 def _argument(field: str, name: str) -> Get:

@@ -31,6 +31,7 @@ from policies.condition import (
     paths,
 )
 from policies.errors import ConditionInvalid
+from policies.history import questions
 from policies.text import is_plain
 
 MAX_LENGTH = 2_000
@@ -49,7 +50,8 @@ def parse(text: str) -> Condition:
             code="condition.too-long",
         )
     root = _Parser(tuple(_tokens(text))).whole()
-    return Condition(text, root, tuple(sorted({str(path) for path in paths(root)})))
+    reads = {str(path) for path in paths(root)} | {each.path for each in questions(root)}
+    return Condition(text, root, tuple(sorted(reads)))
 
 
 # -- tokens ------------------------------------------------------------------------------------
@@ -143,6 +145,7 @@ def _refuse(message: str, at: int, hint: str | None = None) -> NoReturn:
 _RELATIONS = frozenset(["==", "!=", "<", "<=", ">", ">=", "in"])
 # Name to number of arguments; of a method the receiver is counted.
 _FUNCTIONS = {"size": 1, "has": 1, "timestamp": 1, "duration": 1, "domain": 1, "under": 2}
+_FUNCTIONS |= {"before": 1, "since": 1, "count": 2}
 _METHODS = {"size": 1, "startsWith": 2, "endsWith": 2, "contains": 2, "matches": 2}
 
 

@@ -7,7 +7,7 @@ anything, and only what is wrong for all of them shows.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from policies.address import domain
 from policies.condition import (
@@ -29,18 +29,21 @@ from policies.errors import ConditionFailed
 from policies.fact_shapes import FACTS, GROUPS, MEMBERS, SINGULAR
 from policies.file_path import normal
 from policies.finding import nearest
+from policies.history import question
 from policies.instant import duration, timestamp
 from policies.pattern import searcher
 from policies.shape import ANYTHING, Kind, Shape, of_kind
 
 _TEXT, _NUMBER, _TRUTH = of_kind(Kind.TEXT), of_kind(Kind.NUMBER), of_kind(Kind.TRUTH)
 _ORDERED = frozenset({Kind.NUMBER, Kind.TEXT, Kind.TRUTH, Kind.MOMENT, Kind.SPAN})
-_VALUES = frozenset({"size", "domain", "timestamp", "duration"})
+_VALUES = frozenset({"size", "domain", "timestamp", "duration", "since", "count"})
 _RESULTS = {
     "size": _NUMBER,
     "domain": _TEXT,
     "timestamp": of_kind(Kind.MOMENT),
     "duration": of_kind(Kind.SPAN),
+    "since": of_kind(Kind.SPAN),
+    "count": _NUMBER,
 }
 _SIZED = frozenset({Kind.TEXT, Kind.LIST, Kind.MAP, Kind.SET})
 _COLLECTIONS = frozenset({Kind.LIST, Kind.MAP, Kind.SET})
@@ -71,6 +74,7 @@ def check(
     args: Shape = ANYTHING,
     totals: frozenset[str] | None = None,
     labels: frozenset[str] | None = None,
+    tools: frozenset[str] | None = None,
 ) -> tuple[Remark, ...]:
     """Every remark on a condition, for a tool whose arguments have the shape `args`.
 
@@ -79,25 +83,31 @@ def check(
 
     totals  names of the totals there are; None: not known
     labels  labels that some tool emits; None: not known
+    tools   every tool of the policy; None: not known
     """
-    checker = _Checker(condition, args=args, totals=totals, labels=labels)
+    known = _Known(totals, labels, tools)
+    checker = _Checker(condition, args, known)
     checker.truth(condition.root)
     return tuple(checker.remarks)
 
 
+class _Known(NamedTuple):
+    totals: frozenset[str] | None
+    labels: frozenset[str] | None
+    tools: frozenset[str] | None
+
+
 class _Checker:
-    def __init__(
-        self,
-        condition: Condition,
-        *,
-        args: Shape,
-        totals: frozenset[str] | None,
-        labels: frozenset[str] | None,
-    ) -> None:
+    def __init__(self, condition: Condition, args: Shape, known: _Known) -> None:
         self.remarks: list[Remark] = []
-        self._args, self._totals, self._labels = args, totals, labels
+        self._args, self._known = args, known
         self._asked = frozenset(
             str(part.path) for part in walk(condition.root) if isinstance(part, Has)
+        )
+        self._before = frozenset(
+            question(part).tool
+            for part in walk(condition.root)
+            if isinstance(part, Call) and part.function == "before" and _is_written(part)
         )
 
     # -- truth
@@ -115,6 +125,8 @@ class _Checker:
                 self._compare(node)
             case In():
                 self._in(node)
+            case Call(function="before"):
+                self._history(node)
             case Call() if node.function not in _VALUES:
                 self._test(node)
             case _:
@@ -154,15 +166,19 @@ class _Checker:
         self._choice(node.item, [Value(value, node.of.at, node.of.end) for value in values])
 
     def _label(self, node: In) -> None:
-        if self._labels is None or str(node.of) != "labels" or not isinstance(node.item, Value):
+        if (
+            self._known.labels is None
+            or str(node.of) != "labels"
+            or not isinstance(node.item, Value)
+        ):
             return
         label = node.item.value
-        if label not in self._labels:
+        if label not in self._known.labels:
             self._add(
                 "unknown-label",
                 f"no tool emits the label {label!r}",
                 node.item.at,
-                nearest(str(label), self._labels),
+                nearest(str(label), self._known.labels),
                 severity="warning",
             )
 
@@ -230,6 +246,9 @@ class _Checker:
                 return Shape(_kinds_of(value))
             case Path():
                 return self._path(node)
+            case Call(function="since" | "count" as name):
+                self._history(node)
+                return _RESULTS[name]
             case Call(function=name, args=(of,)) if name in _VALUES:
                 self._argument(name, of)
                 return _RESULTS[name]
@@ -245,6 +264,24 @@ class _Checker:
         )
         if isinstance(node, Value) and function in {"timestamp", "duration"}:
             self._readable(node, timestamp if function == "timestamp" else duration)
+
+    def _history(self, node: Call) -> None:
+        try:
+            tool = question(node).tool
+        except ConditionFailed as error:
+            self._add("literal", str(error), node.at)
+            return
+        known = self._known.tools
+        if known is not None and tool not in known:
+            self._add("unknown-tool", f"there is no tool {tool!r}", node.at, nearest(tool, known))
+        if node.function == "since" and tool not in self._before:
+            self._add(
+                "optional",
+                f"{tool} may never have been called: the condition then fails",
+                node.at,
+                f"before('{tool}')",
+                severity="warning",
+            )
 
     def _expect(self, node: Node, kinds: frozenset[Kind], where: str) -> None:
         found = self.value(node)
@@ -284,7 +321,7 @@ class _Checker:
         if root in MEMBERS:
             return frozenset(MEMBERS[root])
         if root == "totals":
-            return self._totals
+            return self._known.totals
         return None if self._args.is_open else frozenset(self._args.members)
 
     def _argument_path(self, path: Path) -> None:
@@ -339,6 +376,10 @@ class _Checker:
         remark = Remark(f"condition.{code}", message, at, hint, severity)
         if remark not in self.remarks:
             self.remarks.append(remark)
+
+
+def _is_written(node: Call) -> bool:
+    return isinstance(node.args[0], Value) and isinstance(node.args[0].value, str)
 
 
 def _kinds_of(value: object) -> frozenset[Kind]:

@@ -40,7 +40,11 @@ class Facts:
     purpose        the user's own words, or None
     purpose_tools  the tools that purpose needs; None when no purpose limits them
     session        id of the session
-    totals         running sums of the session, by name
+    tree           id of the session that its work was handed on from in the first place; "": itself
+    totals         what limits and budgets have counted for this caller before this call, by name:
+                   calls, or the budget's unit, rounded up; those that a condition may read
+    history        what conditions ask about earlier calls, by `policies.history.Question.key`: how
+                   often, or how many microseconds ago the last was (None: never)
     now            microseconds since the epoch
     proven         the caller proved to hold the key that its token is bound to
     risk, sink     what the policy states of the tool; `Snapshot.stated` fills them in
@@ -61,10 +65,12 @@ class Facts:
     purpose_tools: tuple[str, ...] | None = None
     session: str = ""
     totals: Mapping[str, int] = field(default_factory=dict)
+    history: Mapping[str, int | None] = field(default_factory=dict)
     now: int = 0
     proven: bool = False
     risk: str = ""
     sink: str = ""
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from casbin.effect import get_effector
 from policies.clause import Clause
 from policies.decision import Facts
 from policies.errors import ConditionFailed
+from policies.history import PREFIX
 from policies.notation import ANY, tool_matches
 
 MODEL = """
@@ -83,6 +84,7 @@ class Engine:
 
     agents  roles of every known agent
     tools   every known tool
+    recalls  some condition reads totals or histories
     memo    how many (agent, tool) pairs are remembered; 0: none. The answer is the same.
 
     `roots` are those of the facts that any condition may read: "args", "provenance".
@@ -97,6 +99,8 @@ class Engine:
         memo: int,
     ) -> None:
         self._clauses = clauses
+        reads = chain.from_iterable(clause.reads for clause in clauses.values())
+        self.recalls = any(name.startswith(_COUNTED) for name in reads)
         self._subjects = {agent: _subjects(agent, roles) for agent, roles in agents.items()}
         self._index = _Index(clauses.values(), tools)
         self._matcher = _Matcher(self._subjects.values())
@@ -127,6 +131,12 @@ class Engine:
         """Every clause that concerns this pair, refusals first."""
         bucket = self._bucket(agent, tool)
         return tuple(bucket.clauses[row[2]] for row in bucket.rows)
+
+    def counted(self, links: Iterable[str], tool: str) -> tuple[str, ...]:
+        """What conditions for these agents and this tool may read of totals and histories."""
+        known = [link for link in links if link in self._subjects]
+        several = [self._bucket(link, tool).counted for link in known]
+        return several[0] if len(several) == 1 else tuple(sorted({*chain.from_iterable(several)}))
 
     def rows(self) -> Iterator[Row]:
         """Casbin's whole policy, as a stock enforcer would load it."""
@@ -291,6 +301,8 @@ class _NoFunctions:
         return {}
 
 
+_COUNTED = ("totals.", PREFIX)
+
 _SILENT = logging.getLogger("policies.engine.casbin")
 _SILENT.disabled = True
 
@@ -311,6 +323,7 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         self.rows, self.clauses = rows, clauses
         self.read = _fields_read(clauses.values())
         self.roots = _roots(self.read)
+        self.counted = tuple([name for name in self.read if name.startswith(_COUNTED)])
         self._matcher = stock.matcher
         self.eft = stock.effector
         self.model = {

@@ -15,6 +15,7 @@ from policies.decision import Effect, Origin
 from policies.notation import (
     ArgumentName,
     Block,
+    Duration,
     FileName,
     JsonObject,
     Label,
@@ -37,7 +38,10 @@ Summary = Literal["target", "carried"]
 
 
 class Circumstances(Part):
-    """What may be said about a call beside its agent and tool; what is left out is unstated."""
+    """What may be said about a call beside its agent and tool; what is left out is unstated.
+
+    history  how long ago the caller called which tools: `desk.pay: [10m, 2h]`
+    """
 
     args: JsonObject = Field(default_factory=dict)
     user: UserName | None = None
@@ -54,6 +58,7 @@ class Circumstances(Part):
     purpose_tools: Several[ToolPattern] | None = None
     session: Name | None = None
     totals: Block[Name, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    history: Block[ToolName, Several[Duration]] = Field(default_factory=dict)
     now: Moment | None = None
     proven: bool = False
 

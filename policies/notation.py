@@ -115,9 +115,6 @@ GroupSource = Annotated[
     str, Spelling(r"oidc:group/[!-~]{1,200}", "a group of the identity provider: 'oidc:group/NAME'")
 ]
 ArgumentName = Annotated[str, Spelling(_MEMBER, "the name of an argument, as 'customer_id'")]
-ArgumentPath = Annotated[
-    str, Spelling(rf"args(\.{_MEMBER}){{1,8}}", "a value of the call, as 'args.amount'")
-]
 ValuePath = Annotated[
     str,
     Spelling(

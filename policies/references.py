@@ -81,14 +81,21 @@ def _undefined(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
 
 def _both(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
     """A front end that is an agent could speak to itself in the words of any of its users."""
-    agents = _definitions([document.policy for document in documents])["agent"]
+    known = _definitions([document.policy for document in documents])
     for document in documents:
         for name in document.policy.front_ends:
-            if name in agents:
+            if name in known["agent"]:
                 yield Finding(
                     "policy.front-end",
                     f"{name!r} is an agent too: a front end is a client of its own",
                     document.source.at_key("front_ends", name),
+                )
+        for name in document.policy.budgets:
+            if name in known["limit"]:
+                yield Finding(
+                    "policy.duplicate",
+                    f"{name!r} is a limit too: totals could not tell them apart",
+                    document.source.at_key("budgets", name),
                 )
 
 

@@ -22,7 +22,6 @@ from policies.notation import (
     ANY,
     NAME,
     ArgumentName,
-    ArgumentPath,
     Block,
     Day,
     Duration,
@@ -51,6 +50,12 @@ SINKS = ("internal", "external", "unstated")
 """Where arguments may end up, as conditions call it."""
 
 Trust = Literal["trusted", "untrusted"]
+Per = Literal["agent", "user", "session", "tree", "tool"]
+"""Whom something is counted for; a tree is a session with all that was handed on from it."""
+
+BYTES_OUT, BYTES_IN = "bytes-out", "bytes-in"
+"""Units that the gateway measures: arguments as they are forwarded, and results."""
+
 Positive = Annotated[int, Field(ge=1, le=2**53 - 1)]
 
 UNDECLARED_LABELS = frozenset({"untrusted", "private"})
@@ -179,7 +184,8 @@ class Tool(Part):
     result  whether its values may be relied upon; or that, by part: parts not named are untrusted
     target  arguments that name what is acted upon
     sink    where arguments end up: `external` is out of the company
-    cost    what a call is charged, by unit: an argument or a fixed number
+    cost    what a call is charged, by unit: a value of its arguments or of its result (then known
+            only afterwards), or a fixed number
     """
 
     risk: Risk = "irreversible"
@@ -210,16 +216,25 @@ class Tool(Part):
         Block[
             Name,
             Annotated[
-                Annotated[ArgumentPath, Tag("<text>")] | Annotated[Positive, Tag("<number>")],
+                Annotated[ValuePath, Tag("<text>")] | Annotated[Positive, Tag("<number>")],
                 Discriminator(
                     shape(text=str, number=int),
                     custom_error_type="policy.wrong-type",
-                    custom_error_message="expected 'args.NAME' or a whole number above 0",
+                    custom_error_message=(
+                        "expected 'args.NAME', 'result.NAME' or a whole number above 0"
+                    ),
                 ),
             ],
         ]
         | None
     ) = None
+
+    @field_validator("cost")
+    @classmethod
+    def _measures_nothing(cls, cost: dict[str, str | int] | None) -> dict[str, str | int] | None:
+        for unit in {BYTES_OUT, BYTES_IN}.intersection(cost or {}):
+            raise refuse("policy.measured", f"{unit} is measured by the gateway", field=unit)
+        return cost
 
     @property
     def labels(self) -> frozenset[str]:
@@ -271,17 +286,29 @@ class Approval(Part):
 
 
 class Limit(Part):
-    """How often, counted before the call; what exceeds it is denied."""
+    """How often, or how many at once, counted before the call; what exceeds it is denied."""
 
-    per: Literal["agent", "user", "session", "tool"]
-    rate: Frequency
+    per: Per
+    rate: Frequency | None = None
     burst: Positive | None = None
+    at_once: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.rate is None) == (self.at_once is None):
+            raise refuse("policy.limit", "expected either 'rate' or 'at_once'")
+        if self.at_once is not None and self.burst is not None:
+            raise refuse("policy.limit", "a 'burst' belongs to a 'rate'", field="burst")
+        return self
 
 
 class Budget(Part):
-    """How much within a sliding window. A call of unknown cost is denied, or charged a sum."""
+    """How much within a sliding window. A call of unknown cost is denied, or charged a sum.
 
-    per: Literal["agent", "user", "session", "tool"]
+    unit  whatever tools state a cost in; the gateway itself measures `bytes-out` and `bytes-in`
+    """
+
+    per: Per
     amount: Positive
     window: Duration
     unit: Name

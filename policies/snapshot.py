@@ -85,6 +85,8 @@ class Snapshot:
     digest   SHA-256 in hex, over the sources and the catalogue lock
     sources  (file, SHA-256 in hex) of each policy file
     tainting labels of results that may not be relied upon
+    histories  how long calls of a tool have to be remembered, since some condition asks about
+             them: windows in microseconds, by tool
     """
 
     digest: str
@@ -100,6 +102,7 @@ class Snapshot:
     front_ends: Mapping[str, FrontEnd]
     clauses: Mapping[str, Clause]
     warnings: tuple[Finding, ...]
+    histories: Mapping[str, tuple[int, ...]]
     engine: Engine = field(repr=False)
     tainting: frozenset[str] = UNTRUSTED
 
@@ -109,6 +112,11 @@ class Snapshot:
         if tool is None:
             return facts
         return replace(facts, risk=tool.risk, sink=tool.sink or "unstated")
+
+    @property
+    def recalls(self) -> bool:
+        """Whether any condition asks what was counted before the call."""
+        return self.engine.recalls
 
     def members(self, group: str) -> frozenset[str]:
         """Names listed in the file for a group; empty when the identity provider knows them."""

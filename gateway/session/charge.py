@@ -1,31 +1,25 @@
-"""Charges: what one call is counted as, against one limit or budget of the policy.
+"""Charges: what one call is counted as, against one limit, budget or history.
 
 A charge stands in the decision entry and says by itself what was counted, for whom and for how
 long, so that the counters of `gateway.session.limits` are a fold of the log whatever policy is in
 force when it is read.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal, cast
 
-from audit.canonical import MAX_SAFE, Json
+from audit.canonical import Json
 from audit.value import value_type
 from policies.decision import Facts
-from policies.register import Budget, Limit
 
-MICRO = 1_000_000
-"""A budget is counted in millionths of its unit: entries hold whole numbers, prices do not."""
-
-Kind = Literal["limit", "budget"]
+Kind = Literal["limit", "budget", "history"]
 
 
 @value_type
 class Charge:
     """One addition to one counter.
 
+    name    of the limit or budget; in a history the tool
     key     whom it is counted for, as "agent:clerk" or "tool:ledger.pay"
     amount  calls, or millionths of the budget's unit; at least 1
     window  how long it counts, in microseconds
@@ -41,8 +35,14 @@ class Charge:
 
     @property
     def counter(self) -> str:
-        """The counter it is added to."""
+        """The counter it is added to; a history has one for each window that is asked about."""
+        if self.kind == "history":
+            return f"history:{self.name}@{self.window}:{self.key}"
         return f"{self.kind}:{self.name}:{self.key}"
+
+    def of(self, amount: int) -> "Charge":
+        """The same charge, of another amount."""
+        return Charge(self.kind, self.name, self.key, amount, self.window, self.at)
 
     def to_json(self) -> dict[str, Json]:
         """The charge as it stands in a decision entry."""
@@ -68,29 +68,6 @@ class Charge:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a limit or budget comes down to: `most` in any `window` microseconds."""
-
-    most: int
-    window: int
-
-    @classmethod
-    def of_limit(cls, limit: Limit) -> "Terms":
-        """The same rate over the time in which it gives `burst` calls: `60/min` with a burst of
-        20 is 20 in any 20 seconds, and so never more than 60 in a minute.
-        """
-        rate = limit.rate
-        most = limit.burst or rate.count
-        window = -(-most * rate.per_s * 1_000_000 // rate.count)
-        return cls(most, min(window, MAX_SAFE))
-
-    @classmethod
-    def of_budget(cls, budget: Budget) -> "Terms":
-        """The amount in millionths; beyond what an entry can hold it counts as that."""
-        return cls(min(budget.amount * MICRO, MAX_SAFE), budget.window * 1_000_000)
-
-
 def counted_for(per: str, facts: Facts) -> str | None:
     """The key of a call under a limit `per` something; None when that is not known here.
 
@@ -104,32 +81,15 @@ def counted_for(per: str, facts: Facts) -> str | None:
             return f"agent:{facts.agent}" if facts.user is None else f"user:{facts.user}"
         case "session":
             return f"session:{facts.session}"
+        case "tree":
+            return f"tree:{facts.tree or facts.session}"
         case "tool":
             return f"tool:{facts.tool}"
         case _:
             return None
 
 
-def cost(source: str | int | None, args: Mapping[str, Json]) -> int | None:
-    """What a call costs, in millionths rounded up; None when that cannot be told.
-
-    source  of the tool's `cost` for the unit: a path into the arguments ("args.amount"), a whole
-            number, or None when the tool states none
-
-    A negative value is unknown and never lowers a counter.
-    """
-    value: Json = source
-    if isinstance(source, str):
-        value = _follow(source, args)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        return None
-    return math.ceil(Decimal(repr(value)) * MICRO)
-
-
-def _follow(path: str, args: Mapping[str, Json]) -> Json:
-    value: Json = dict(args)
-    for name in path.removeprefix("args.").split("."):
-        if not isinstance(value, dict) or name not in value:
-            return None
-        value = value[name]
-    return value
+def principal(facts: Facts) -> str:
+    """The key of a history: an agent and whom it acts for, in whatever session."""
+    agent = f"agent:{facts.agent}"
+    return agent if facts.user is None else f"{agent} user:{facts.user}"

@@ -1,4 +1,4 @@
-"""Limits: how often and how much, counted in one step before a call may go on.
+"""Limits: how often, how much and how many at once, counted in one step before a call may go on.
 
 A limit or budget is a sliding window: at most so many calls, or so much cost, in any stretch of
 that length. What is counted is in two places. *Charged* is a fold of the log: the charges of
@@ -6,36 +6,19 @@ every authorising decision entry, less those of calls that were then not forward
 calls under way have reserved and the log does not show yet; the fold of a call's entry moves its
 charges from there, so nothing is counted twice and a restart finds every call that was recorded.
 
-A window is kept as `SLOTS` slots, each of which counts until all of it has left the window: never
-too little, and at most a thirtieth of the window too long.
+Histories, of which conditions ask, are counted in the same way and refuse nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, Self, cast
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Self, cast
 
-from audit.canonical import MAX_SAFE, Json
-from gateway.session.charge import Charge, Terms, cost, counted_for
-from policies.decision import Decision, Facts
+from audit.canonical import Json
+from gateway.session.charge import Charge
+from gateway.session.counter import Counter
+from gateway.session.terms import Counted, Demands, demands
 from policies.snapshot import Snapshot
-
-SLOTS = 30
-
-
-class Counted(Protocol):
-    """A decided call, as far as limits are concerned."""
-
-    @property
-    def id(self) -> str:
-        """Id of its decision entry, written or to come."""
-
-    @property
-    def facts(self) -> Facts:
-        """What it was decided on."""
-
-    @property
-    def decision(self) -> Decision:
-        """Which limits and budgets it falls under."""
 
 
 class Reservation:
@@ -44,31 +27,41 @@ class Reservation:
     charges  for the decision entry, by which they outlive the process
     """
 
-    def __init__(self, limits: "Limits", call_id: str, charges: tuple[Charge, ...]) -> None:
+    __slots__ = ("_call_id", "_kept", "_limits", "charges")
+
+    def __init__(self, limits: "Limits | None", call_id: str, charges: tuple[Charge, ...]) -> None:
         self._limits = limits
         self._call_id = call_id
         self._kept = False
         self.charges = charges
 
     def keep(self) -> None:
-        """The call may have acted: nothing is given back at exit."""
+        """The call may have acted: its charges are not given back at exit."""
         self._kept = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._kept:
-            self._limits.release(self._call_id)
+        if self._limits is not None:
+            self._limits.left(self._call_id)
+            if not self._kept:
+                self._limits.release(self._call_id)
+
+
+NOTHING = Reservation(None, "", ())
+"""What a call has taken that falls under no limit."""
 
 
 class Limits:
-    """The counters of every limit and budget."""
+    """The counters of every limit, budget and history."""
 
     def __init__(self) -> None:
-        self._charged: dict[str, _Counter] = {}
-        self._held: dict[str, int] = {}  # by counter
+        self._charged: dict[str, Counter] = {}
+        self._held: Tally[str] = Tally()  # by counter
         self._holders: dict[str, tuple[Charge, ...]] = {}  # by id of the call
+        self._running: Tally[str] = Tally()  # calls that run at once, by counter
+        self._places: dict[str, tuple[str, ...]] = {}  # by id of the call
         self.changed: set[str] = set()
 
     def reserve(self, snapshot: Snapshot, call: Counted) -> Reservation | str:
@@ -78,46 +71,65 @@ class Limits:
         that the snapshot does not define, a cost that cannot be told and a key that is not known
         refuse.
         """
-        charges: list[Charge] = []
-        for name in dict.fromkeys(call.decision.limits):
-            charge = _limit_charge(snapshot, name, call.facts)
-            if charge is None or not self._fits(*charge):
-                return name
-            charges.append(charge[0])
-        for name in dict.fromkeys(call.decision.budgets):
-            charge = _budget_charge(snapshot, name, call.facts)
-            if charge is None or not self._fits(*charge):
-                return name
-            charges.append(charge[0])
-        return self._hold(call.id, tuple(charge for charge in charges if charge.amount))
+        decision = call.decision
+        if not (decision.limits or decision.budgets or call.facts.tool in snapshot.histories):
+            return NOTHING
+        asked = demands(snapshot, call)
+        if isinstance(asked, str):
+            return asked
+        full = self._full(asked)
+        return self._hold(call.id, asked) if full is None else full
 
     def release(self, call_id: str) -> None:
         """Give back what a call holds; what its entry has charged stays."""
         for charge in self._holders.pop(call_id, ()):
-            name = charge.counter
-            left = self._held[name] - charge.amount
-            if left:
-                self._held[name] = left
-            else:
-                del self._held[name]
+            _lower(self._held, charge.counter, charge.amount)
+
+    def left(self, call_id: str) -> None:
+        """A call runs no more."""
+        for place in self._places.pop(call_id, ()):
+            _lower(self._running, place, 1)
 
     def used(self, charge: Charge) -> int:
         """What is charged and held on the counter of `charge`, at its time and in its window."""
         name = charge.counter
         counter = self._charged.get(name)
         charged = 0 if counter is None else counter.used(charge.at - charge.window)
-        return charged + self._held.get(name, 0)
+        return charged + self._held[name]
 
-    def _fits(self, charge: Charge, most: int) -> bool:
-        return charge.amount <= most - self.used(charge)
+    def running(self, place: str) -> int:
+        """How many calls run at once on a counter."""
+        return self._running[place]
 
-    def _hold(self, call_id: str, charges: tuple[Charge, ...]) -> Reservation:
+    def latest(self, charge: Charge) -> int | None:
+        """When the last call was that counts on a history; None: there is none."""
+        name, since = charge.counter, charge.at - charge.window
+        if self._held[name]:  # of calls under way the newest began just now
+            several = chain.from_iterable(self._holders.values())
+            return max(each.at for each in several if each.counter == name)
+        counter = self._charged.get(name)
+        return None if counter is None else counter.last(since)
+
+    def _full(self, asked: Demands) -> str | None:
+        """The name of the first limit in which there is no room."""
+        for charge, most in asked.charges:
+            if charge.amount > most - self.used(charge):
+                return charge.name
+        for place in asked.places:
+            if self._running[place.counter] >= place.most:
+                return place.name
+        return None
+
+    def _hold(self, call_id: str, asked: Demands) -> Reservation:
         assert call_id not in self._holders, "one call reserves once"
+        charges = tuple([charge for charge, _ in asked.charges])
         if charges:
             self._holders[call_id] = charges
         for charge in charges:
-            name = charge.counter
-            self._held[name] = self._held.get(name, 0) + charge.amount
+            self._held[charge.counter] += charge.amount
+        if asked.places:
+            self._places[call_id] = tuple([place.counter for place in asked.places])
+            self._running.update(self._places[call_id])
         return Reservation(self, call_id, charges)
 
     # -- the fold ---------------------------------------------------------------------------
@@ -129,16 +141,28 @@ class Limits:
             name = charge.counter
             counter = self._charged.get(name)
             if counter is None:
-                counter = self._charged[name] = _Counter(charge.window)
+                counter = self._charged[name] = Counter(charge.window)
             counter.add(charge)
             self.changed.add(name)
 
-    def returned(self, charges: tuple[Charge, ...]) -> None:
+    def returned(self, charges: Iterable[Charge]) -> None:
         """An outcome entry of a call that was not forwarded: it is charged nothing."""
+        self._change(charges, {})
+
+    def settled(self, charges: Iterable[Charge], final: Iterable[Charge]) -> None:
+        """An outcome entry that says what a call has cost in the end.
+
+        charges  what its decision entry has charged
+        final    those of them that came to something else
+        """
+        amounts = {charge.counter: charge.amount for charge in final}
+        self._change((charge for charge in charges if charge.counter in amounts), amounts)
+
+    def _change(self, charges: Iterable[Charge], amounts: Mapping[str, int]) -> None:
         for charge in charges:
             counter = self._charged.get(charge.counter)
             if counter is not None:
-                counter.take_back(charge)
+                counter.change(charge, amounts.get(charge.counter, 0))
                 self.changed.add(charge.counter)
 
     def forget(self, now: int) -> None:
@@ -157,76 +181,23 @@ class Limits:
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        self._charged[key] = _Counter.from_json(row)
+        self._charged[key] = Counter.from_json(row)
 
 
 def charges_of(body: Mapping[str, Json]) -> tuple[Charge, ...]:
     """What a decision entry charges its call."""
     decision = cast("Mapping[str, Json]", body["decision"])
-    rows = cast("list[Mapping[str, Json]]", decision.get("charges", []))
-    return tuple(Charge.from_json(row) for row in rows)
+    return read_charges(decision.get("charges", []))
 
 
-@dataclass(slots=True)
-class _Counter:
-    """What was charged lately, by the end of the slot in which it was; all in microseconds."""
-
-    window: int  # of the latest charge
-    slots: dict[int, int] = field(default_factory=dict)
-
-    def used(self, since: int) -> int:
-        """The sum of the slots that end after `since`."""
-        return sum(amount for end, amount in self.slots.items() if end > since)
-
-    def add(self, charge: Charge) -> None:
-        self.window = charge.window
-        end = _slot_end(charge)
-        self.slots[end] = self.slots.get(end, 0) + charge.amount
-        for old in [end for end in self.slots if end <= charge.at - charge.window]:
-            del self.slots[old]
-
-    def take_back(self, charge: Charge) -> None:
-        end = _slot_end(charge)
-        left = self.slots.pop(end, 0) - charge.amount
-        if left > 0:
-            self.slots[end] = left
-
-    def to_json(self) -> dict[str, Json]:
-        slots = cast("list[Json]", [[end, self.slots[end]] for end in sorted(self.slots)])
-        return {"window": self.window, "slots": slots}
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Json]) -> Self:
-        slots = cast("list[tuple[int, int]]", row["slots"])
-        return cls(cast("int", row["window"]), dict(slots))
+def read_charges(rows: Json) -> tuple[Charge, ...]:
+    """Charges as they stand in an entry."""
+    return tuple(Charge.from_json(row) for row in cast("list[Mapping[str, Json]]", rows))
 
 
-def _slot_end(charge: Charge) -> int:
-    length = -(-charge.window // SLOTS)
-    return (charge.at // length + 1) * length
-
-
-def _limit_charge(snapshot: Snapshot, name: str, facts: Facts) -> tuple[Charge, int] | None:
-    """The charge of one call, and how much may count at most; None when it cannot be told."""
-    limit = snapshot.limits.get(name)
-    key = None if limit is None else counted_for(limit.per, facts)
-    if limit is None or key is None:
-        return None
-    terms = Terms.of_limit(limit)
-    return Charge("limit", name, key, 1, terms.window, facts.now), terms.most
-
-
-def _budget_charge(snapshot: Snapshot, name: str, facts: Facts) -> tuple[Charge, int] | None:
-    """The same for a budget, by the cost that the tool states in its unit."""
-    budget = snapshot.budgets.get(name)
-    key = None if budget is None else counted_for(budget.per, facts)
-    tool = snapshot.tools.get(facts.tool)
-    if budget is None or key is None or tool is None:
-        return None
-    amount = cost(tool.cost.get(budget.unit), facts.args)
-    if amount is None and budget.unknown_cost != "deny":
-        amount = cost(budget.unknown_cost, facts.args)
-    if amount is None or amount > MAX_SAFE:
-        return None
-    terms = Terms.of_budget(budget)
-    return Charge("budget", name, key, amount, terms.window, facts.now), terms.most
+def _lower(tally: Tally[str], name: str, amount: int) -> None:
+    left = tally[name] - amount
+    if left:
+        tally[name] = left
+    else:
+        del tally[name]

@@ -2,9 +2,10 @@
 
 import asyncio
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -177,7 +178,13 @@ class House:
         )
         return await self.recorder.enqueue(record)
 
-    async def end(self, call: "Call", receipt: Receipt, status: str = "done") -> Receipt:
+    async def end(
+        self,
+        call: "Call",
+        receipt: Receipt,
+        status: str = "done",
+        more: Mapping[str, Json] = MappingProxyType({}),
+    ) -> Receipt:
         """Record what came of it, as the gate does."""
         fields = outcome_entry(
             call.id,
@@ -189,7 +196,7 @@ class House:
             us=1,
             code=None,
         )
-        return await self.recorder.write("outcome", fields)
+        return await self.recorder.write("outcome", {**fields, **more})
 
 
 @dataclass

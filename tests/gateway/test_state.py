@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from audit.canonical import Json
 from gateway.approval.request import Key, Request, Verdict
 from gateway.errors import ApprovalRefused
-from gateway.session.charge import MICRO, Charge
+from gateway.session.charge import Charge
+from gateway.session.cost import MICRO
 from gateway.session.purpose import Purpose
 from gateway.session.session import HandedOn, Session
 from gateway.state import REVOKING, State, authorises

@@ -7,7 +7,7 @@ texts from outside are compared plays no part.
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -31,10 +31,16 @@ PATHS = [
     *("args.n", "args.t", "args.flag", "args.list", "args.map", "args.map.a", "args.map.b.c"),
     *("args.none", "args.missing", "args.map.missing", "args.n.x", "args['t']"),
     *("agent", "tool", "user", "chain", "labels", "session.purpose", "provenance.t"),
-    *("totals.spent", "totals.missing"),
+    *("totals.spent", "totals.missing", "count('s.pay', '1h')", "count('s.look', '1h')"),
 ]
 TIMES = ["now", "timestamp('2027-01-01T00:00:00Z')", "timestamp('2027-06-01T00:00:00+02:00')"]
-SPANS = ["duration('1h')", "duration('90m')", "duration('-5s')"]
+SPANS = [
+    "since('s.pay')",
+    "since('s.look')",
+    "duration('1h')",
+    "duration('90m')",
+    "duration('-5s')",
+]
 ORDERS = ["==", "!=", "<", "<=", ">", ">="]
 
 
@@ -65,6 +71,7 @@ class Author:
             ),
             lambda: f"has({self._chance.choice([path for path in PATHS if '.' in path])})",
             lambda: f"{self._pick(TIMES)} {self._chance.choice(ORDERS)} {self._pick(TIMES)}",
+            lambda: self._pick(["before('s.pay')", "before('s.look')"]),
             lambda: f"{self._pick(SPANS)} {self._chance.choice(ORDERS)} {self._pick(SPANS)}",
             self._path,
         )
@@ -113,6 +120,11 @@ def _facts(chance: random.Random) -> Facts:
         provenance={"t": "user"},
         purpose=chance.choice([None, "abc"]),
         totals={"spent": chance.choice([0, 100])},
+        history={
+            "s.pay": chance.choice([None, 3_600_000_000, 5_400_000_000]),
+            "s.look": None,
+            "s.pay@3600": chance.choice([0, 1, 2]),
+        },
         now=int(NOW.timestamp()) * 1_000_000,
     )
 
@@ -136,12 +148,21 @@ def _theirs(text: str, facts: Facts) -> object:
         "session": {} if facts.purpose is None else {"purpose": facts.purpose},
         "totals": facts.totals,
         "now": NOW,
+        "before": lambda tool: facts.history[tool] is not None,
+        "since": lambda tool: timedelta(microseconds=_known(facts.history[tool])),
+        "count": lambda tool, _: _known(facts.history[f"{tool}@3600"]),
     }
     try:
         answer = cel.evaluate(text, names)
     except (KeyError, ValueError, TypeError, RuntimeError):
         return "error"
     return answer if isinstance(answer, bool) else "error"
+
+
+def _known(answer: int | None) -> int:
+    if answer is None:
+        raise ValueError
+    return answer
 
 
 def _is_accepted(text: str) -> bool:

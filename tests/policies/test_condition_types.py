@@ -35,6 +35,7 @@ def remarks(text: str, *, typed: bool = True) -> dict[str, Remark]:
         args=read_schema(SCHEMA) if typed else ANYTHING,
         totals=frozenset({"refunds"}),
         labels=frozenset({"web", "pii"}),
+        tools=frozenset({"desk.pay", "desk.look"}),
     )
     return {remark.code: remark for remark in found}
 
@@ -70,6 +71,9 @@ def remarks(text: str, *, typed: bool = True) -> dict[str, Remark]:
         "risk == 'read' && sink != 'internal' && size(secrets) == 0 && !('token' in secrets)",
         "has(session.purpose) && session.purpose.contains('refund')",
         "totals.refunds < 100",
+        "before('desk.pay') || !before('desk.look')",
+        "before('desk.pay') && since('desk.pay') < duration('1h')",
+        "count('desk.pay', '1h30m') < 5 && count('desk.pay', '720h') >= 1",
         "now < timestamp('2027-01-01T00:00:00Z')",
         "timestamp(args.to) > now",
         "duration(args.to) <= duration('1h')",
@@ -140,6 +144,20 @@ def test_what_fits_gives_no_remark(text: str) -> None:
         pytest.param("domain(args.to) != 'acme.example.'", "literal", id="domain-with-a-dot"),
         pytest.param("domain(args.to) in ['bücher.example']", "literal", id="u-label"),
         pytest.param("domain(args.to) == '@acme.example'", "literal", id="no-domain"),
+        pytest.param("before('desk.pya')", "unknown-tool", id="misspelt-tool"),
+        pytest.param("before('desk.*')", "unknown-tool", id="tool-pattern"),
+        pytest.param("before(args.to)", "literal", id="tool-from-outside"),
+        pytest.param("since(tool) > duration('1h')", "literal", id="tool-of-the-call"),
+        pytest.param("count('desk.pay', args.to) < 1", "literal", id="window-from-outside"),
+        pytest.param("count('desk.pay', 3600) < 1", "literal", id="window-without-unit"),
+        pytest.param("count('desk.pay', '1d') < 1", "literal", id="window-in-days"),
+        pytest.param("count('desk.pay', '500ms') < 1", "literal", id="window-below-a-second"),
+        pytest.param("count('desk.pay', '721h') < 1", "literal", id="window-beyond-memory"),
+        pytest.param("count('desk.pay', '-1h') < 1", "literal", id="window-backwards"),
+        pytest.param("count('desk.pay', '1h')", "types", id="count-as-condition"),
+        pytest.param("since('desk.pay') < 5", "types", id="span-and-number"),
+        pytest.param("before('desk.pay') == true", "nested", id="before-compared"),
+        pytest.param("size(before('desk.pay')) > 1", "nested", id="size-of-before"),
     ],
 )
 def test_what_can_never_be_right_is_an_error(text: str, code: str) -> None:
@@ -194,3 +212,10 @@ def test_what_is_wrong_for_any_schema_shows_without_one(text: str) -> None:
 
 def test_asking_for_what_a_tool_never_has_is_told_apart() -> None:
     assert set(remarks("has(args.path) && args.path == 'x'")) == {"condition.absent"}
+
+
+def test_since_without_before_is_warned_of() -> None:
+    found = remarks("since('desk.pay') > duration('1h') && before('desk.look')")
+    assert [(code, remark.severity) for code, remark in found.items()] == [
+        ("condition.optional", "warning")
+    ]

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import cast
 
@@ -9,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.canonical import MAX_SAFE, Json
-from gateway.session.charge import MICRO, Charge, Terms, cost
-from gateway.session.limits import SLOTS, Limits, Reservation
+from gateway.records import settled_charges
+from gateway.session.charge import Charge
+from gateway.session.cost import MICRO, cost
+from gateway.session.counter import SLOTS
+from gateway.session.limits import Limits, Reservation
+from gateway.session.terms import Terms, settlement
 from policies.decision import Decision, Facts
+from policies.history import KEPT
 from policies.notation import Rate
 from policies.register import Budget, Limit
 from policies.snapshot import Snapshot, ToolRule
@@ -29,10 +34,11 @@ class Rules:
     limits: Mapping[str, Limit]
     budgets: Mapping[str, Budget]
     tools: Mapping[str, ToolRule]
+    histories: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def rate(count: int, per_s: int, *, burst: int | None = None, per: str = "agent") -> Limit:
-    return Limit.model_construct(per=per, rate=Rate(count, per_s), burst=burst)
+    return Limit.model_construct(per=per, rate=Rate(count, per_s), burst=burst, at_once=None)
 
 
 def budget(amount: int, *, unknown_cost: int | str = "deny", per: str = "agent") -> Budget:
@@ -58,6 +64,7 @@ class Attempt:
     id: str
     facts: Facts
     decision: Decision
+    words: bytes = b"{}"
 
 
 def attempt(
@@ -159,7 +166,7 @@ def at(now: int) -> Facts:
     ],
 )
 def test_a_burst_is_the_same_rate_over_another_time(limit: Limit, most: int, window_s: int) -> None:
-    assert Terms.of_limit(limit) == Terms(most, window_s * S)
+    assert Terms.of_rate(limit.rate or Rate(0, 0), limit.burst) == Terms(most, window_s * S)
     limits, snapshot = Limits(), rules(some=limit)
     assert passed(limits, snapshot, most + 5) == most
     assert passed(limits, snapshot, 1, at(NOW + window_s * S - 1)) == 0
@@ -168,7 +175,7 @@ def test_a_burst_is_the_same_rate_over_another_time(limit: Limit, most: int, win
 
 @given(st.integers(1, 10**9), st.sampled_from([1, 60, 3600, 86400]), st.integers(1, 2**53 - 1))
 def test_no_burst_gives_more_than_the_rate(count: int, per_s: int, burst: int) -> None:
-    terms = Terms.of_limit(rate(count, per_s, burst=burst))
+    terms = Terms.of_rate(Rate(count, per_s), burst)
     assert 0 < terms.window <= MAX_SAFE
     if terms.window < MAX_SAFE:
         assert terms.most * per_s * S <= count * terms.window
@@ -274,7 +281,7 @@ def test_a_call_under_no_limit_passes_and_leaves_nothing() -> None:
 def test_a_cost_is_counted_in_millionths_or_unknown(
     source: str | int | None, args: dict[str, Json], micro: int | None
 ) -> None:
-    assert cost(source, args) == micro
+    assert cost(source, {"args": args}) == micro
 
 
 def paid(limits: Limits, snapshot: Snapshot, *amounts: Json) -> list[bool]:
@@ -407,3 +414,237 @@ async def test_what_was_counted_is_found_after_a_crash(house: House) -> None:
 def test_a_charge_survives_being_written() -> None:
     charge = Charge("budget", "spend", "agent:clerk", 12_100_000, 3600 * S, NOW)
     assert Charge.from_json(charge.to_json()) == charge
+
+
+# -- how many at once -----------------------------------------------------------------------
+
+
+def at_once(most: int, per: str = "agent") -> Limit:
+    return Limit.model_construct(per=per, rate=None, burst=None, at_once=most)
+
+
+def test_a_place_is_free_again_when_its_call_is_over_whatever_came_of_it() -> None:
+    limits, snapshot = Limits(), rules(one=at_once(1))
+    first = reserved(limits, snapshot, "c1")
+    with first:
+        assert limits.reserve(snapshot, attempt("c2", ["one"])) == "one"
+        first.keep()  # its outcome is unknown: it ran, and runs no more for us
+    with pytest.raises(RuntimeError), reserved(limits, snapshot, "c3"):
+        raise RuntimeError
+    with reserved(limits, snapshot, "c4") as last:
+        assert last.charges == ()  # what runs is known to this process alone
+    assert limits.running("at-once:one:agent:clerk") == 0
+
+
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 4))
+def test_never_more_run_at_once_than_the_limit_says(steps: list[int], most: int) -> None:
+    limits, snapshot = Limits(), rules(few=at_once(most), five=rate(5, 60))
+    running: list[Reservation] = []
+    for n, step in enumerate(steps):
+        if step > 3 and running:
+            running.pop(step % len(running)).__exit__()
+            continue
+        taken = limits.reserve(snapshot, attempt(f"c{n}", ["few", "five"]))
+        if isinstance(taken, Reservation):
+            running.append(taken)
+        else:
+            assert taken == ("few" if len(running) == most else "five")
+        assert limits.running("at-once:few:agent:clerk") == len(running) <= most
+
+
+def test_a_call_without_a_place_takes_nothing_from_its_budget() -> None:
+    limits, snapshot = Limits(), rules(none=at_once(1), spend=budget(1))
+    with reserved_as(limits, snapshot, "c1", ["none"], []):
+        call = attempt("c2", ["none"], ["spend"])
+        assert limits.reserve(snapshot, call) == "none"
+    with reserved_as(limits, snapshot, "c3", ["none"], ["spend"]):
+        pass
+
+
+def reserved_as(
+    limits: Limits, snapshot: Snapshot, name: str, rates: list[str], budgets: list[str]
+) -> Reservation:
+    reservation = limits.reserve(snapshot, attempt(name, rates, budgets))
+    assert isinstance(reservation, Reservation)
+    return reservation
+
+
+# -- a tree of sessions ---------------------------------------------------------------------
+
+
+def test_a_tree_of_sessions_has_one_budget() -> None:
+    limits, snapshot = Limits(), rules(spend=budget(3, per="tree"))
+    root, child = replace(FACTS, session="s1"), replace(FACTS, session="s2", tree="s1")
+    assert passed(limits, snapshot, 2, root) == 2
+    assert passed(limits, snapshot, 2, replace(child, agent="scout", now=NOW + 1)) == 1
+    assert passed(limits, snapshot, 2, replace(child, session="s3", tree="s3")) == 2
+
+
+# -- what the gateway measures, and what is known only afterwards ----------------------------
+
+
+def measured(unit: str, **terms: object) -> Budget:
+    given = {"per": "agent", "amount": 100, "window": 3600, "unknown_cost": "deny", **terms}
+    return Budget.model_construct(unit=unit, **given)  # type: ignore[arg-type]  # made as they are
+
+
+def test_bytes_that_leave_are_measured_and_no_tool_can_state_them() -> None:
+    limits, snapshot = Limits(), rules(out=measured("bytes-out"))
+    call = attempt("c1", [], ["out"])
+    call.words = b"x" * 90
+    assert spend(limits, snapshot, call) is not None
+    call = attempt("c2", [], ["out"])
+    call.words = b"x" * 11
+    assert limits.reserve(snapshot, call) == "out"
+    call.words = b"x" * 10
+    assert isinstance(limits.reserve(snapshot, call), Reservation)
+
+
+@pytest.mark.parametrize(
+    ("result", "size", "used"),
+    [
+        pytest.param({"structuredContent": {"usage": {"tokens": 7}}}, 40, 7, id="less"),
+        pytest.param({"structuredContent": {"usage": {"tokens": 700}}}, 40, 700, id="more"),
+        pytest.param({"structuredContent": {"usage": {"tokens": 0}}}, 40, 0, id="nothing"),
+        pytest.param({"usage": {"tokens": 7}}, 40, 7, id="unstructured"),
+        pytest.param({"structuredContent": {}}, 40, 50, id="not-said"),
+        pytest.param({"structuredContent": {"usage": {"tokens": -7}}}, 40, 50, id="negative"),
+        pytest.param({"structuredContent": {"usage": {"tokens": "7"}}}, 40, 50, id="text"),
+        pytest.param({"structuredContent": {"usage": {"tokens": True}}}, 40, 50, id="truth"),
+    ],
+)
+def test_a_cost_known_afterwards_is_reserved_and_then_settled(
+    result: dict[str, Json], size: int, used: int
+) -> None:
+    model = ToolRule("read", frozenset(), "trusted", cost={"tokens": "result.usage.tokens"})
+    limits, snapshot = Limits(), with_tool(model, spend=measured("tokens", unknown_cost=50))
+    charges = spend(limits, snapshot, attempt("c1", [], ["spend"]))
+    assert charges is not None
+    assert limits.used(charges[0]) == 50 * MICRO
+    limits.settled(charges, settlement(snapshot, "ledger.pay", charges, result, size))
+    assert limits.used(charges[0]) == used * MICRO
+
+
+def test_bytes_that_come_back_are_settled_by_their_number() -> None:
+    limits, snapshot = Limits(), with_tool(FREE, spend=measured("bytes-in", unknown_cost=60))
+    charges = spend(limits, snapshot, attempt("c1", [], ["spend"]))
+    assert charges is not None
+    assert limits.reserve(snapshot, attempt("c2", [], ["spend"])) == "spend"
+    limits.settled(charges, settlement(snapshot, "ledger.pay", charges, {}, 39))
+    assert limits.used(charges[0]) == 39 * MICRO
+    assert spend(limits, snapshot, attempt("c3", [], ["spend"])) is not None
+
+
+def test_a_cost_known_afterwards_without_a_sum_to_reserve_is_refused() -> None:
+    model = ToolRule("read", frozenset(), "trusted", cost={"tokens": "result.usage.tokens"})
+    snapshot = with_tool(model, spend=measured("tokens"), size=measured("bytes-in"))
+    for name in ("spend", "size"):
+        assert Limits().reserve(snapshot, attempt("c1", [], [name])) == name
+
+
+def test_what_arguments_cost_is_not_changed_by_what_a_result_says() -> None:
+    snapshot = rules(spend=budget(100))
+    charges = spend(Limits(), snapshot, attempt("c1", [], ["spend"]))
+    assert charges is not None
+    assert settlement(snapshot, "ledger.pay", charges, {"amount": 0, "eur": 0}, 10) == ()
+
+
+def with_tool(tool: ToolRule, **terms: Limit | Budget) -> Snapshot:
+    found = cast("Rules", rules(**terms))
+    return cast("Snapshot", Rules(found.limits, found.budgets, {"ledger.pay": tool}))
+
+
+# -- histories ------------------------------------------------------------------------------
+
+HOUR = 3600 * S
+
+
+def asked_about(tool: str = "ledger.pay", *windows: int) -> Snapshot:
+    found = cast("Rules", rules())
+    histories = {tool: windows or (HOUR, KEPT)}
+    return cast("Snapshot", Rules({}, {}, found.tools, histories))
+
+
+def question(window: int, now: int, *, user: str | None = None) -> Charge:
+    key = "agent:clerk" if user is None else f"agent:clerk user:{user}"
+    return Charge("history", "ledger.pay", key, 1, window, now)
+
+
+def test_only_what_conditions_ask_about_is_counted() -> None:
+    assert spend(Limits(), asked_about("ledger.free"), attempt("c1")) == ()
+    charges = spend(Limits(), asked_about(), attempt("c1"))
+    assert charges == (question(HOUR, NOW), question(KEPT, NOW))
+
+
+def test_a_call_under_way_is_in_the_history_until_it_is_known_not_to_have_been_forwarded() -> None:
+    limits, snapshot = Limits(), asked_about()
+    reservation = limits.reserve(snapshot, attempt("c1"))
+    assert isinstance(reservation, Reservation)
+    assert (limits.used(question(HOUR, NOW)), limits.latest(question(KEPT, NOW))) == (1, NOW)
+    limits.charged(entry("c1", reservation.charges))
+    assert (limits.used(question(HOUR, NOW)), limits.latest(question(KEPT, NOW))) == (1, NOW)
+    limits.returned(reservation.charges)
+    assert (limits.used(question(HOUR, NOW)), limits.latest(question(KEPT, NOW))) == (0, None)
+
+
+def test_a_history_is_of_one_agent_and_person_in_all_their_sessions() -> None:
+    limits, snapshot = Limits(), asked_about()
+    assert passed(limits, snapshot, 1, replace(FACTS, user="ana", session="s2")) == 1
+    later = NOW + S
+    assert limits.latest(question(KEPT, later, user="ana")) == NOW
+    assert limits.latest(question(KEPT, later, user="omar")) is None
+    assert limits.latest(question(KEPT, later)) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 600), st.booleans()), min_size=1, max_size=60))
+def test_the_last_call_is_told_exactly_and_a_count_is_never_too_low(
+    calls: list[tuple[int, bool]],
+) -> None:
+    limits, snapshot = Limits(), asked_about()
+    now, forwarded = NOW, [0]
+    for n, (pause, is_forwarded) in enumerate(calls):
+        now += pause * S
+        charges = spend(limits, snapshot, attempt(f"c{n}", facts=at(now)))
+        assert charges is not None
+        if is_forwarded:
+            forwarded.append(now)
+        else:
+            limits.returned(charges)
+        is_remembered = forwarded[-1] > now - KEPT
+        assert limits.latest(question(KEPT, now)) == (forwarded[-1] if is_remembered else None)
+        within = sum(each > now - HOUR for each in forwarded)
+        within_a_slot_more = sum(each > now - HOUR - HOUR // SLOTS for each in forwarded)
+        assert within <= limits.used(question(HOUR, now)) <= within_a_slot_more
+
+
+async def test_a_history_is_found_after_a_crash_and_in_the_stored_view(house: House) -> None:
+    snapshot = asked_about()
+    call_id = house.recorder.new_id()
+    reservation = house.limits.reserve(snapshot, attempt(call_id))
+    assert isinstance(reservation, Reservation)
+    with reservation:
+        call = Call(call_id, KEY, charges=reservation.charges)
+        await house.end(call, await house.decide(call), "unknown")
+    for _ in range(2):
+        house = house.reopen()
+        assert house.limits.latest(question(KEPT, NOW + S)) == NOW
+        assert house.limits.used(question(HOUR, NOW + S)) == 1
+        await house.keeper.save()
+    house.close()
+
+
+async def test_what_a_call_has_cost_in_the_end_is_found_after_a_crash(house: House) -> None:
+    model = ToolRule("read", frozenset(), "trusted", cost={"tokens": "result.tokens"})
+    snapshot = with_tool(model, spend=measured("tokens", unknown_cost=50))
+    call_id = house.recorder.new_id()
+    reservation = house.limits.reserve(snapshot, attempt(call_id, [], ["spend"]))
+    assert isinstance(reservation, Reservation)
+    with reservation:
+        call = Call(call_id, KEY, charges=reservation.charges)
+        receipt = await house.decide(call)
+        final = settlement(snapshot, "ledger.pay", reservation.charges, {"tokens": 8}, 1)
+        await house.end(call, receipt, "done", settled_charges(final))
+    assert house.limits.used(final[0]) == 8 * MICRO
+    again = house.reopen()
+    assert again.limits.used(final[0]) == 8 * MICRO
+    again.close()
