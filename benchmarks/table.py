@@ -55,9 +55,10 @@ def finish(
     void  why nothing of this was measured; without any, the goals decide, if `--check` was given
     """
     print()
+    width = max(42, *map(len, rows))
     for name, value in rows.items():
         goal = GOALS[program].get(name)
-        print(f"{name:42} {value:>12,.4g}   {f'goal {goal}' if goal else ''}".rstrip())
+        print(f"{name:{width}} {value:>12,.4g}   {f'goal {goal}' if goal else ''}".rstrip())
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "void": void}, indent=2) + "\n")
     for line in void:

@@ -24,7 +24,7 @@ VERSION = "2026-07-28"
 MARK = "passed"
 """The word before the number in every answer of a tool."""
 
-_META = {"io.modelcontextprotocol/serverInfo": {"name": "stub", "version": "1"}}
+META = {"io.modelcontextprotocol/serverInfo": {"name": "stub", "version": "1"}}
 _ARGUMENTS = {
     "type": "object",
     "properties": {
@@ -39,26 +39,26 @@ TOOLS: list[dict[str, Any]] = [
     {"name": "post", "description": "Send something off.", "inputSchema": _ARGUMENTS},
 ]
 
-_DISCOVERED = {
+DISCOVERED = {
     "resultType": "complete",
     "supportedVersions": [VERSION],
     "capabilities": {"tools": {}},
     "ttlMs": 60_000,
     "cacheScope": "public",
-    "_meta": _META,
+    "_meta": META,
 }
 _LISTED = {
     "resultType": "complete",
     "tools": TOOLS,
     "ttlMs": 60_000,
     "cacheScope": "public",
-    "_meta": _META,
+    "_meta": META,
 }
 _CALLED = (
     b'{"jsonrpc":"2.0","id":%%d,"result":{"resultType":"complete","content":'
     b'[{"type":"text","text":"%s %%d"}],"isError":false,"_meta":%s}}'
-) % (MARK.encode(), orjson.dumps(_META))
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+) % (MARK.encode(), orjson.dumps(META))
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 class Upstream(asyncio.Protocol):
@@ -89,9 +89,9 @@ class Upstream(asyncio.Protocol):
                 self._record.append(time_ns() // 1000)
             body = _CALLED % (request["id"], number)
         else:
-            result = _DISCOVERED if request["method"] == "server/discover" else _LISTED
+            result = DISCOVERED if request["method"] == "server/discover" else _LISTED
             body = orjson.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result})
-        self._write(_HEAD % len(body) + body)
+        self._write(HEAD % len(body) + body)
 
 
 def calls(record: Path) -> list[tuple[int, int]]:

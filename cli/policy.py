@@ -27,6 +27,8 @@ from policies.finding import Finding
 from policies.lint import lint
 from policies.loader import load_policies, load_tests
 from policies.matrix import matrix as lines_of
+from policies.pack import PACKS
+from policies.pack import pack as read_pack
 from policies.snapshot import Snapshot
 
 app = typer.Typer(no_args_is_help=True, help="Rules: check, test, explain, apply.")
@@ -141,6 +143,21 @@ def matrix(
     ]
     as_table(cells, ["tool", "risk", *agents])
     say("? under a condition    - no rule: denied")
+
+
+@app.command()
+def pack(
+    name: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(PACKS)}.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Print a policy that comes with the program, to keep beside your own; or list them."""
+    if name is not None and name not in PACKS:
+        stop(f"there is no pack {name!r}: {', '.join(PACKS)}", Exit.USAGE)
+    if name is None:
+        as_json(list(PACKS)) if json else as_lines("\n".join(PACKS))
+        return
+    text = read_pack(name).decode()
+    as_json({"pack": name, "policy": text}) if json else typer.echo(text, nl=False)
 
 
 @app.command()

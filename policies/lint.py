@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import chain
 
-from policies.document import PolicyDocument, Rule
+from policies.document import Guardrail, PolicyDocument, Rule
 from policies.finding import Finding, Position
 from policies.joined import Joined, Placed
 from policies.lint_conditions import lint_condition
@@ -86,6 +86,12 @@ def _roles(joined: Joined) -> Iterator[Finding]:
 
 
 def _irreversible(joined: Joined) -> Iterator[Finding]:
+    asked = frozenset(
+        pair
+        for each in joined.statements
+        if isinstance(each.said, Guardrail) and each.effect == "ask"
+        for pair in joined.pairs(each.said)
+    )
     for each in joined.grants:
         final = [
             tool
@@ -94,7 +100,7 @@ def _irreversible(joined: Joined) -> Iterator[Finding]:
         ]
         if each.effect != "allow" or not final:
             continue
-        if not each.said.when:
+        if not each.said.when and not joined.pairs(each.said) <= asked:
             message = f"{final[0]} cannot be undone, and is allowed without a condition"
             yield _warn("lint.allow-irreversible", message, each.at("effect"), "ask, or add 'when'")
         if not each.said.why:

@@ -79,3 +79,28 @@ def test_a_policy_comes_into_force_by_the_digest_of_what_was_seen(tmp_path: Path
         assert broken["findings"]
         assert deployment.run("policy", "apply", proposed).exit_code == 1
         assert len(deployment.read("policy", "history")) == 2
+
+
+def test_a_pack_is_printed_as_a_file_to_keep_and_fits_beside_ones_own(tmp_path: Path) -> None:
+    passavant("init", tmp_path)
+    printed = passavant("policy", "pack", "guard")
+    assert printed.exit_code == 0
+    guard = tmp_path / "policy" / "guard.policy.yaml"
+    guard.write_text(printed.stdout)
+    main = tmp_path / "policy" / "main.policy.yaml"
+    people = "groups:\n  guard-approvers: {members: [ana]}"
+    main.write_text(
+        main.read_text().replace("groups:", people).replace("[reader]", "[guarded, reader]")
+    )
+    checked = passavant("policy", "check", guard, main)
+    assert checked.exit_code == 0, checked.stdout
+    assert "guard.policy.yaml" in checked.stdout  # it is named where nothing emits `secret`
+    told = json.loads(passavant("policy", "pack", "guard", "--json").stdout)
+    assert told == {"pack": "guard", "policy": printed.stdout}
+
+
+def test_packs_are_listed_and_no_other_is_known() -> None:
+    assert passavant("policy", "pack").stdout == "guard\n"
+    assert json.loads(passavant("policy", "pack", "--json").stdout) == ["guard"]
+    ran = passavant("policy", "pack", "../starter/starter")
+    assert (ran.exit_code, ran.stdout) == (2, "")

@@ -189,3 +189,16 @@ def test_a_class_is_short_for_the_names_of_its_members(
 def test_two_classes_reach_what_either_does(first: Risk, second: Risk) -> None:
     both = reached((), {first, second}, REGISTER)
     assert set(both) == {*reached((), {first}, REGISTER), *reached((), {second}, REGISTER)}
+
+
+def test_a_guardrail_that_asks_is_a_condition_on_what_cannot_be_undone() -> None:
+    rule = "rules: [{id: r, why: x, roles: [worker], risk: [irreversible], effect: allow}]\n"
+    guardrail = (
+        "guardrails:\n"
+        "  - {id: g, why: x, %s, effect: ask, approval: one, when: \"'web' in labels\"}\n"
+    )
+    tools = TOOLS.replace("fs.read: {risk: read, emits: []}", "fs.read: {risk: read, emits: [web]}")
+    held = HEAD + tools + guardrail % "risk: [irreversible]" + rule
+    elsewhere = HEAD + tools + guardrail % "risk: [write]" + rule
+    assert remarks(held) == set()
+    assert remarks(elsewhere) == {"lint.allow-irreversible"}

@@ -1,0 +1,214 @@
+"""The stage: a whole gateway in this process, on which recorded calls are played.
+
+Both listeners, log, approvals and links are those of `passavant serve`; the one server behind it
+plays results back. Each play has an agent and a session of its own, opened by an operator with the
+words of the user, so that nothing of one play is known in another.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.people import Person
+from benchmarks.replaying import Replay, replaying
+from benchmarks.traces import Step, Suite
+from gateway.app import Surroundings, opened
+from gateway.applications import Gateway
+from gateway.catalogue.pins import Lock
+from gateway.faces.listener import answering
+from gateway.home import Home
+from gateway.listeners import address_of, bind, serving
+from gateway.operator.credentials import KEY_BYTES, Operator, Operators
+from gateway.settings import Settings
+
+PERSON, ROLE, GROUP = "person", "guarded", "guard-approvers"
+"""Who is asked, and by which names the pack knows agents and people."""
+
+MOST_ROUNDS = 3
+"""How often a call is repeated after a yes, when the gateway asks again."""
+
+_TIMEOUT_S = 60.0
+
+
+class NotPlayable(Exception):
+    """The gateway did not start, or answered what no gateway answers."""
+
+
+@dataclass
+class Played:
+    """What came of one play.
+
+    done       steps that reached a tool
+    denied     steps that were refused without a question
+    questions  requests for approval that were opened
+    """
+
+    done: list[Step] = field(default_factory=list)
+    denied: list[Step] = field(default_factory=list)
+    questions: int = 0
+
+    def does(self, steps: Iterable[Step]) -> bool:
+        """Whether every one of these was done."""
+        return all(any(step is each for each in self.done) for step in steps)
+
+
+class Stage:
+    """Where suites are played; see `stage`."""
+
+    def __init__(
+        self, suite: Suite, replay: Replay, agents: httpx.AsyncClient, operators: httpx.AsyncClient
+    ) -> None:
+        self._suite, self._replay = suite, replay
+        self._agents, self._operators = agents, operators
+        self._numbers = count()
+
+    async def play(self, prompt: str, steps: Sequence[Step], person: Person) -> Played:
+        """Play the steps in a new session for what `prompt` says. Raises NotPlayable."""
+        asked = {"agent": name_of(next(self._numbers)), "purpose": prompt}
+        token = (await self._operate("POST", "/api/tokens", asked))["access_token"]
+        played, opened_by = Played(), set[str]()
+        for step in steps:
+            await self._step(step, person, played, opened_by, f"Bearer {token}")
+        played.questions = len(opened_by)
+        return played
+
+    async def _step(
+        self, step: Step, person: Person, played: Played, asked: set[str], token: str
+    ) -> None:
+        """One call, made again for as long as the person says yes to it."""
+        for _ in range(MOST_ROUNDS):
+            answer = await self._call(step, token)
+            if "content" in answer:
+                person.sees(step)
+                played.done.append(step)
+                return
+            if answer["code"] != "approval.pending":
+                if answer["code"] != "approval.denied":
+                    played.denied.append(step)
+                return
+            asked.add(answer["approval"])
+            verdict = person.answer(step)
+            if verdict is None:
+                return
+            await self._answer(answer["approval"], verdict)
+            if verdict == "deny":
+                return
+
+    async def _call(self, step: Step, token: str) -> dict[str, Any]:
+        self._replay.coming, before = step, len(self._replay.arrived)
+        path = f"/v1/tools/{self._suite.name}/{step.tool}"
+        answered = await self._agents.post(path, json=step.args, headers={"authorization": token})
+        answer: dict[str, Any] = answered.json()
+        arrived = self._replay.arrived[before:]
+        if arrived != ([(step.tool, step.args)] if "content" in answer else []):
+            raise NotPlayable(f"{step.tool}: {answer.get('code')}, and {len(arrived)} arrived")
+        return answer
+
+    async def _answer(self, request: str, verdict: str) -> None:
+        shown = await self._operate("GET", f"/api/approvals/{request}")
+        body = {"digest": shown["digest"], "reason": "as played"}
+        await self._operate("POST", f"/api/approvals/{request}/{verdict}", body)
+
+    async def _operate(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        answered = await self._operators.request(method, path, json=body)
+        if not answered.is_success:
+            raise NotPlayable(f"{method} {path}: {answered.text}")
+        told: dict[str, Any] = answered.json()
+        return told
+
+
+@asynccontextmanager
+async def stage(
+    folder: Path, suite: Suite, policy: Sequence[Path], *, plays: int
+) -> AsyncIterator[Stage]:
+    """Run a gateway with its home below `folder`, governed by these policy files.
+
+    policy  a pack, and the file that registers the tools of the suite under its name
+    plays   how many plays there will be at most: each has an agent
+    """
+    replay = Replay(suite.tools)
+    listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
+    agents, operators = map(address_of, listeners)
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(replaying(replay))
+        settings, key = _prepared(folder, suite, policy, plays=plays)
+        settings |= {
+            "public_url": f"http://{agents}",
+            "operators_url": f"http://{operators}",
+            "listen": {"agents": agents, "operators": operators},
+            "servers": {suite.name: {"url": f"http://{upstream}/mcp"}},
+        }
+        made = Settings.model_validate(settings)
+        gateway = await stack.enter_async_context(opened(made, "serve", Surroundings({})))
+        await _reached(gateway, suite.name)
+        await stack.enter_async_context(answering(gateway.agents, listeners[0]))
+        await stack.enter_async_context(serving(gateway.operators, listeners[1]))
+        clients = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=f"http://{address}",
+                    headers=headers,
+                    trust_env=False,
+                    timeout=_TIMEOUT_S,
+                )
+            )
+            for address, headers in ((agents, {}), (operators, {"authorization": f"Bearer {key}"}))
+        ]
+        yield Stage(suite, replay, *clients)
+
+
+async def _reached(gateway: Gateway, server: str) -> None:
+    """Wait until the server's tools have been looked at. Raises NotPlayable."""
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            while gateway.services.review.offer(server) is None:  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise NotPlayable(f"{server} was not reached") from None
+
+
+def name_of(number: int) -> str:
+    """The agent of one play."""
+    return f"play-{number}"
+
+
+def _prepared(
+    folder: Path, suite: Suite, policy: Sequence[Path], *, plays: int
+) -> tuple[dict[str, Any], str]:
+    """Settings without addresses, and an operator's key; the tools are accepted as they are."""
+    home = Home.at(folder / "home")
+    Lock().accept(suite.name, suite.tools).write(home.lock)
+    person = Operator(PERSON, frozenset({"administrator", "approver"}))
+    key = Operators.open(home.operators).add(person, secrets.token_bytes(KEY_BYTES))
+    cast = folder / "cast.policy.yaml"
+    cast.write_text(json.dumps(_cast(plays)))
+    settings = {
+        "apiVersion": "passavant/v1",
+        "kind": "Gateway",
+        "home": str(home.path),
+        "policy": [str(path) for path in (*policy, cast)],
+        "audit": {"origin": "passavant.localhost/replay"},
+        "insecure_volatile_log": True,  # nothing of it is needed afterwards
+    }
+    return settings, key
+
+
+def _cast(plays: int) -> dict[str, Any]:
+    """Who there is; JSON is YAML too."""
+    return {
+        "apiVersion": "passavant/v1",
+        "kind": "Policy",
+        "name": "cast",
+        "default": "deny",
+        "users": {"default": "unrestricted"},
+        "agents": {name_of(number): {"roles": [ROLE]} for number in range(plays)},
+        "groups": {GROUP: {"members": [PERSON]}},
+    }
