@@ -32,6 +32,7 @@ from gateway.evidence import Evidence, evidence
 from gateway.fleet import Around, Fleet
 from gateway.gate import Rooms
 from gateway.home import Home
+from gateway.identity.errors import KeyFileRefused
 from gateway.identity.keys import KeySet
 from gateway.identity.revocation import Revocations
 from gateway.identity.rotation import Rotation
@@ -102,6 +103,8 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         await _begin(log_of, state, rooms, operators)
         rotation = Rotation(ground.keys, rooms.recorder.write, kept_s=_kept_s(settings))
         await stack.enter_async_context(_tidied(rooms, state, rotation))
+        if ground.keys.shared:
+            await stack.enter_async_context(_running(rotation.run()))
         if ground.fleet is not None:
             await stack.enter_async_context(_running(ground.fleet.run(activation)))
         if mode == "dev":
@@ -149,7 +152,7 @@ async def _ground(settings: Settings, around: Surroundings) -> AsyncIterator[_Gr
     """Home, log, keys, state and fleet."""
     home = Home.at(settings.home)
     async with evidence(settings, home, clock=around.clock, disk=around.disk) as log_of:
-        keys = KeySet.open(_token_keys(settings, home), log_of.recorder.now() // 1_000_000)
+        keys = _keys(settings, home, log_of.recorder.now() // 1_000_000)
         epoch = Epoch() if settings.fleet is None else Epoch.followed()
         state = _state(log_of.recorder, epoch)
         async with (
@@ -252,9 +255,9 @@ async def _stopped(recorder: Recorder, state: State) -> None:
         log.error("stop.unrecorded", reason=error.code)
 
 
-def _token_keys(settings: Settings, home: Home) -> Path:
-    shared = None if settings.fleet is None else settings.fleet.token_keys
-    return shared or home.token_keys
+def _keys(settings: Settings, home: Home, now_s: int) -> KeySet:
+    folder = None if settings.fleet is None else settings.fleet.token_keys
+    return KeySet.open(folder or home.token_keys, now_s, shared=folder is not None)
 
 
 @asynccontextmanager
@@ -337,7 +340,8 @@ async def _tidy(rooms: Rooms, state: State, rotation: Rotation) -> None:
         with suppress(AuditError):
             await rooms.approvals.expire(now // 1_000_000)
             await rooms.refusals.flush(now)
-        with suppress(AuditError, OSError):  # a file that cannot be removed now
+        # A file that cannot be removed or read now.
+        with suppress(AuditError, OSError, KeyFileRefused):
             await rotation.retire(now // 1_000_000)
 
 

@@ -1,13 +1,15 @@
 """Signing keys of tokens: Ed25519, each with an id, each in a private file of its own.
 
 The newest key signs; the older ones verify until they are retired, so that tokens outlive a
-rotation. A file is named `<made>-<id>.pem`: when it was made in seconds, and the key's RFC 7638
-thumbprint, which is recomputed on reading, so that a renamed or exchanged file is noticed.
+rotation. Gateways may share a folder of keys: each takes over what another one has made of it. A
+file is named `<made>-<id>.pem`: when it was made in seconds, and the key's RFC 7638 thumbprint,
+which is recomputed on reading, so that a renamed or exchanged file is noticed.
 """
 
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -47,11 +49,15 @@ class SigningKey:
 
 
 class KeySet:
-    """The keys of one gateway; opened from its folder and kept in memory."""
+    """The keys of one gateway; opened from its folder and kept in memory.
 
-    def __init__(self, folder: Path, keys: tuple[SigningKey, ...]) -> None:
+    shared  whether other gateways have the same folder: what they sign with is looked for there
+    """
+
+    def __init__(self, folder: Path, keys: tuple[SigningKey, ...], *, shared: bool = False) -> None:
         self._folder = folder
         self._keys = keys  # oldest first, never empty
+        self.shared = shared
 
     @classmethod
     def open(
@@ -59,6 +65,7 @@ class KeySet:
         folder: Path,
         now_s: int,
         *,
+        shared: bool = False,
         generate: Callable[[], Ed25519PrivateKey] = Ed25519PrivateKey.generate,
     ) -> Self:
         """Read every key of `folder`; make the folder and a first key when there is none.
@@ -66,8 +73,8 @@ class KeySet:
         Raises KeyFileRefused for a file that others may read, or that is not a key of that name.
         """
         private_files.folder(folder)
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-        keys = cls(folder, tuple(_load(path) for path in paths))
+        paths = _files(folder)
+        keys = cls(folder, tuple(map(_load, paths)), shared=shared)
         if not paths:
             keys.rotate(now_s, generate=generate)
         return keys
@@ -83,11 +90,28 @@ class KeySet:
 
     def public(self, key_id: str) -> Ed25519PublicKey | None:
         """The key of that id, if it is one of ours."""
-        return next((key.public for key in self._keys if key.id == key_id), None)
+        found = self._find(key_id)
+        if found is None and self.shared:
+            # Another gateway may have signed with it before it was heard of here.
+            with suppress(KeyFileRefused, OSError):
+                self.refresh()
+            found = self._find(key_id)
+        return found
 
     def jwks(self) -> canonical.Json:
         """Every public key, newest first, as a JWK Set (RFC 7517, RFC 8037)."""
         return {"keys": [_jwk(key) for key in reversed(self._keys)]}
+
+    def refresh(self) -> None:
+        """Take over what other gateways have made of the folder.
+
+        Raises KeyFileRefused and OSError; then the keys stay as they were.
+        """
+        known = {_path(self._folder, key): key for key in self._keys}
+        found = tuple(known.get(path) or _load(path) for path in _files(self._folder))
+        if not found:
+            raise KeyFileRefused("holds no key any more", path=self._folder)
+        self._keys = found
 
     def make(
         self, now_s: int, *, generate: Callable[[], Ed25519PrivateKey] = Ed25519PrivateKey.generate
@@ -130,8 +154,17 @@ class KeySet:
         retired = self.replaced(before_s)
         self._keys = self._keys[len(retired) :]
         for key in retired:
-            private_files.remove(_path(self._folder, key))
+            with suppress(FileNotFoundError):  # another gateway was first
+                private_files.remove(_path(self._folder, key))
         return retired
+
+    def _find(self, key_id: str) -> Ed25519PublicKey | None:
+        return next((key.public for key in self._keys if key.id == key_id), None)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of keys, oldest first: drafts begin with a dot."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _load(path: Path) -> SigningKey:

@@ -48,6 +48,7 @@ STATUS: Mapping[str, int] = {
     "operator.unknown": 404,
     "operator.body": 400,
     "auth.keys": 409,
+    "auth.key-file": 503,
     "operator.last": 409,
     "operator.expired": 409,
     "approval.unknown": 404,

@@ -8,18 +8,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import jwt
 import pytest
 import pytest_asyncio
 
 from gateway.errors import FleetUnavailable
 from tests.harness.agent import Agent
+from tests.harness.child import child
 from tests.harness.fleet import CUTS, cut, database, member
 from tests.harness.gateway import Running
 from tests.harness.policy import AGENTS, DESK
+from tests.harness.reached import LONGEST_S, Reached
 from tests.harness.upstream import Desk, Turnstile, desk
 
 WHY = {"reason": "it pays strangers"}
 BOUND_S = 1.0
+TOKENS = ("tokens", "signs")
 TIGHT = DESK.replace("args.amount <= 100", "args.amount <= 10").replace(
     "args.amount > 100 && args.amount <= 1000", "args.amount > 5000"
 )
@@ -418,3 +422,64 @@ async def test_tokens_of_one_gateway_verify_at_the_other(tmp_path: Path) -> None
         clerk = await a.agent()
         elsewhere = replace(clerk, url=b.url)
         assert await looks(elsewhere) == "session.ended"  # sessions are of one gateway
+
+
+# -- the keys of tokens -----------------------------------------------------------------------
+
+
+async def signs(gateway: Reached) -> str:
+    """The key that a gateway says it signs with."""
+    rows = (await gateway.operate("GET", "/api/keys")).json()
+    found: str = next(row["id"] for row in rows if (row["use"], row["state"]) == TOKENS)
+    return found
+
+
+async def test_a_rotation_at_one_gateway_is_one_of_all(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (a, b, _):
+        clerk = await b.agent()
+        made = (await a.operate("POST", "/api/keys/rotate", {"use": "tokens"})).json()["id"]
+        await b.until(lambda: b.gateway.services.keys.active.id == made)
+        assert await signs(b) == made
+        await b.until(lambda: bool(b.entries("key.heard")))
+        assert [entry["key"] for entry in b.entries("key.heard")] == [made]
+        fresh = await b.agent()
+        assert jwt.get_unverified_header(str(fresh.token))["kid"] == made
+        for each in (clerk, fresh):
+            assert await looks(each) is None
+
+
+@pytest.mark.long
+async def test_between_processes_no_call_is_refused_while_keys_change(tmp_path: Path) -> None:
+    shared = {"database": f"sqlite:///{database(tmp_path)}", "token_keys": str(tmp_path / "keys")}
+    async with desk() as upstream, AsyncExitStack() as stack:
+        a, b = [
+            await stack.enter_async_context(
+                child(
+                    tmp_path / name,
+                    servers={"desk": upstream},
+                    settings={"fleet": shared, "audit": {"origin": f"{name}.example/log"}},
+                )
+            )
+            for name in ("a", "b")
+        ]
+        done = asyncio.Event()
+        working = [asyncio.create_task(busy(gateway, done)) for gateway in (a, b) * 2]
+        for number in range(4):
+            rotating = (a, b)[number % 2]
+            rotated = await rotating.operate("POST", "/api/keys/rotate", {"use": "tokens"})
+            for each in (a, b):
+                async with asyncio.timeout(LONGEST_S):
+                    while await signs(each) != rotated.json()["id"]:  # noqa: ASYNC110 - another process has no event
+                        await asyncio.sleep(0.02)
+        done.set()
+        seen = {code for codes in await asyncio.gather(*working) for code in codes}
+        assert seen == {None}
+        assert len(await b.entries("key.heard")) == 2
+
+
+async def busy(gateway: Reached, done: asyncio.Event) -> list[str | None]:
+    """Codes of calls without a pause, with a token that is old and one that is taken anew."""
+    early, seen = await gateway.agent(), []
+    while not done.is_set():
+        seen += [await looks(early), await looks(await gateway.agent())]
+    return seen

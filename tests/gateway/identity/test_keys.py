@@ -194,3 +194,80 @@ def test_a_draft_that_a_crash_left_behind_is_no_key(key_folder: Path) -> None:
     keys = KeySet.open(key_folder, NOW)
     (key_folder / ".1795154745-draft.pem.new").write_bytes(b"half a k")
     assert KeySet.open(key_folder, NOW).jwks() == keys.jwks()
+
+
+# -- shared with other gateways ----------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(key_folder: Path) -> tuple[KeySet, KeySet]:
+    first, second = (KeySet.open(key_folder, NOW, shared=True) for _ in range(2))
+    return first, second
+
+
+def test_what_another_gateway_signs_with_verifies_before_it_was_heard_of(
+    pair: tuple[KeySet, KeySet],
+) -> None:
+    made = pair[0].rotate(NOW + 1)
+    assert pair[1].public(made.id) is not None
+    assert pair[1].active.id == made.id
+
+
+def test_who_shares_no_keys_looks_for_none(key_folder: Path) -> None:
+    alone = KeySet.open(key_folder, NOW)
+    made = KeySet.open(key_folder, NOW).rotate(NOW + 1)
+    assert alone.public(made.id) is None
+
+
+def test_all_gateways_agree_on_the_order(pair: tuple[KeySet, KeySet], key_folder: Path) -> None:
+    made = [keys.rotate(NOW + 1).id for keys in pair]  # in the same second, unknown to each other
+    for keys in pair:
+        keys.refresh()
+    first, second, third = (
+        [key.id for key in keys.all()] for keys in (*pair, KeySet.open(key_folder, NOW))
+    )
+    assert first == second == third
+    assert set(first[:2]) == set(made)
+
+
+def test_a_key_that_another_gateway_retired_is_gone(pair: tuple[KeySet, KeySet]) -> None:
+    old = pair[0].active.id
+    pair[0].rotate(NOW + 1)
+    pair[1].refresh()
+    pair[0].retire(NOW + DAY)
+    pair[1].refresh()
+    assert pair[1].public(old) is None
+
+
+def test_two_gateways_may_retire_the_same_key(pair: tuple[KeySet, KeySet]) -> None:
+    pair[0].rotate(NOW + 1)
+    pair[1].refresh()
+    for keys in pair:
+        assert len(keys.retire(NOW + DAY)) == 1
+        assert len(keys.all()) == 1
+
+
+@pytest.mark.parametrize("harm", ["emptied", "removed", "loosened", "garbage"])
+def test_keys_stay_as_they_were_when_the_folder_is_not_whole(
+    pair: tuple[KeySet, KeySet], key_folder: Path, harm: str
+) -> None:
+    keys = pair[1]
+    before, made = keys.all(), pair[0].rotate(NOW + 1)
+    if harm == "emptied":
+        for path in key_folder.iterdir():
+            path.unlink()
+    elif harm == "removed":
+        key_folder.rename(key_folder.with_suffix(".away"))
+    elif harm == "loosened":
+        (key_folder / f"{made.made}-{made.id}.pem").chmod(0o644)
+    else:
+        (key_folder / f"{made.made}-{made.id}.pem").write_bytes(b"?")
+    assert keys.public(made.id) is None
+    with pytest.raises((KeyFileRefused, OSError)):
+        keys.refresh()
+    assert keys.all() == before
+
+
+def test_an_unknown_key_id_is_no_path(pair: tuple[KeySet, KeySet]) -> None:
+    for key_id in ("../keys", "", "\0", "/etc/passwd", "x" * 10_000):
+        assert pair[0].public(key_id) is None

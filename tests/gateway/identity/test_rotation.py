@@ -116,6 +116,49 @@ async def test_a_key_whose_end_cannot_be_recorded_stays(
     assert len(keys.all()) == 2
 
 
+async def test_what_another_gateway_made_of_the_keys_is_followed_and_recorded(
+    tmp_path: Path,
+) -> None:
+    both = [KeySet.open(tmp_path / "keys", NOW, shared=True) for _ in range(2)]
+    logs = [Log(keys) for keys in both]
+    one, other = (Rotation(keys, log, kept_s=KEPT_S) for keys, log in zip(both, logs, strict=True))
+    old, made = both[0].active.id, await rotate(one)
+    await other.follow()
+    await other.follow()
+    assert both[1].active.id == made
+    assert logs[1].entries == [("key.heard", made, 2)]
+    await one.retire(NOW + 10**6)
+    await other.retire(NOW + 10**6)
+    assert logs[1].entries[1:] == [("key.heard", old, 1)]
+    assert logs[0].entries == [("key.rotated", made, 1), ("key.retired", old, 2)]
+
+
+async def test_what_could_not_be_recorded_counts_and_is_recorded_later(tmp_path: Path) -> None:
+    both = [KeySet.open(tmp_path / "keys", NOW, shared=True) for _ in range(2)]
+    log = Log(both[1])
+    other = Rotation(both[1], log, kept_s=KEPT_S)
+    made = both[0].rotate(NOW).id
+    log.is_full = True
+    with pytest.raises(AuditUnavailable):
+        await other.follow()
+    assert both[1].active.id == made
+    log.is_full = False
+    await other.follow()
+    assert log.entries == [("key.heard", made, 2)]
+
+
+async def test_what_one_changes_while_others_follow_is_recorded_as_its_own(
+    tmp_path: Path,
+) -> None:
+    both = [KeySet.open(tmp_path / "keys", NOW, shared=True) for _ in range(2)]
+    log = Log(both[0])
+    one = Rotation(both[0], log, kept_s=KEPT_S)
+    made = await asyncio.gather(*(rotate(one) for _ in range(3)), *(one.follow() for _ in range(5)))
+    await asyncio.gather(one.retire(NOW + 10**6), *(one.follow() for _ in range(5)))
+    assert {kind for kind, _, _ in log.entries} == {"key.rotated", "key.retired"}
+    assert len([each for each in made if each is not None]) == 3
+
+
 # -- in a gateway that serves ------------------------------------------------------------------
 
 
