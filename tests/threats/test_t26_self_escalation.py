@@ -209,7 +209,7 @@ async def test_t26_no_tool_that_an_agent_is_shown_changes_rights(
 def ways_in(gateway: Running) -> list[str]:
     """Every path of the agents' listener, and the first below each face."""
     agents = gateway.gateway.agents
-    faces = {prefix for prefix, _ in agents._faces}
+    faces = {prefix for found in agents._faces.values() for prefix, _ in found}
     found = {path for _, path in served(agents._others.routes)}  # type: ignore[attr-defined]
     below = {f"{face}/{part}" for face in faces for part in ("desk", "session", "desk/pay")}
     return sorted(faces | found | below)
