@@ -62,6 +62,36 @@ def test_bytes_are_read_strictly_or_refused(raw: bytes) -> None:
 
 
 @given(values)
+@example({"a": [0, -0.0, 0.5, -1, 1e3], "b": -0.0})
+@example({"version": "1.0.0", "at": "10:30.5", "n": MAX_SAFE, "m": -1.5})
+@example({"a": "\u2028\x00/", "\U0001f600": [[{}]]})
+def test_the_quick_way_reads_what_the_strict_one_does(value: Json) -> None:
+    raw = json.dumps({"a": value}, ensure_ascii=False, separators=(",", ":")).encode()
+    strictly = read(raw + b" ", max_bytes=ROOM)  # texts with white space go no other way
+    assert repr(read(raw, max_bytes=ROOM)) == repr(strictly)
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        pytest.param(b'{"a":1,"a":1}', "malformed", id="same-key-twice"),
+        pytest.param(b'{"a":{"b":1,"b":2}}', "malformed", id="same-key-twice-inside"),
+        pytest.param(b'{"a":9007199254740992}', "malformed", id="beyond-largest"),
+        pytest.param(b'{"a":-9007199254740992}', "malformed", id="beyond-smallest"),
+        pytest.param(b'{"a":"\\ud800"}', "malformed", id="lone-surrogate"),
+        pytest.param(b'{"a":1e999}', "malformed", id="not-finite"),
+        pytest.param(b'{"a":1}{"a":1}', "malformed", id="trailing"),
+        pytest.param(b'{"a":[[[]]]}', "too_deep", id="deep"),
+    ],
+)
+def test_the_quick_way_takes_nothing_that_the_strict_one_refuses(raw: bytes, code: str) -> None:
+    for text in (raw, raw + b" "):
+        with pytest.raises(NotStrict) as refused:
+            read(text, max_bytes=ROOM, max_depth=3)
+        assert refused.value.code == code
+
+
+@given(values)
 def test_what_was_read_is_normal_already(value: Json) -> None:
     assert normalise(value) == value
 
