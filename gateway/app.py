@@ -6,6 +6,7 @@ does not compile, a setting that cannot be honoured.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -34,15 +35,20 @@ from gateway.gate import Rooms
 from gateway.home import Home
 from gateway.identity.errors import KeyFileRefused
 from gateway.identity.keys import KeySet
+from gateway.identity.minting import Mint
 from gateway.identity.revocation import Revocations
 from gateway.identity.rotation import Rotation
 from gateway.identity.single_use import SingleUse
+from gateway.identity.tokens import Issuer
 from gateway.metrics import Metrics
 from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
 from gateway.recorder import Recorder
 from gateway.redaction import Redaction
 from gateway.refusals import Refusals
+from gateway.runs.hop import Hop
+from gateway.runs.runs import Runs
+from gateway.runs.service import Orchestration, RunService
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 from gateway.settings import Settings, milliseconds
@@ -74,6 +80,7 @@ class Surroundings:
     disk           what the log is written to
     redaction      what diagnostics pass; knows the secrets of this process
     console_code   what logs the first administrator in with a browser, once; for `dev` only
+    orchestration  runs flows over this gateway; None: there are none
     """
 
     environ: Mapping[str, str]
@@ -83,6 +90,7 @@ class Surroundings:
     disk: Files = field(default_factory=OsFiles)
     redaction: Redaction = field(default_factory=Redaction)
     console_code: str | None = None
+    orchestration: Orchestration | None = None
 
 
 @asynccontextmanager
@@ -109,6 +117,11 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
             await stack.enter_async_context(_running(ground.fleet.run(activation)))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
+        mint = _mint(ground)
+        runs: RunService | None = None
+        if around.orchestration is not None:
+            hop = Hop(rooms, state.runs, mint)
+            runs = await stack.enter_async_context(around.orchestration.opened(hop, ground.home))
         yield assemble(
             Parts(
                 settings=settings,
@@ -121,6 +134,8 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 activation=activation,
                 rooms=rooms,
                 operators=operators,
+                mint=mint,
+                runs=runs,
                 fleet=ground.fleet,
                 console_code=code,
                 users_by_name=mode == "dev",
@@ -168,6 +183,7 @@ async def _governed(
 ) -> AsyncIterator[tuple[Upstream, Activation]]:
     """The links, and the policy in force over what they offer."""
     activations: list[Activation] = []  # none until there is a policy
+    own = () if around.orchestration is None else around.orchestration.links()
 
     def tell(catalogue: Catalogue) -> None:
         for each in activations:
@@ -177,7 +193,7 @@ async def _governed(
         ground.settings,
         ground.home,
         ground.evidence,
-        Kept(ground.keys, ground.state.connections),
+        Kept(ground.keys, ground.state.connections, own),
         environ=around.environ,
         redaction=around.redaction,
         allow_unsandboxed=mode == "dev" or ground.settings.insecure_unsandboxed_stdio,
@@ -206,6 +222,7 @@ def _state(recorder: Recorder, epoch: Epoch) -> State:
         limits=Limits(),
         revocations=Revocations(epoch),
         single_use=SingleUse(recorder),
+        runs=Runs(recorder),
         epoch=epoch,
     )
 
@@ -225,6 +242,16 @@ def _rooms(ground: _Ground, links: Upstream, worlds: Worlds) -> Rooms:
         links=links.links,
         metrics=Metrics(),
         digest_key=ground.home.digest_key(),
+    )
+
+
+def _mint(ground: _Ground) -> Mint:
+    settings, recorder = ground.settings, ground.evidence.recorder
+    return Mint(
+        Issuer(ground.keys, public_url=settings.public_url),
+        recorder.write,
+        lambda: secrets.token_urlsafe(18),
+        max_ttl_s=milliseconds(settings.identity.tokens.max_ttl) // 1000,
     )
 
 
@@ -336,6 +363,7 @@ async def _tidy(rooms: Rooms, state: State, rotation: Rotation) -> None:
         rooms.sessions.forget(now // 1_000_000)
         rooms.revocations.forget(now // 1_000_000)
         state.single_use.forget(now // 1_000_000)
+        state.runs.forget(now // 1_000_000)
         rooms.limits.forget(now)
         with suppress(AuditError):
             await rooms.approvals.expire(now // 1_000_000)

@@ -40,7 +40,7 @@ from gateway.identity.minting import Mint
 from gateway.identity.provider import Provider
 from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
-from gateway.identity.tokens import Issuer, TokenCheck
+from gateway.identity.tokens import TokenCheck
 from gateway.identity.trust import OPERATORS
 from gateway.identity.user_proof import UserProofs
 from gateway.links.connecting import Connecting
@@ -54,6 +54,7 @@ from gateway.operator.credentials import Operators
 from gateway.operator.services import Services
 from gateway.operator.single_sign_on import Means as SignOnMeans
 from gateway.operator.single_sign_on import SingleSignOn
+from gateway.runs.service import RunService
 from gateway.settings import Settings, milliseconds
 from gateway.state import State
 from gateway.upstream import Upstream
@@ -76,6 +77,8 @@ class Parts:
     activation: Activation
     rooms: Rooms
     operators: Operators
+    mint: Mint
+    runs: RunService | None
     fleet: Fleet | None
     console_code: ConsoleCode | None
     users_by_name: bool
@@ -106,12 +109,6 @@ def _services(parts: Parts) -> Services:
         public_url=settings.public_url,
         skew_s=milliseconds(tokens.skew) // 1000,
     )
-    mint = Mint(
-        Issuer(keys, public_url=settings.public_url),
-        rooms.recorder.write,
-        lambda: secrets.token_urlsafe(18),
-        max_ttl_s=milliseconds(tokens.max_ttl) // 1000,
-    )
     return Services(
         settings=settings,
         home=parts.home,
@@ -124,7 +121,8 @@ def _services(parts: Parts) -> Services:
         epoch=rooms.epoch,
         activation=parts.activation,
         review=parts.upstream.review,
-        mint=mint,
+        mint=parts.mint,
+        runs=parts.runs,
         tokens=check,
         keys=keys,
         rotation=parts.rotation,

@@ -17,6 +17,7 @@ from gateway.approval.request import Key, Request, arguments_digest
 from gateway.catalogue.tools import Tool
 from gateway.errors import ToolChanged
 from gateway.principal import Principal
+from gateway.runs.run import FACE
 from gateway.session.limits import Limits
 from gateway.session.past import recalled
 from gateway.session.session import Session
@@ -48,7 +49,9 @@ class Attempt:
         """What an equal call has too; made anew each time, since most reads need none."""
         pin = "" if self.tool is None else self.tool.pin
         who, digest = self.principal, arguments_digest(self.words, self.digest_key)
-        return Key(who.agent, who.user, who.chain, who.session, self.facts.tool, pin, digest)
+        # Equal calls of two steps of a run are two calls, with an approval each.
+        step = self.action.request_id if self.action.face == FACE else ""
+        return Key(who.agent, who.user, who.chain, who.session, self.facts.tool, pin, digest, step)
 
     @property
     def us(self) -> int:

@@ -17,6 +17,8 @@ from gateway.identity.revocation import KINDS, Kind, Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.links.connections import GIVEN, WITHDRAWN, Connections
 from gateway.membership import Membership
+from gateway.runs.run import FACE
+from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
 from gateway.session.session import Sessions
 from gateway.store.fleet import Fact
@@ -115,6 +117,7 @@ class State:
         limits: Limits,
         revocations: Revocations,
         single_use: SingleUse,
+        runs: Runs,
         epoch: Epoch,
     ) -> None:
         self.sessions = sessions
@@ -123,6 +126,7 @@ class State:
         self.limits = limits
         self.revocations = revocations
         self.single_use = single_use
+        self.runs = runs
         self.activations = Activations()
         self.connections = Connections()
         self.membership = Membership()
@@ -144,6 +148,12 @@ class State:
             GIVEN: lambda body, *_: self.connections.given(body),
             WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
+            "run.started": lambda body, index, _: runs.started(body, index),
+            "run.granted": lambda body, *_: runs.granted(body),
+            "run.paused": lambda body, *_: runs.went(body),
+            "run.resumed": lambda body, *_: runs.went(body),
+            "run.cancelled": lambda body, *_: runs.went(body),
+            "run.ended": lambda body, index, _: runs.ended(body, index),
             "fleet.joined": self._fleet_joined,
             "fleet.told": self._fleet_told,
             "fleet.heard": lambda body, *_: self.membership.reached(body),
@@ -164,6 +174,7 @@ class State:
             "activations": self.activations,
             "connections": self.connections,
             "membership": self.membership,
+            "runs": self.runs,
         }
 
     def apply(self, index: int, leaf: str, body: Mapping[str, Json]) -> None:
@@ -196,7 +207,10 @@ class State:
         self._epoch.lose()
 
     def _decision(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
-        if not authorises(body):
+        authorised = authorises(body)
+        if cast("Mapping[str, Json]", body["req"])["face"] == FACE:
+            self.runs.decided(body, index, authorised=authorised)
+        if not authorised:
             return
         emits = cast("list[str]", body["emits"])
         ts = cast("int", body["ts"])
@@ -208,7 +222,7 @@ class State:
         if self.calls.authorised(body, index, leaf):
             self.on_abandoned(body, index, leaf)
 
-    def _outcome(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+    def _outcome(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:
         call_id = cast("str", body["call"])
         status = cast("str", body["status"])
         call = self.calls.settled(call_id)
@@ -217,6 +231,7 @@ class State:
         elif call is not None and "charges" in body:
             self.limits.settled(call.charges, read_charges(body["charges"]))
         self.approvals.settled(call_id, status)
+        self.runs.settled(call_id, status, index)
         labels = cast("list[str]", body["labels"])
         if labels:
             ts = cast("int", body["ts"])

@@ -47,6 +47,7 @@ class Approvals:
         self._taken: dict[str, str] = {}  # request id -> id of the call whose entry is under way
         self._ending: set[str] = set()
         self._asking: dict[Key, asyncio.Task[Request]] = {}
+        self._waiting: dict[str, asyncio.Future[None]] = {}  # request id -> it is no longer open
         self._answering = asyncio.Lock()
         self.changed: set[str] = set()
 
@@ -62,11 +63,21 @@ class Approvals:
         found = [request for name in self._by_id if (request := self.get(name)) is not None]
         return tuple(sorted(found, key=lambda request: (request.asked, request.id)))
 
+    def answered(self, request_id: str) -> "asyncio.Future[None]":
+        """Done when that request is no longer `asked`; what it became is to be looked up then."""
+        waiting = self._waiting.get(request_id)
+        if waiting is None:
+            waiting = self._waiting[request_id] = asyncio.get_running_loop().create_future()
+        request = self._by_id.get(request_id)
+        if request is None or request.state != "asked":
+            self._wake(request_id)
+        return waiting
+
     def find(self, key: Key, now_s: int) -> Request | None:
         """The request that governs a call with this key now: refused and not yet over, or open.
 
-        A no holds for the same agent, user, tool and arguments in every session, since an agent
-        can get itself a new one.
+        A no holds for the same agent, user, tool and arguments in every session and run, since an
+        agent can get itself a new one.
         """
         refused = self._by_id.get(self._denied.get(_anywhere(key), ""))
         if refused is not None and refused.expires > now_s:
@@ -241,9 +252,16 @@ class Approvals:
         self._put(replace(request, state=state, call=call or request.call))
         return True
 
+    def _wake(self, request_id: str) -> None:
+        waiting = self._waiting.pop(request_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
     def _put(self, request: Request) -> None:
         self._index(request)
         self.changed.add(request.id)
+        if request.state != "asked":
+            self._wake(request.id)
         if request.state not in OPEN:
             self._taken.pop(request.id, None)
             self._ending.discard(request.id)
@@ -265,6 +283,7 @@ class Approvals:
                 del index[key]
         self._claimed.pop(request.call or "", None)
         self._taken.pop(request.id, None)
+        self._wake(request.id)
         self._ending.discard(request.id)
         self.changed.add(request.id)
 
@@ -288,4 +307,4 @@ _ENDS: Mapping[str, State] = {"done": "executed", "error": "failed", "unknown": 
 
 
 def _anywhere(key: Key) -> Key:
-    return replace(key, session="")
+    return replace(key, session="", step="")

@@ -75,7 +75,10 @@ class Vote:
 
 @value_type
 class Key:
-    """What a call must match to use an approval; `arguments` is a keyed digest of them."""
+    """What a call must match to use an approval; `arguments` is a keyed digest of them.
+
+    step  of which run, and where in it; "": a call of no run
+    """
 
     agent: str
     user: str | None
@@ -84,15 +87,17 @@ class Key:
     tool: str
     pin: str
     arguments: str
+    step: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """The key as it stands in entries and rows."""
-        return {
+        key: dict[str, Json] = {
             "actor": {"agent": self.agent, "chain": list(self.chain), "sub": self.user},
             "session": self.session,
             "tool": {"name": self.tool, "pin": self.pin},
             "match": self.arguments,
         }
+        return {**key, "step": self.step} if self.step else key
 
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> Self:
@@ -107,6 +112,7 @@ class Key:
             tool=tool["name"],
             pin=tool["pin"],
             arguments=cast("str", row["match"]),
+            step=cast("str", row.get("step", "")),
         )
 
 

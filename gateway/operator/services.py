@@ -28,6 +28,7 @@ from gateway.operator.credentials import Operators
 from gateway.operator.single_sign_on import SingleSignOn
 from gateway.recorder import Recorder
 from gateway.refusals import Refusals
+from gateway.runs.service import RunService
 from gateway.settings import Settings
 from gateway.state import State
 from gateway.world import Worlds
@@ -37,6 +38,7 @@ from gateway.world import Worlds
 class Services:
     """Everything an operator may look at or act on.
 
+    runs          starts flows; None: there are none
     connecting    ends what people let agents use; None: there is nothing of that kind
     browsers      who is logged in with a browser
     users         takes the tokens of users for whom operators speak
@@ -59,6 +61,7 @@ class Services:
     activation: Activation
     review: Review
     mint: Mint
+    runs: RunService | None
     tokens: TokenCheck
     keys: KeySet
     rotation: Rotation

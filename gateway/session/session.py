@@ -181,11 +181,18 @@ class Sessions:
         return await self._open(fields)
 
     async def open_clean(
-        self, agent: str, user: str | None, *, by: str, purpose: Purpose | None = None
+        self,
+        agent: str,
+        user: str | None,
+        *,
+        by: str,
+        purpose: Purpose | None = None,
+        lifetime_s: int = LIFETIME_S,
     ) -> Session:
         """Open a session without labels, for an operator or a declared front end."""
         opened = self._recorder.now() // 1_000_000
         fields = _entry(self._recorder.new_id(), agent, user, opened=opened, own=False, by=by)
+        fields["ends"] = opened + lifetime_s
         if purpose is not None and purpose.tools is not None:
             fields["purpose_tools"] = list[Json](purpose.tools)
         return await self._open(fields, purpose)

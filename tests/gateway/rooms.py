@@ -29,6 +29,7 @@ from gateway.operator.credentials import Operator
 from gateway.principal import Principal
 from gateway.recorder import Recorder
 from gateway.records import decision_entry, outcome_entry
+from gateway.runs.runs import Runs
 from gateway.session.charge import Charge
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
@@ -108,6 +109,7 @@ class House:
         self.limits = Limits()
         self.revocations = Revocations(self.epoch)
         self.single_use = SingleUse(self.recorder)
+        self.runs = Runs(self.recorder)
         self.state = State(
             sessions=self.sessions,
             approvals=self.approvals,
@@ -115,6 +117,7 @@ class House:
             limits=self.limits,
             revocations=self.revocations,
             single_use=self.single_use,
+            runs=self.runs,
             epoch=self.epoch,
         )
         self.view = View(f"sqlite:///{folder / 'state.db'}")
@@ -274,6 +277,7 @@ def rows(house: House) -> dict[str, dict[str, Json]]:
         "limits": {name: house.limits.stored(name) for name in house.limits._charged},
         "revocations": {name: house.revocations.stored(name) for name in house.revocations._until},
         "single_use": {name: house.single_use.stored(name) for name in house.single_use._used},
+        "runs": {run.id: house.runs.stored(run.id) for run in house.runs.all()},
         "activations": {"policy": house.state.activations.stored("policy")},
         "membership": {"fleet": row} if (row := house.state.membership.stored("fleet")) else {},
     }

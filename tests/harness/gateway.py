@@ -31,6 +31,7 @@ from gateway.faces.listener import answering
 from gateway.home import Home
 from gateway.identity.minting import Order
 from gateway.listeners import address_of, bind, serving
+from gateway.runs.service import Orchestration
 from gateway.settings import Settings
 from tests.harness.agent import REST, Agent
 from tests.harness.policy import AGENTS, DESK
@@ -165,6 +166,7 @@ async def running(
     accept_policy: str | None = None,
     new_fleet: bool = False,
     console_code: str | None = None,
+    orchestration: Orchestration | None = None,
     wait_for: Iterable[str] | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
@@ -186,6 +188,7 @@ async def running(
         clock=clock,
         disk=disk or OsFiles(),
         console_code=console_code,
+        orchestration=orchestration,
     )
     listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     agents, operators = map(address_of, listeners)

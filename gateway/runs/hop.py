@@ -1,0 +1,290 @@
+"""Hops: how a run reaches anything at all.
+
+Orchestration decides what to do next and has no rights, no credential and no socket. What it wants
+done it gives to `Hop.deliver`, with the grant in whose name and the path of the step; here that
+becomes an action that crosses the gate. A step that was made before is not made again: after a
+crash its outcome is taken from the log, and one without an outcome stays unknown, unless it only
+reads. Where people are asked, the step waits for them without asking the log or anybody again.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+
+from audit.canonical import Json
+from audit.errors import SealBroken, SubjectErased
+from audit.value import value_type
+from gateway import answers
+from gateway.action import Action, Outcome, Status
+from gateway.approval.request import OPEN
+from gateway.errors import ApprovalRefused, NotUnderstood, SessionEnded
+from gateway.gate import Gate, Rooms
+from gateway.identity import scopes
+from gateway.identity.minting import Mint
+from gateway.links.jsonrpc import dump, read
+from gateway.runs.errors import RunRefused
+from gateway.runs.run import FACE, ROOT, Grant, Run, Taken, request_id
+from gateway.runs.runs import Runs
+from gateway.runs.standing import Standing
+
+MAX_INPUT = 64 * 1024
+"""Longest input of a run, in bytes: it is kept sealed in the log (`gateway.recorder`)."""
+
+_CANCELLED = Outcome("denied", "run.cancelled", "The run was cancelled; nothing has been done.")
+_ENDED = Outcome("denied", SessionEnded.code, "The session of this run has ended.")
+_EXPIRED = Outcome("denied", "approval.expired", "Nobody answered in time; nothing has been done.")
+_UNKNOWN = Outcome(
+    "unknown",
+    "upstream.unknown_outcome",
+    "This step was under way when the gateway stopped. Whether it acted cannot be told.",
+)
+_LOST = Outcome("unknown", "run.result-lost", "This step was made; what it gave back is lost.")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run begins with.
+
+    digest      of the flow as it is now, hex
+    agent       in whose name it acts; the policy in force must name it
+    by, key     see `gateway.runs.run.Run`
+    lifetime_s  how long it may take at most, waiting for people included
+    """
+
+    flow: str
+    digest: str
+    agent: str
+    by: str
+    key: str | None
+    input: Json
+    lifetime_s: int
+
+
+@value_type
+class Step:
+    """One thing that a run wants done.
+
+    grant    the path at which that was given in whose name it is done
+    path     its own place in the run: the same place is the same step
+    until_s  when the run's time is up, seconds since 1970: no answer of people is waited for longer
+    """
+
+    run: str
+    grant: str
+    path: str
+    server: str
+    tool: str
+    args: dict[str, Json]
+    until_s: int
+
+
+class Hop:
+    """The way of runs through the gate."""
+
+    def __init__(self, rooms: Rooms, runs: Runs, mint: Mint) -> None:
+        self.runs = runs
+        self._rooms = rooms
+        self._gate = Gate(rooms)
+        self._standing = Standing(rooms, mint)
+        self._under_way: set[tuple[str, str]] = set()
+
+    @property
+    def now_s(self) -> int:
+        """Seconds since 1970, by the log's clock."""
+        return self._rooms.recorder.now() // 1_000_000
+
+    async def start(self, start: Start) -> Run:
+        """Begin a run, in a session of its own; the same start again is the same run.
+
+        Raises RunRefused and AuditUnavailable; then there is no run.
+        """
+        policy = self._rooms.worlds.current.snapshot
+        if start.agent not in policy.agents:
+            raise RunRefused("run.agent", f"no policy in force names the agent {start.agent}")
+        words = dump(start.input)
+        if len(words) > MAX_INPUT:
+            raise RunRefused("run.input", f"the input is longer than {MAX_INPUT} bytes")
+        if start.key is not None:
+            earlier = self.runs.started_as(start.by, start.flow, start.key)
+            if earlier is not None:
+                return earlier
+        session = await self._rooms.sessions.open_clean(
+            start.agent, None, by=start.by, lifetime_s=start.lifetime_s
+        )
+        grant = Grant(start.agent, session.id, (), scopes.ALL, policy.delegation.max_hops)
+        run_id = self._rooms.recorder.new_id()
+        fields: dict[str, Json] = {
+            "run": run_id,
+            "flow": start.flow,
+            "digest": start.digest,
+            "by": start.by,
+            "key": start.key,
+            **grant.to_json(),
+        }
+        await self._rooms.recorder.write_sealed(
+            "run.started", fields, subject=start.agent, name="input", words=words
+        )
+        return self.runs.get(run_id)
+
+    def input(self, run: Run) -> Json:
+        """What a run was started with. Raises RunRefused when it has been erased."""
+        words = self._words(run.input_at, "input")
+        if words is None:
+            raise RunRefused("run.input", "what this run was started with has been erased")
+        return read(words, max_bytes=MAX_INPUT)
+
+    async def hand_on(self, run_id: str, grant: str, path: str, agent: str) -> None:
+        """Let `agent` act for the agent of `grant`, under `path`; at most once for each path.
+
+        Raises DelegationRefused, SessionEnded and AuditUnavailable.
+        """
+        run = self.runs.get(run_id)
+        if path not in run.grants:
+            await self._standing.hand_on(run, grant, path, agent)
+
+    async def deliver(self, step: Step) -> Outcome:
+        """Have a step done, once, and wait for it however long people take.
+
+        Never raises for what a flow can cause; raises RunRefused when the run is unknown or the
+        step is under way, which a defect of the engine alone can lead to.
+        """
+        place = step.run, step.path
+        if place in self._under_way:
+            raise RunRefused("run.twice", f"step {step.path} is under way")
+        self._under_way.add(place)
+        try:
+            taken = self.runs.steps(step.run).get(step.path)
+            recorded = None if taken is None else await self._recorded(step, taken)
+            return recorded or await self._delivered(step)
+        finally:
+            self._under_way.discard(place)
+
+    async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
+        """Say how a run ended, and end its session; what ended before stays as it was.
+
+        Raises AuditUnavailable.
+        """
+        run = self.runs.get(run_id)
+        if run.state != "ended":
+            fields: dict[str, Json] = {"run": run_id, "result": result, "detail": detail}
+            await self._rooms.recorder.write_sealed(
+                "run.ended",
+                fields,
+                subject=run.grants[ROOT].agent,
+                name="output",
+                words=dump(output),
+            )
+        await self._end_session(run, by=f"run:{run_id}")
+        self._standing.forget(run_id)
+
+    def output(self, run: Run) -> Json:
+        """What came out of a run; None while it goes on, and when it is not kept."""
+        words = None if run.ended_at is None else self._words(run.ended_at, "output")
+        return None if words is None else read(words, max_bytes=len(words))
+
+    async def cancel(self, run_id: str, *, by: str) -> Run:
+        """Stop a run: calls under way are cut short, and no further step is made.
+
+        Raises RunRefused and AuditUnavailable.
+        """
+        run = await self.runs.move(run_id, "run.cancelled", by=by)
+        await self._end_session(run, by=by)
+        return run
+
+    # -- one step ---------------------------------------------------------------------------
+
+    async def _delivered(self, step: Step) -> Outcome:
+        while True:
+            run = self.runs.get(step.run)
+            if run.state in {"stopping", "ended"}:
+                return _CANCELLED
+            if run.state == "paused":
+                await self._wait(self.runs.moved(step.run), until_s=None)
+                continue
+            outcome = await self._crossed(run, step)
+            if outcome.status != "pending" or outcome.approval is None:
+                return outcome
+            over = await self._answered(outcome.approval, step)
+            if over is not None:
+                return over
+
+    async def _crossed(self, run: Run, step: Step) -> Outcome:
+        try:
+            principal = await self._standing.principal(run, step.grant)
+        except SessionEnded:
+            return self._over(run.id)
+        place = request_id(step.run, step.path)
+        name = f"{step.server}.{step.tool}"
+        action = Action(step.server, step.tool, step.args, FACE, place, None, FACE, name)
+        outcome = await self._gate.cross(principal, action)
+        if outcome.call is not None:
+            self._gate.delivered(outcome.call)
+        return self._over(run.id) if outcome.code == SessionEnded.code else outcome
+
+    def _over(self, run_id: str) -> Outcome:
+        stopping = self.runs.get(run_id).state == "stopping"
+        return _CANCELLED if stopping else _ENDED
+
+    async def _answered(self, approval: str, step: Step) -> Outcome | None:
+        """Wait until people have answered; None when the step is then to be tried again."""
+        approvals = self._rooms.approvals
+        moved = self.runs.moved(step.run)
+        await self._wait(approvals.answered(approval), moved, until_s=step.until_s)
+        request = approvals.get(approval)
+        if request is not None and request.state == "asked":
+            stopping = self.runs.get(step.run).state in {"stopping", "ended"}
+            if not stopping and self.now_s < step.until_s:
+                return None
+            with suppress(ApprovalRefused):  # it was answered in this moment, and nobody uses it
+                await approvals.withdraw(approval, by=f"run:{step.run}")
+            return _CANCELLED if stopping else _EXPIRED
+        if request is None or request.state not in OPEN | {"denied"}:
+            return _EXPIRED
+        return None
+
+    async def _wait(self, *until: "asyncio.Future[None]", until_s: int | None) -> None:
+        left = None if until_s is None else max(0, until_s - self.now_s)
+        await asyncio.wait(until, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _recorded(self, step: Step, taken: Taken) -> Outcome | None:
+        """What the log says of a step that was made before; None when it is to be made (again)."""
+        if taken.status in {"waiting", "denied", "refused"}:  # nothing was forwarded
+            return None
+        outcome = self._kept(taken)
+        if outcome is None:
+            rule = self._rooms.worlds.current.snapshot.tools.get(taken.tool)
+            if rule is not None and rule.risk == "read":
+                return None
+            return _UNKNOWN if taken.status in {"under way", "unknown"} else _LOST
+        try:
+            principal = await self._standing.principal(self.runs.get(step.run), step.grant)
+        except SessionEnded:
+            return self._over(step.run)
+        bar = self._rooms.revocations.against(principal, taken.tool)
+        return outcome if bar is None else answers.withheld(taken.tool, bar, step.path)
+
+    def _kept(self, taken: Taken) -> Outcome | None:
+        """The recorded answer; None when there is none, or it is not kept."""
+        if taken.outcome is None or taken.status not in {"done", "error"}:
+            return None
+        words = self._words(taken.outcome, "result")
+        if words is None:
+            return None
+        try:
+            result = read(words, max_bytes=len(words))
+        except NotUnderstood:  # a refusal of the upstream, in our words
+            return Outcome("error", "upstream.refused", words.decode())
+        status: Status = "error" if taken.status == "error" else "done"
+        return Outcome(status, None, "", cast("dict[str, Json]", result))
+
+    async def _end_session(self, run: Run, *, by: str) -> None:
+        session = self._rooms.sessions.get(run.session)
+        if session is not None and not session.ended:
+            await self._rooms.sessions.end(session.id, by=by)
+
+    def _words(self, index: int, name: str) -> bytes | None:
+        try:
+            return self._rooms.recorder.words(index, name)
+        except (SealBroken, SubjectErased):
+            return None

@@ -1,0 +1,192 @@
+"""One run of a flow, as the log shows it.
+
+A run acts in the name of its flow's agent, in a session of its own; where it hands work to
+another agent, that one acts in a session below it. Each of these names and rights is a `Grant`,
+found by the path at which it was given: no run carries its own authority about.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Self, cast
+
+from audit.canonical import Json
+from gateway.identity import scopes
+
+FACE = "run"
+"""How an action of a run says where it comes from."""
+
+ROOT = ""
+"""The path of the grant that a run begins with."""
+
+State = Literal["running", "paused", "stopping", "ended"]
+StepStatus = Literal["under way", "waiting", "denied", "done", "error", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """In whose name steps are made.
+
+    chain  the agents that `agent` acts for, newest first
+    hops   how many more agents work may be handed on to
+    """
+
+    agent: str
+    session: str
+    chain: tuple[str, ...]
+    scopes: scopes.Scopes
+    hops: int
+
+    @classmethod
+    def from_entry(cls, body: Mapping[str, Json]) -> Self:
+        """The grant that a `run.started` or `run.granted` gives."""
+        actor = cast("Mapping[str, Json]", body["actor"])
+        text = cast("str", body["scope"])
+        return cls(
+            agent=cast("str", actor["agent"]),
+            session=cast("str", body["session"]),
+            chain=tuple(cast("list[str]", actor["chain"])),
+            scopes=scopes.parse(text) if text else (),
+            hops=cast("int", body["hops"]),
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """The grant as it stands in entries and rows."""
+        return {
+            "actor": {"agent": self.agent, "chain": list(self.chain), "sub": None},
+            "session": self.session,
+            "scope": scopes.write(self.scopes),
+            "hops": self.hops,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a step so far.
+
+    call     id of its last decision
+    index    of that decision's entry
+    outcome  index of the entry that says what came of it; None: there is none yet
+    """
+
+    tool: str
+    call: str
+    index: int
+    status: StepStatus
+    outcome: int | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """The step as rows and pages hold it."""
+        return {
+            "tool": self.tool,
+            "call": self.call,
+            "index": self.index,
+            "status": self.status,
+            "outcome": self.outcome,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Json]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(
+            tool=cast("str", row["tool"]),
+            call=cast("str", row["call"]),
+            index=cast("int", row["index"]),
+            status=cast("StepStatus", row["status"]),
+            outcome=cast("int | None", row["outcome"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run; times in seconds since 1970.
+
+    flow, digest  the flow's name, and the digest of what it was when the run began
+    by            who started it: `operator:ana`
+    key           the starter's own name for it: the same start again is this run; None: none
+    input_at      the entry that holds what it was started with
+    grants        by the path at which they were given; ROOT is the flow's own
+    result        how it ended: `done`, or a reason why not
+    detail        a sentence about that
+    """
+
+    id: str
+    flow: str
+    digest: str
+    by: str
+    key: str | None
+    input_at: int
+    started: int
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+    state: State = "running"
+    ended: int | None = None
+    result: str | None = None
+    detail: str = ""
+    ended_at: int | None = None  # the entry that says so, which holds what came out
+
+    @property
+    def session(self) -> str:
+        """The session that the whole run is in."""
+        return self.grants[ROOT].session
+
+    @classmethod
+    def from_entry(cls, body: Mapping[str, Json], index: int) -> Self:
+        """The run that entry `index`, a `run.started`, begins."""
+        return cls(
+            id=cast("str", body["run"]),
+            flow=cast("str", body["flow"]),
+            digest=cast("str", body["digest"]),
+            by=cast("str", body["by"]),
+            key=cast("str | None", body["key"]),
+            input_at=index,
+            started=cast("int", body["ts"]) // 1_000_000,
+            grants={ROOT: Grant.from_entry(body)},
+        )
+
+    def to_row(self) -> dict[str, Json]:
+        """The run for the stored view."""
+        return {
+            "id": self.id,
+            "flow": self.flow,
+            "digest": self.digest,
+            "by": self.by,
+            "key": self.key,
+            "input_at": self.input_at,
+            "started": self.started,
+            "grants": {path: grant.to_json() for path, grant in self.grants.items()},
+            "state": self.state,
+            "ended": self.ended,
+            "result": self.result,
+            "detail": self.detail,
+            "ended_at": self.ended_at,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Json]) -> Self:
+        """The inverse of `to_row`."""
+        grants = cast("Mapping[str, Mapping[str, Json]]", row["grants"])
+        return cls(
+            id=cast("str", row["id"]),
+            flow=cast("str", row["flow"]),
+            digest=cast("str", row["digest"]),
+            by=cast("str", row["by"]),
+            key=cast("str | None", row["key"]),
+            input_at=cast("int", row["input_at"]),
+            started=cast("int", row["started"]),
+            grants={path: Grant.from_entry(grant) for path, grant in grants.items()},
+            state=cast("State", row["state"]),
+            ended=cast("int | None", row["ended"]),
+            result=cast("str | None", row["result"]),
+            detail=cast("str", row["detail"]),
+            ended_at=cast("int | None", row["ended_at"]),
+        )
+
+
+def request_id(run: str, path: str) -> str:
+    """The id of a step's action, by which its entries are found again."""
+    return f"{run}/{path}"
+
+
+def place_of(text: str) -> tuple[str, str]:
+    """Run and path of such an id."""
+    run, _, path = text.partition("/")
+    return run, path

@@ -1,0 +1,188 @@
+"""The runs: a fold of the log, so that a restart finds each of them where it was.
+
+Before a step is made its path is looked up here. One that was authorised and has no outcome may
+have acted, and is not made again; one that has an outcome gives what was recorded of it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from audit.canonical import Json
+from gateway.recorder import Recorder
+from gateway.runs.errors import RunRefused
+from gateway.runs.run import Grant, Run, State, StepStatus, Taken, place_of
+
+KEEP_S = 24 * 3600
+"""How long after its end a run can still be looked up; then the log alone knows it."""
+
+_MOVES: Mapping[str, tuple[State, frozenset[State]]] = {
+    "run.paused": ("paused", frozenset({"running"})),
+    "run.resumed": ("running", frozenset({"paused"})),
+    "run.cancelled": ("stopping", frozenset({"running", "paused"})),
+}
+"""Where an entry takes a run, and from where."""
+
+
+class Runs:
+    """Runs by id, and what their steps did."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._by_id: dict[str, Run] = {}
+        self._by_key: dict[tuple[str, str, str], str] = {}  # starter, flow, key
+        self._steps: dict[str, dict[str, Taken]] = {}
+        self._calls: dict[str, tuple[str, str]] = {}  # call under way -> run and path
+        self._moved: dict[str, asyncio.Future[None]] = {}
+        self.changed: set[str] = set()
+
+    def get(self, run_id: str) -> Run:
+        """The run of that id. Raises RunRefused."""
+        run = self._by_id.get(run_id)
+        if run is None:
+            raise RunRefused("run.unknown", "there is no such run")
+        return run
+
+    def all(self) -> tuple[Run, ...]:
+        """Every known run, oldest first."""
+        return tuple(sorted(self._by_id.values(), key=lambda run: run.id))
+
+    def started_as(self, by: str, flow: str, key: str) -> Run | None:
+        """The run that this starter began under a key of its own."""
+        return self._by_id.get(self._by_key.get((by, flow, key), ""))
+
+    def steps(self, run_id: str) -> Mapping[str, Taken]:
+        """What the steps of a run did, by path, in the order in which they were first made."""
+        return self._steps.get(run_id, {})
+
+    def moved(self, run_id: str) -> "asyncio.Future[None]":
+        """Done when the run is paused, resumed, cancelled or at its end the next time."""
+        waiting = self._moved.get(run_id)
+        if waiting is None:
+            waiting = self._moved[run_id] = asyncio.get_running_loop().create_future()
+        return waiting
+
+    async def move(self, run_id: str, kind: str, *, by: str) -> Run:
+        """Pause, resume or cancel a run, as `kind` of the entry says.
+
+        Raises RunRefused when it is not where that can be done, and AuditUnavailable.
+        """
+        run, (_, before) = self.get(run_id), _MOVES[kind]
+        if run.state not in before:
+            raise RunRefused("run.state", f"this run is {run.state}")
+        await self._recorder.write(kind, {"run": run_id, "by": by})
+        return self.get(run_id)
+
+    def forget(self, now_s: int) -> None:
+        """Drop what ended long ago."""
+        for run in list(self._by_id.values()):
+            if run.ended is not None and run.ended + KEEP_S < now_s:
+                self._drop(run)
+
+    def _drop(self, run: Run) -> None:
+        del self._by_id[run.id]
+        self._steps.pop(run.id, None)
+        if run.key is not None:
+            self._by_key.pop((run.by, run.flow, run.key), None)
+        self.changed.add(run.id)
+
+    # -- the fold ---------------------------------------------------------------------------
+
+    def started(self, body: Mapping[str, Json], index: int) -> None:
+        """Entry `run.started`."""
+        self._put(Run.from_entry(body, index))
+
+    def granted(self, body: Mapping[str, Json]) -> None:
+        """Entry `run.granted`."""
+        run = self._by_id.get(str(body["run"]))
+        if run is not None:
+            path = cast("str", body["path"])
+            self._put(replace(run, grants={**run.grants, path: Grant.from_entry(body)}))
+
+    def went(self, body: Mapping[str, Json]) -> None:
+        """Entry `run.paused`, `run.resumed` or `run.cancelled`."""
+        run, (state, before) = self._by_id.get(str(body["run"])), _MOVES[str(body["kind"])]
+        if run is not None and run.state in before:
+            self._go(replace(run, state=state))
+
+    def ended(self, body: Mapping[str, Json], index: int) -> None:
+        """Entry `run.ended`."""
+        run = self._by_id.get(str(body["run"]))
+        if run is None or run.state == "ended":
+            return
+        self._go(
+            replace(
+                run,
+                state="ended",
+                ended=cast("int", body["ts"]) // 1_000_000,
+                result=cast("str", body["result"]),
+                detail=cast("str", body["detail"]),
+                ended_at=index,
+            )
+        )
+
+    def decided(self, body: Mapping[str, Json], index: int, *, authorised: bool) -> None:
+        """The decision entry of a step."""
+        run_id, path = place_of(cast("str", cast("Mapping[str, Json]", body["req"])["id"]))
+        if run_id not in self._by_id:
+            return
+        effect = cast("Mapping[str, Json]", body["decision"])["effect"]
+        status: StepStatus = "denied" if effect == "deny" else "waiting"
+        if authorised:
+            status = "under way"
+            self._calls[cast("str", body["id"])] = run_id, path
+        tool = cast("str", cast("Mapping[str, Json]", body["tool"])["name"])
+        self._took(run_id, path, Taken(tool, cast("str", body["id"]), index, status))
+
+    def settled(self, call_id: str, status: str, index: int) -> None:
+        """The outcome entry of a call, if it is one of a step."""
+        place = self._calls.pop(call_id, None)
+        if place is None:
+            return
+        run_id, path = place
+        before = self._steps.get(run_id, {}).get(path)
+        if before is not None and before.call == call_id:
+            now = replace(before, status=cast("StepStatus", status), outcome=index)
+            self._took(run_id, path, now)
+
+    def _took(self, run_id: str, path: str, taken: Taken) -> None:
+        self._steps.setdefault(run_id, {})[path] = taken
+        self.changed.add(run_id)
+
+    def _go(self, run: Run) -> None:
+        self._put(run)
+        waiting = self._moved.pop(run.id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def _put(self, run: Run) -> None:
+        self._keep(run)
+        self.changed.add(run.id)
+
+    def _keep(self, run: Run) -> None:
+        self._by_id[run.id] = run
+        if run.key is not None:
+            self._by_key[run.by, run.flow, run.key] = run.id
+
+    # -- the stored view --------------------------------------------------------------------
+
+    def stored(self, key: str) -> dict[str, Json] | None:
+        """The row of one run; None when it is forgotten."""
+        run = self._by_id.get(key)
+        if run is None:
+            return None
+        steps: dict[str, Json] = {p: taken.to_json() for p, taken in self.steps(key).items()}
+        return {**run.to_row(), "steps": steps}
+
+    def restore(self, key: str, row: Mapping[str, Json]) -> None:
+        """Take a row back that `stored` made."""
+        run = Run.from_row(row)
+        assert run.id == key
+        self._keep(run)
+        steps = cast("Mapping[str, Mapping[str, Json]]", row["steps"])
+        taken = {path: Taken.from_json(step) for path, step in steps.items()}
+        self._steps[key] = taken
+        self._calls |= {
+            step.call: (key, path) for path, step in taken.items() if step.status == "under way"
+        }

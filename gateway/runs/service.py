@@ -1,0 +1,40 @@
+"""What the program around a gateway may bring: flows, the agents in them, and who runs them.
+
+`gateway` knows no flow. It is handed an `Orchestration` when it is opened, takes the tools that its
+agents are into the catalogue, and gives it the way through the gate.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from audit.canonical import Json
+from gateway.home import Home
+from gateway.links.local import LocalLink
+from gateway.runs.hop import Hop
+from gateway.runs.run import Run
+
+
+class RunService(Protocol):
+    """Runs flows, for operators."""
+
+    def flows(self) -> Mapping[str, Json]:
+        """The flows that can be started, by name, each as it is written."""
+
+    async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
+        """Start a run; it goes on by itself, whatever becomes of this process.
+
+        key  the starter's own name for it: the same start again is the same run
+
+        Raises RunRefused and AuditUnavailable.
+        """
+
+
+class Orchestration(Protocol):
+    """What a gateway is opened with so that it runs flows."""
+
+    def links(self) -> tuple[LocalLink, ...]:
+        """The servers that agents, models and people are the tools of."""
+
+    def opened(self, hop: Hop, home: Home) -> AbstractAsyncContextManager[RunService]:
+        """Take up what was running, and run until the context is left."""

@@ -1,0 +1,102 @@
+"""In whose name the steps of a run are made: a credential for each grant, recorded and short-lived.
+
+No token leaves this process or is kept by a run: a grant stands in the log, and what it is good for
+is minted when a step needs it, and renewed in time.
+"""
+
+import asyncio
+
+from audit.canonical import Json
+from gateway.errors import SessionEnded
+from gateway.gate import Rooms
+from gateway.identity.delegation import check_chain, lent
+from gateway.identity.minting import Mint, Order
+from gateway.principal import Principal
+from gateway.runs.run import FACE, Grant, Run
+from gateway.session.session import HandedOn, Session
+
+_TOKEN_S = 3600  # the mint shortens it to what tokens may live
+_RENEW_S = 60  # a token that ends so soon is not used for another step
+
+
+class Standing:
+    """The principals of the grants of all runs."""
+
+    def __init__(self, rooms: Rooms, mint: Mint) -> None:
+        self._rooms = rooms
+        self._mint = mint
+        self._principals: dict[tuple[str, str], Principal] = {}
+        self._minting: dict[tuple[str, str], asyncio.Task[Principal]] = {}
+
+    async def principal(self, run: Run, path: str) -> Principal:
+        """The principal of a grant, with a credential that is recorded, and renewed in time.
+
+        Raises SessionEnded and AuditUnavailable.
+        """
+        known = self._principals.get((run.id, path))
+        if known is not None and known.expires > self._now_s + _RENEW_S:
+            return known
+        minting = self._minting.get((run.id, path))
+        if minting is None:  # one for all steps that begin at once
+            minting = asyncio.create_task(self._minted(run, path, known))
+            self._minting[run.id, path] = minting
+            minting.add_done_callback(lambda _: self._minting.pop((run.id, path)))
+        return await asyncio.shield(minting)
+
+    async def _minted(self, run: Run, path: str, known: Principal | None) -> Principal:
+        place, now_s = (run.id, path), self._now_s
+        grant = run.grants[path]
+        session = self._session(grant)
+        order = Order(
+            agent=grant.agent,
+            session=session,
+            scopes=grant.scopes,
+            lifetime_s=_TOKEN_S,
+            by=f"run:{run.id}",
+            source=FACE,
+            chain=grant.chain,
+            hops=grant.hops,
+            renews=None if known is None else known.token_id,
+            root=session.root,
+        )
+        self._principals[place] = (await self._mint.mint(order, now_s)).principal
+        return self._principals[place]
+
+    def _session(self, grant: Grant) -> Session:
+        session = self._rooms.sessions.get(grant.session)
+        if session is None or session.ended:
+            raise SessionEnded
+        return session
+
+    async def hand_on(self, run: Run, grant: str, path: str, agent: str) -> None:
+        """Let `agent` act for the agent of `grant`, in a session below; recorded as a grant.
+
+        Raises DelegationRefused, SessionEnded and AuditUnavailable.
+        """
+        policy = self._rooms.worlds.current.snapshot
+        subject = await self.principal(run, grant)
+        check_chain(agent, subject, policy)
+        parent = self._rooms.sessions.live(subject, self._now_s)
+        chain = (subject.agent, *subject.chain)
+        session = await self._rooms.sessions.open_handed_on(
+            HandedOn(
+                parent=parent,
+                agent=agent,
+                chain=chain,
+                ends=parent.ends,
+                granted_by=subject.token_id,
+                max_children=policy.delegation.max_children,
+            )
+        )
+        given = Grant(agent, session.id, chain, lent(agent, subject, policy), subject.hops - 1)
+        fields: dict[str, Json] = {"run": run.id, "path": path, **given.to_json()}
+        await self._rooms.recorder.write("run.granted", fields)
+
+    def forget(self, run_id: str) -> None:
+        """Drop the credentials of a run that is over."""
+        for place in [each for each in self._principals if each[0] == run_id]:
+            del self._principals[place]
+
+    @property
+    def _now_s(self) -> int:
+        return self._rooms.recorder.now() // 1_000_000

@@ -1,0 +1,70 @@
+"""A gateway whose way for runs a test holds in its hands, as orchestration does."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from audit.canonical import Json
+from gateway.home import Home
+from gateway.links.local import LocalLink
+from gateway.runs.hop import Hop, Start, Step
+from gateway.runs.run import ROOT, Run
+from gateway.runs.service import RunService
+from tests.harness.gateway import Clock, Running, Server, running
+from tests.harness.policy import DESK
+
+POLICY = DESK.replace(
+    "  idle: {roles: [nobody], owner: team}\n",
+    "  idle: {roles: [nobody], owner: team}\n"
+    "  flow: {roles: [clerk]}\n  helper: {roles: [clerk]}\n",
+)
+POLICY += """\
+delegation:
+  max_hops: 1
+  max_children: 3
+  edges:
+    - {id: flow-helper, from: flow, to: helper, tools: [desk.look]}
+"""
+
+
+class Held:
+    """The orchestration that does nothing by itself."""
+
+    def __init__(self) -> None:
+        self.hop: Hop | None = None
+
+    def links(self) -> tuple[LocalLink, ...]:
+        return ()
+
+    @asynccontextmanager
+    async def opened(self, hop: Hop, home: Home) -> AsyncIterator[RunService]:
+        self.hop = hop
+        yield NoFlows()
+
+
+class NoFlows:
+    def flows(self) -> Mapping[str, Json]:
+        return {}
+
+    async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
+        raise NotImplementedError
+
+
+@asynccontextmanager
+async def hopping(
+    folder: Path, servers: Mapping[str, Server], policy: str = POLICY, clock: Clock | None = None
+) -> AsyncIterator[tuple[Running, Hop]]:
+    held = Held()
+    async with running(folder, policy, servers, orchestration=held, clock=clock) as gateway:
+        assert held.hop is not None
+        yield gateway, held.hop
+
+
+async def begin(hop: Hop, key: str | None = None, agent: str = "flow") -> Run:
+    start = Start("report", "ab" * 32, agent, "operator:ana", key, {"order": 17}, 3600)
+    return await hop.start(start)
+
+
+def step(run: Run, path: str, tool: str, grant: str = ROOT, **args: Any) -> Step:  # noqa: ANN401 - JSON
+    return Step(run.id, grant, path, "desk", tool, args, run.started + 3600)
