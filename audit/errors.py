@@ -22,6 +22,7 @@ AuditError
 ├── MalformedBundle       audit.bundle-malformed      an entry bundle ends within an entry
 ├── Unreadable            audit.unreadable            a published file is not what it must be
 ├── NotIncluded           audit.not-included          an entry is not where a proof says
+├── AssertionRefused      audit.assertion             a passkey did not sign what it should have
 ├── NotConsistent         audit.not-consistent        a tree is not the beginning of another
 └── TileConflict          audit.tile-conflict         a published file differs from the log
 """
@@ -185,6 +186,12 @@ class NotIncluded(AuditError):
     """An inclusion proof does not lead from the leaf to the root."""
 
     code = "audit.not-included"
+
+
+class AssertionRefused(AuditError):
+    """A person's passkey did not sign this, here, with its owner verified; or it is no passkey."""
+
+    code = "audit.assertion"
 
 
 class NotConsistent(AuditError):
