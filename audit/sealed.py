@@ -15,6 +15,7 @@ leaves and proofs stay as they are. To disclose one entry is to hand out its pla
 
 import hmac
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256, sha512
@@ -132,18 +133,37 @@ class Vault:
         """
         return self._keys_of(entry_id, sealed)[1]
 
-    def erase(self, subject: str) -> int:
-        """Destroy all keys of a subject: overwrite, sync, unlink. Returns how many there were.
+    def erase(self, subject: str, *, but: Iterable[str] = ()) -> int:
+        """Destroy the keys of a subject: overwrite, sync, unlink. Returns how many there were.
+
+        but  ids of entries that are to stay readable: what they are sealed with is kept
 
         Raises OSError; what is erased already stays erased.
         """
-        files = sorted(self._folder.glob(f"{self._tag(subject).hex()}-*.key"))
-        self._cache = {name: key for name, key in self._cache.items() if name[0] != subject}
-        for file in files:
+        tag = self._tag(subject)
+        kept = {self._file(tag, _month(entry_id)) for entry_id in but}
+        for name in tuple(self._cache):
+            if name[0] == subject:
+                self._cache.pop(name, None)
+        return self._destroy(set(self._folder.glob(f"{tag.hex()}-*")) - kept)
+
+    def erase_all(self, *, but: Iterable[tuple[str, str]]) -> int:
+        """Destroy every key with which none of these (subject, entry id) is sealed.
+
+        What a crash left half written goes too. Returns and raises as `erase`.
+        """
+        kept = {self._file(self._tag(subject), _month(entry_id)) for subject, entry_id in but}
+        self._cache.clear()
+        return self._destroy(set(self._folder.iterdir()) - kept)
+
+    def _destroy(self, files: Iterable[Path]) -> int:
+        doomed = sorted(files)
+        for file in doomed:
             _overwrite(file)
             file.unlink()
-        sync_folder(self._folder)
-        return len(files)
+        if doomed:
+            sync_folder(self._folder)
+        return len(doomed)
 
     def _keys_of(self, entry_id: str, sealed: Sealed) -> tuple[bytes, bytes]:
         head = sealed.payload[:_HEAD_BYTES]

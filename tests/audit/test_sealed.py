@@ -111,6 +111,27 @@ def test_erasing_overwrites_before_it_unlinks(vault: Vault, folder: Path, tmp_pa
     assert second_name.read_bytes() != before
 
 
+def test_erasing_keeps_the_months_of_entries_that_are_to_stay(vault: Vault) -> None:
+    gone, stays = vault.seal("ana", ID, SECRET), vault.seal("ana", NEXT_MONTH, SECRET)
+    assert vault.erase("ana", but=[NEXT_MONTH]) == 1
+    assert vault.open_payload(NEXT_MONTH, stays) == SECRET
+    with pytest.raises(SubjectErased):
+        vault.open_payload(ID, gone)
+
+
+def test_of_all_keys_only_those_that_are_needed_can_be_kept(vault: Vault, folder: Path) -> None:
+    kept = vault.seal("ana", ID, SECRET)
+    gone = [("ana", NEXT_MONTH), ("bob", ID)]
+    sealed = [(entry_id, vault.seal(subject, entry_id, SECRET)) for subject, entry_id in gone]
+    (folder / "half-written.part").write_bytes(b"what a crash left")
+    assert vault.erase_all(but=[("ana", ID), ("eve", ID)]) == 3
+    assert len(list(folder.iterdir())) == 1
+    assert vault.open_payload(ID, kept) == SECRET
+    for entry_id, each in sealed:
+        with pytest.raises(SubjectErased):
+            vault.open_payload(entry_id, each)
+
+
 def test_erasing_a_stranger_destroys_nothing(vault: Vault) -> None:
     assert vault.erase("nobody") == 0
 

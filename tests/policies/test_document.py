@@ -51,7 +51,7 @@ def codes(text: str) -> set[str]:
 def test_every_block_of_the_example_parses() -> None:
     (document,) = load_policies([ACME])
     policy = document.policy
-    for block in Policy.model_fields.keys() - {"front_ends"}:
+    for block in Policy.model_fields.keys() - {"front_ends", "spaces"}:
         assert getattr(policy, block), block
     assert policy.agents["research-bot"].max_risk == "read"
     assert policy.agents["support-bot"].on_behalf_of == "required"
@@ -108,6 +108,19 @@ def test_what_is_no_policy_of_this_version_is_refused(text: str) -> None:
         read_policies([("p.yaml", text.encode())])
 
 
+def test_what_is_left_out_of_an_own_tool_is_what_it_is() -> None:
+    tools = read("tools: {memory.put: {}, memory.get: {emits: [seen]}, s.put: {}}").tools
+    assert (tools["memory.put"].risk, tools["memory.put"].labels) == ("write", frozenset())
+    assert tools["memory.get"].risk == "read"
+    assert tools["memory.get"].labels == frozenset({"seen"})
+    assert tools["s.put"].risk == "irreversible"
+
+
+def test_the_memory_of_sessions_can_be_bounded_alone() -> None:
+    spaces = read("spaces: {session: {entries: 3, keep: 1h}}").spaces
+    assert (spaces["session"].entries, spaces["session"].keep) == (3, 3600)
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -134,6 +147,38 @@ def test_what_is_no_policy_of_this_version_is_refused(text: str) -> None:
         ),
         pytest.param(
             "front_ends: {web: {users: ['*'], agents: [bot]}}", "policy.wildcard", id="anybody"
+        ),
+        pytest.param("spaces: {notes: {of: agent, keep: 1d}}", "policy.who", id="space-for-whom"),
+        pytest.param(
+            "spaces: {notes: {roles: [a], keep: 1d}}", "policy.space", id="space-of-nobody"
+        ),
+        pytest.param(
+            "spaces: {notes: {of: agent, roles: [a]}}", "policy.space", id="space-for-ever"
+        ),
+        pytest.param(
+            "spaces: {notes: {of: agent, roles: [a], agents: [b], keep: 1d}}",
+            "policy.who",
+            id="space-for-two-kinds",
+        ),
+        pytest.param(
+            "spaces: {notes: {of: everybody, roles: [a], keep: 1d}}",
+            "policy.not-a-choice",
+            id="space-of-everybody",
+        ),
+        pytest.param(
+            "spaces: {notes: {of: agent, agents: ['*'], keep: 1d}}", "policy.name", id="space-open"
+        ),
+        pytest.param(
+            "spaces: {notes: {of: agent, roles: [a], keep: 1d, entries: 1001}}",
+            "policy.out-of-range",
+            id="space-too-large",
+        ),
+        pytest.param("spaces: {session: {of: agent}}", "policy.space", id="session-of-an-agent"),
+        pytest.param("spaces: {session: {roles: [a]}}", "policy.space", id="session-of-a-role"),
+        pytest.param("spaces: {../notes: {}}", "policy.name", id="space-that-is-a-path"),
+        pytest.param("tools: {memory.put: {risk: read}}", "policy.own-tool", id="own-tool-milder"),
+        pytest.param(
+            "tools: {memory.get: {risk: irreversible}}", "policy.own-tool", id="own-tool-graver"
         ),
         pytest.param("delegation: {max_children: 0}", "policy.out-of-range", id="no-children"),
         pytest.param(
@@ -184,11 +229,10 @@ def test_what_is_no_policy_of_this_version_is_refused(text: str) -> None:
         pytest.param(
             "tools: {s.a: {undo: {tool: s.a, args: {x: env.HOME}}}}", "policy.spelling", id="undo"
         ),
-        pytest.param("tools: {s.a: {cost: {eur: env.x}}}", "policy.spelling", id="cost-path"),
+        pytest.param("tools: {s.a: {cost: {eur: result.x}}}", "policy.spelling", id="cost-path"),
         pytest.param("tools: {s.a: {cost: {eur: 0}}}", "policy.out-of-range", id="cost-zero"),
         pytest.param("tools: {s.a: {cost: {eur: true}}}", "policy.wrong-type", id="cost-truth"),
         pytest.param("tools: {s.a: {cost: {}}}", "policy.empty", id="cost-nothing"),
-        pytest.param("tools: {s.a: {cost: {bytes-out: 1}}}", "policy.measured", id="measured"),
     ],
 )
 def test_a_register_that_is_not_understood_is_refused(text: str, code: str) -> None:
@@ -242,12 +286,6 @@ def test_an_approval_without_clear_terms_is_refused(terms: str, code: str) -> No
     ("text", "code"),
     [
         pytest.param("limits: {a: {per: all, rate: 1/s}}", "policy.not-a-choice", id="per"),
-        pytest.param("limits: {a: {per: agent}}", "policy.limit", id="no-kind"),
-        pytest.param("limits: {a: {per: agent, rate: 1/s, at_once: 1}}", "policy.limit", id="two"),
-        pytest.param(
-            "limits: {a: {per: agent, at_once: 2, burst: 1}}", "policy.limit", id="burst-of-places"
-        ),
-        pytest.param("limits: {a: {per: agent, at_once: 0}}", "policy.out-of-range", id="no-place"),
         pytest.param("limits: {a: {per: agent, rate: 60/m}}", "policy.rate", id="unit"),
         pytest.param("limits: {a: {per: agent, rate: 0/min}}", "policy.rate", id="zero-rate"),
         pytest.param("limits: {a: {per: agent, rate: 60}}", "policy.rate", id="number"),

@@ -61,6 +61,18 @@ def test_a_careful_policy_is_left_in_peace() -> None:
     assert found(CLEAN) == ()
 
 
+MEMORY = CLEAN.replace("tools:\n", "tools:\n  memory.put: {}\n", 1)
+SPACE = "spaces:\n  notes: {of: agent, roles: [helper], keep: 1d}\n"
+
+
+@pytest.mark.parametrize("space", [SPACE, "spaces:\n  session: {entries: 3}\n"])
+def test_a_space_that_no_rule_lets_anybody_use_is_pointed_at(space: str) -> None:
+    assert codes(MEMORY + space) == ["lint.unused"]
+    allowed = '  - {id: puts, agents: [aide, bot], tools: ["memory.*"], effect: allow}\n'
+    memory = MEMORY.replace(", max_risk: read", "")
+    assert codes(memory + allowed + space) == []
+
+
 def test_the_starter_policy_is_a_careful_one() -> None:
     content = starter("/srv/r")["starter.policy.yaml"]
     assert lint(read_policies([("p", content)]), today=TODAY) == ()

@@ -42,6 +42,14 @@ def findings_of(*texts: str) -> tuple[Finding, ...]:
             "policy.unknown-role", "'worker'", id="role",
         ),
         pytest.param(
+            "spaces: {notes: {of: agent, agents: [bott], keep: 1d}}",
+            "policy.unknown-agent", "'bot'", id="agent-of-a-space",
+        ),
+        pytest.param(
+            "spaces: {notes: {of: agent, roles: [wroker], keep: 1d}}",
+            "policy.unknown-role", "'worker'", id="role-of-a-space",
+        ),
+        pytest.param(
             "front_ends: {web: {users: [ana], agents: [bott]}}",
             "policy.unknown-agent", "'bot'", id="agent-of-a-front-end",
         ),
