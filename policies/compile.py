@@ -12,6 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TypeVar
 
+from policies import own_tools
 from policies.clause import Clause
 from policies.condition import Condition
 from policies.condition_book import ConditionBook
@@ -86,6 +87,7 @@ class _Compiler:
         self._approvals = _merged(policy.approvals for policy in policies)
         self._limits = _merged(policy.limits for policy in policies)
         self._budgets = _merged(policy.budgets for policy in policies)
+        self._spaces = _merged(policy.spaces for policy in policies)
         self._findings: list[Finding] = []
         self._args = cache(self._shape)
         self._risks = {name: tool.risk for name, tool in self._tools.items()}
@@ -116,6 +118,7 @@ class _Compiler:
             approvals=MappingProxyType(self._approvals),
             limits=MappingProxyType(self._limits),
             budgets=MappingProxyType(self._budgets),
+            spaces=MappingProxyType(self._spaces),
             delegation=self._delegation(),
             front_ends=MappingProxyType(self._front_ends()),
             clauses=MappingProxyType(clauses),
@@ -213,7 +216,7 @@ class _Compiler:
                 path: Path = ("tools", name)
                 if name in catalogue:
                     self._findings.extend(_misnamed(document, path, tool, self._args(name)))
-                else:
+                elif name not in own_tools.RISKS:  # those are in no lock
                     self._findings.append(_unpinned(document, path, name, catalogue, servers))
 
     def _users(self) -> Users:

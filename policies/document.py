@@ -9,8 +9,9 @@ exists has passed every check that needs no other block; names are resolved acro
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from policies import own_tools
 from policies.decision import Effect
 from policies.notation import (
     ANY,
@@ -34,11 +35,15 @@ from policies.register import (
     Limit,
     Part,
     Risk,
+    Space,
     Tool,
     Users,
     refuse_wildcard,
 )
 from policies.source import Source
+
+SESSION = "session"
+"""The space that every session has for itself."""
 
 
 class Statement(Part):
@@ -209,11 +214,27 @@ class Policy(Part):
     approvals: Block[Name, Approval] = Field(default_factory=dict)
     limits: Block[Name, Limit] = Field(default_factory=dict)
     budgets: Block[Name, Budget] = Field(default_factory=dict)
+    spaces: Block[Name, Space] = Field(default_factory=dict)
     guardrails: Some[Guardrail] = ()
     rules: Some[Rule] = ()
     delegation: Delegation | None = None
     front_ends: Block[Name, FrontEnd] = Field(default_factory=dict)
     invariants: Some[Invariant] = ()
+
+    @field_validator("tools")
+    @classmethod
+    def _own_tools_are_as_they_are(cls, tools: dict[str, Tool]) -> dict[str, Tool]:
+        return {name: own_tools.stated(name, tool) for name, tool in tools.items()}
+
+    @field_validator("spaces")
+    @classmethod
+    def _spaces_are_somebodys(cls, spaces: dict[str, Space]) -> dict[str, Space]:
+        for name, space in spaces.items():
+            if name == SESSION:
+                _belongs_to_sessions(space)
+            else:
+                _belongs_to_somebody(name, space)
+        return spaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +243,22 @@ class PolicyDocument:
 
     policy: Policy
     source: Source
+
+
+def _belongs_to_sessions(space: Space) -> None:
+    if space.of or space.roles or space.agents:
+        message = "'session' is each session's own, for whoever may use memory at all"
+        raise refuse("policy.space", message, field=SESSION)
+
+
+def _belongs_to_somebody(name: str, space: Space) -> None:
+    if space.of is None:
+        raise refuse("policy.space", "expected 'of': agent, team or user", field=name)
+    if not space.roles and not space.agents:
+        raise refuse("policy.who", "expected 'roles' or 'agents': who may use it?", field=name)
+    if space.keep is None:
+        message = "expected 'keep': nothing is kept for ever"
+        raise refuse("policy.space", message, field=name)
 
 
 def _approval_iff_ask(effect: Effect, approval: str | None) -> None:

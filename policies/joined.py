@@ -23,6 +23,7 @@ from policies.register import (
     Group,
     Limit,
     Risk,
+    Space,
     Tool,
 )
 from policies.source import Path, Source
@@ -83,6 +84,15 @@ class Joined:
     def budgets(self) -> Mapping[str, Budget]:
         """By name."""
         return self._block("budgets", Budget)
+
+    @cached_property
+    def spaces(self) -> Mapping[str, Space]:
+        """By name."""
+        return self._block("spaces", Space)
+
+    def users_of(self, space: Space) -> frozenset[str]:
+        """The agents that a space is for."""
+        return frozenset(space.agents).union(*(self._holders.get(r, ()) for r in space.roles))
 
     @cached_property
     def statements(self) -> tuple[Placed, ...]:

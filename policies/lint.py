@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import chain
 
-from policies.document import PolicyDocument, Rule
+from policies.document import Guardrail, PolicyDocument, Rule
 from policies.finding import Finding, Position
 from policies.joined import Joined, Placed
 from policies.lint_conditions import lint_condition
+from policies.register import BYTES_IN, BYTES_OUT, Budget, Tool
 
 MOST_CANDIDATES = 20
 """Rules for one agent and tool above which a decision becomes noticeably slower."""
@@ -85,6 +86,12 @@ def _roles(joined: Joined) -> Iterator[Finding]:
 
 
 def _irreversible(joined: Joined) -> Iterator[Finding]:
+    asked = frozenset(
+        pair
+        for each in joined.statements
+        if isinstance(each.said, Guardrail) and each.effect == "ask"
+        for pair in joined.pairs(each.said)
+    )
     for each in joined.grants:
         final = [
             tool
@@ -93,7 +100,7 @@ def _irreversible(joined: Joined) -> Iterator[Finding]:
         ]
         if each.effect != "allow" or not final:
             continue
-        if not each.said.when:
+        if not each.said.when and not joined.pairs(each.said) <= asked:
             message = f"{final[0]} cannot be undone, and is allowed without a condition"
             yield _warn("lint.allow-irreversible", message, each.at("effect"), "ask, or add 'when'")
         if not each.said.why:
@@ -162,12 +169,24 @@ def _costs(joined: Joined) -> Iterator[Finding]:
         assert isinstance(each.said, Rule)
         for place, name in enumerate(each.said.budgets):
             budget = joined.budgets[name]
+            if budget.unknown_cost != "deny":
+                continue
             for tool in sorted(joined.tools_reached(each.said)):
-                known = joined.tools[tool].cost or {}
-                if budget.unit not in known and budget.unknown_cost == "deny":
-                    message = f"{tool} states no cost in {budget.unit}: the budget denies each call"
-                    hint = f"add cost: {{{budget.unit}: args.NAME}} to the tool"
-                    yield _warn("lint.no-cost", message, each.at("budgets", place), hint)
+                yield from _unknown_cost(
+                    joined.tools[tool], tool, budget, each.at("budgets", place)
+                )
+
+
+def _unknown_cost(tool: Tool, name: str, budget: Budget, at: Position) -> Iterator[Finding]:
+    source = None if tool.cost is None else tool.cost.get(budget.unit)
+    if budget.unit == BYTES_IN or str(source).startswith("result."):
+        message = f"what {name} costs is known only afterwards: the budget denies each call"
+        yield _warn("lint.no-cost", message, at, "reserve a sum with unknown_cost: NUMBER")
+    elif source is None and budget.unit != BYTES_OUT:
+        message = f"{name} states no cost in {budget.unit}: the budget denies each call"
+        yield _warn(
+            "lint.no-cost", message, at, f"add cost: {{{budget.unit}: args.NAME}} to the tool"
+        )
 
 
 def _spaces(joined: Joined) -> Iterator[Finding]:

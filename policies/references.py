@@ -30,6 +30,7 @@ _BLOCKS = {
     "approval": "approvals",
     "limit": "limits",
     "budget": "budgets",
+    "space": "spaces",
     "front end": "front_ends",
 }
 
@@ -141,6 +142,12 @@ def _of_approvals(policy: Policy) -> Iterator[_Use]:
         yield _Use("group", approval.from_, ("approvals", name, "from"))
 
 
+def _of_spaces(policy: Policy) -> Iterator[_Use]:
+    for name, space in policy.spaces.items():
+        yield from _each("role", space.roles, ("spaces", name, "roles"))
+        yield from _each("agent", space.agents, ("spaces", name, "agents"))
+
+
 def _of_guardrails(policy: Policy) -> Iterator[_Use]:
     for index, guardrail in enumerate(policy.guardrails):
         yield from _of_statement(guardrail, ("guardrails", index))
@@ -191,6 +198,7 @@ _USES: tuple[Callable[[Policy], Iterator[_Use]], ...] = (
     _of_users,
     _of_tools,
     _of_approvals,
+    _of_spaces,
     _of_guardrails,
     _of_rules,
     _of_delegation,

@@ -322,6 +322,30 @@ class Budget(Part):
     ] = "deny"
 
 
+class Space(Part):
+    """Memory that outlives a session; under the name `session`, bounds of each session's own.
+
+    of             whose it is: each agent has one, each team (the `owner` of its agents), each user
+    roles, agents  who may use it; all of a chain must
+    keep           how long an entry lives at most; one of a session lives no longer than that
+    entries        how many one of these holds at most
+    bytes          of their keys and values, in UTF-8
+    """
+
+    of: Literal["agent", "team", "user"] | None = None
+    roles: Some[Name] = ()
+    agents: Some[Name] = ()
+    keep: Duration | None = None
+    entries: Annotated[int, Field(ge=1, le=1000)] = 256
+    bytes: Annotated[int, Field(ge=1, le=64 << 20)] = 1 << 20
+
+    @model_validator(mode="after")
+    def _is_unambiguous(self) -> Self:
+        if self.roles and self.agents:
+            raise refuse("policy.who", "names both roles and agents: name one", field="agents")
+        return self
+
+
 def refuse_wildcard(field: str, names: Iterable[str], instead: str) -> None:
     """What grants names what it grants: `instead` says how."""
     if ANY in names:

@@ -12,7 +12,19 @@ from policies.decision import Facts
 from policies.engine import Engine
 from policies.finding import Finding
 from policies.notation import ANY, tool_matches
-from policies.register import Agent, Approval, Budget, Group, Limit, People, Risk, Sink, Trust, Undo
+from policies.register import (
+    Agent,
+    Approval,
+    Budget,
+    Group,
+    Limit,
+    People,
+    Risk,
+    Sink,
+    Space,
+    Trust,
+    Undo,
+)
 
 UNTRUSTED = frozenset({"untrusted"})
 """Whatever else a policy says, this label is of what may not be relied upon."""
@@ -98,6 +110,7 @@ class Snapshot:
     approvals: Mapping[str, Approval]
     limits: Mapping[str, Limit]
     budgets: Mapping[str, Budget]
+    spaces: Mapping[str, Space]
     delegation: Delegation
     front_ends: Mapping[str, FrontEnd]
     clauses: Mapping[str, Clause]

@@ -229,10 +229,11 @@ def test_the_memory_of_sessions_can_be_bounded_alone() -> None:
         pytest.param(
             "tools: {s.a: {undo: {tool: s.a, args: {x: env.HOME}}}}", "policy.spelling", id="undo"
         ),
-        pytest.param("tools: {s.a: {cost: {eur: result.x}}}", "policy.spelling", id="cost-path"),
+        pytest.param("tools: {s.a: {cost: {eur: env.x}}}", "policy.spelling", id="cost-path"),
         pytest.param("tools: {s.a: {cost: {eur: 0}}}", "policy.out-of-range", id="cost-zero"),
         pytest.param("tools: {s.a: {cost: {eur: true}}}", "policy.wrong-type", id="cost-truth"),
         pytest.param("tools: {s.a: {cost: {}}}", "policy.empty", id="cost-nothing"),
+        pytest.param("tools: {s.a: {cost: {bytes-out: 1}}}", "policy.measured", id="measured"),
     ],
 )
 def test_a_register_that_is_not_understood_is_refused(text: str, code: str) -> None:
@@ -286,6 +287,12 @@ def test_an_approval_without_clear_terms_is_refused(terms: str, code: str) -> No
     ("text", "code"),
     [
         pytest.param("limits: {a: {per: all, rate: 1/s}}", "policy.not-a-choice", id="per"),
+        pytest.param("limits: {a: {per: agent}}", "policy.limit", id="no-kind"),
+        pytest.param("limits: {a: {per: agent, rate: 1/s, at_once: 1}}", "policy.limit", id="two"),
+        pytest.param(
+            "limits: {a: {per: agent, at_once: 2, burst: 1}}", "policy.limit", id="burst-of-places"
+        ),
+        pytest.param("limits: {a: {per: agent, at_once: 0}}", "policy.out-of-range", id="no-place"),
         pytest.param("limits: {a: {per: agent, rate: 60/m}}", "policy.rate", id="unit"),
         pytest.param("limits: {a: {per: agent, rate: 0/min}}", "policy.rate", id="zero-rate"),
         pytest.param("limits: {a: {per: agent, rate: 60}}", "policy.rate", id="number"),

@@ -1,0 +1,32 @@
+"""Own tools: those of the gateway itself, whose risk no policy states otherwise.
+
+A policy lists them under `tools` like any other, or they are refused like any other. What they
+do is fixed, so `memory.put: {}` says enough: the risk is ours, and labels are those that the
+entries carry themselves.
+"""
+
+from collections.abc import Mapping
+
+from policies.notation import refuse
+from policies.register import Risk, Tool
+
+RISKS: Mapping[str, Risk] = {
+    "memory.put": "write",
+    "memory.get": "read",
+    "memory.search": "read",
+    "memory.delete": "write",
+}
+
+
+def stated(name: str, tool: Tool) -> Tool:
+    """The tool of that name as it counts: what is left out of one of ours is filled in.
+
+    Raises the error of a validator when another risk is stated.
+    """
+    risk = RISKS.get(name)
+    if risk is None:
+        return tool
+    if "risk" in tool.model_fields_set and tool.risk != risk:
+        raise refuse("policy.own-tool", f"{name} is of risk {risk}, whatever is stated", field=name)
+    filled = {} if "emits" in tool.model_fields_set else {"emits": ()}
+    return tool.model_copy(update={"risk": risk, **filled})
