@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as distribution_version
 from pathlib import Path
@@ -33,13 +33,14 @@ from gateway.evidence import Evidence, evidence
 from gateway.fleet import Around, Fleet
 from gateway.gate import Rooms
 from gateway.home import Home
-from gateway.identity.errors import KeyFileRefused
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.revocation import Revocations
 from gateway.identity.rotation import Rotation
 from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import Issuer
+from gateway.memory.opening import Remembering, remembering
+from gateway.memory.tools import memory_link
 from gateway.metrics import Metrics
 from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
@@ -56,13 +57,13 @@ from gateway.state import FLEET, State
 from gateway.store.fleet import FleetDatabase
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
+from gateway.tidying import tidy
 from gateway.upstream import Kept, Upstream, upstream
 from gateway.world import World, Worlds
 
 log = structlog.get_logger(__name__)
 
 Mode = Literal["dev", "serve"]
-TIDY_EVERY_S = 1.0
 MOST_OWED = 1000
 """Answers that a stop can say are owed: what fits into its entry."""
 
@@ -109,8 +110,10 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         operators = Operators.open(ground.home.operators)
         code = _console_code(around, log_of) if mode == "dev" else None
         await _begin(log_of, state, rooms, operators)
+        await ground.mind.retention.begin()
         rotation = Rotation(ground.keys, rooms.recorder.write, kept_s=_kept_s(settings))
-        await stack.enter_async_context(_tidied(rooms, state, rotation))
+        tidying = tidy(rooms, state, rotation, ground.mind.retention)
+        await stack.enter_async_context(_tidied(rooms, tidying))
         if ground.keys.shared:
             await stack.enter_async_context(_running(rotation.run()))
         if ground.fleet is not None:
@@ -159,6 +162,7 @@ class _Ground:
     keys: KeySet
     epoch: Epoch
     state: State
+    mind: Remembering
     fleet: Fleet | None
 
 
@@ -174,7 +178,8 @@ async def _ground(settings: Settings, around: Surroundings) -> AsyncIterator[_Gr
             _kept(home, log_of, state),
             _fleet(settings, log_of, state, epoch, anew=around.new_fleet) as fleet,
         ):
-            yield _Ground(settings, home, log_of, keys, epoch, state, fleet)
+            mind = remembering(state, log_of.recorder, home)
+            yield _Ground(settings, home, log_of, keys, epoch, state, mind, fleet)
 
 
 @asynccontextmanager
@@ -183,7 +188,8 @@ async def _governed(
 ) -> AsyncIterator[tuple[Upstream, Activation]]:
     """The links, and the policy in force over what they offer."""
     activations: list[Activation] = []  # none until there is a policy
-    own = () if around.orchestration is None else around.orchestration.links()
+    flows = () if around.orchestration is None else around.orchestration.links()
+    memory = memory_link(ground.mind.memory, lambda: activations[0].worlds.current.snapshot)
 
     def tell(catalogue: Catalogue) -> None:
         for each in activations:
@@ -193,7 +199,7 @@ async def _governed(
         ground.settings,
         ground.home,
         ground.evidence,
-        Kept(ground.keys, ground.state.connections, own),
+        Kept(ground.keys, ground.state.connections, (memory, *flows)),
         environ=around.environ,
         redaction=around.redaction,
         allow_unsandboxed=mode == "dev" or ground.settings.insecure_unsandboxed_stdio,
@@ -345,32 +351,14 @@ async def _begin(log_of: Evidence, state: State, rooms: Rooms, operators: Operat
 
 
 @asynccontextmanager
-async def _tidied(rooms: Rooms, state: State, rotation: Rotation) -> AsyncIterator[None]:
-    """Let time do its work: expire, forget, and write down what was only counted."""
-    async with _running(_tidy(rooms, state, rotation)):
+async def _tidied(rooms: Rooms, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Let time do its work; at the end, write down what was only counted."""
+    async with _running(work):
         yield
     try:
         await rooms.refusals.flush(rooms.recorder.now(), everything=True)
     except AuditError as error:
         log.error("refusals.uncounted", reason=error.code)
-
-
-async def _tidy(rooms: Rooms, state: State, rotation: Rotation) -> None:
-    while True:
-        await asyncio.sleep(TIDY_EVERY_S)
-        now = rooms.recorder.now()
-        rooms.calls.sweep(now)
-        rooms.sessions.forget(now // 1_000_000)
-        rooms.revocations.forget(now // 1_000_000)
-        state.single_use.forget(now // 1_000_000)
-        state.runs.forget(now // 1_000_000)
-        rooms.limits.forget(now)
-        with suppress(AuditError):
-            await rooms.approvals.expire(now // 1_000_000)
-            await rooms.refusals.flush(now)
-        # A file that cannot be removed or read now.
-        with suppress(AuditError, OSError, KeyFileRefused):
-            await rotation.retire(now // 1_000_000)
 
 
 @asynccontextmanager

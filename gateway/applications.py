@@ -208,6 +208,7 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
     faces: dict[str, App] = {
         "/mcp": mcp,
         "/v1/tools": rest,
+        "/v1/memory": rest,
         "/v1/openapi.json": rest,
         "/v1": own,
     }

@@ -27,6 +27,7 @@ GatewayError
 ├── ArgumentsInvalid          args.invalid | args.unknown_field
 ├── LockUnreadable            catalogue.lock            the catalogue lock is malformed
 ├── SessionEnded              session.ended             no session of this caller, or it is over
+├── MemoryRefused             memory.refused            what is asked of memory cannot be done
 ├── PurposeInvalid            purpose.invalid           words or tools that are no purpose
 ├── ApprovalRefused           approval.<reason>         this answer to a request does not count
 ├── ReviewRefused             server.review             what was reviewed is not what is offered
@@ -240,6 +241,12 @@ class SessionEnded(GatewayError):
     """The caller has no such session: unknown, over, ended and another's are all the same."""
 
     code = "session.ended"
+
+
+class MemoryRefused(GatewayError):
+    """A memory cannot take or give what is asked of it; the message is for the agent."""
+
+    code = "memory.refused"
 
 
 class PurposeInvalid(GatewayError):

@@ -3,6 +3,7 @@
     keys/log.pem         signs the log            keys/vault.key   wraps the subjects' keys
     keys/tokens/         sign access tokens       keys/subjects/   seal what agents and people said
     keys/state.key       keys digests             keys/operators.json
+    keys/memory/         seal what agents remember; in no backup
     keys/connections/    people's tokens of upstreams, under keys/connections.key
     log/                 segments: the truth      tiles/           the published log
     state.db             the view of the log      catalogue.lock.json
@@ -60,6 +61,11 @@ class Home:
     def subject_keys(self) -> Path:
         """Folder of the keys that seal, one per subject and month."""
         return self.path / "keys" / "subjects"
+
+    @property
+    def memory_keys(self) -> Path:
+        """Folder of the keys that seal memory: one per session, or space and owner, and month."""
+        return self.path / "keys" / "memory"
 
     @property
     def connections(self) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from audit.canonical import Json
-from audit.entry import Receipt, Record
+from audit.entry import Entry, Receipt, Record
 from audit.log import Log
 from audit.sealed import Sealed, Vault
 
@@ -85,6 +85,13 @@ class Recorder:
         AuditUnavailable, as the future does.
         """
         return self._log.enqueue(record)
+
+    def entry(self, index: int) -> Entry:
+        """A durable entry, checked against the signed root. Blocks while it is read.
+
+        Raises NoSuchEntry, LogDamaged or OSError.
+        """
+        return self._log.entry(index)
 
     def words(self, index: int, name: str) -> bytes | None:
         """What entry `index` holds sealed as member `name`; None when nothing is kept.

@@ -17,6 +17,8 @@ from gateway.identity.revocation import KINDS, Kind, Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.links.connections import GIVEN, WITHDRAWN, Connections
 from gateway.membership import Membership
+from gateway.memory import items as memory
+from gateway.memory.items import Items
 from gateway.runs.run import FACE
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
@@ -130,6 +132,7 @@ class State:
         self.activations = Activations()
         self.connections = Connections()
         self.membership = Membership()
+        self.memory = Items()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
         self.on_abandoned: Fold = lambda *_: None
@@ -147,6 +150,9 @@ class State:
             "approval.ended": lambda body, *_: approvals.ended(body),
             GIVEN: lambda body, *_: self.connections.given(body),
             WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),
+            memory.PUT: lambda body, index, _: self.memory.put(body, index),
+            memory.REMOVED: lambda body, *_: self.memory.removed(body),
+            memory.WIPED: lambda body, *_: self.memory.wiped(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
             "run.started": lambda body, index, _: runs.started(body, index),
             "run.granted": lambda body, *_: runs.granted(body),
@@ -175,6 +181,7 @@ class State:
             "connections": self.connections,
             "membership": self.membership,
             "runs": self.runs,
+            "memory": self.memory,
         }
 
     def apply(self, index: int, leaf: str, body: Mapping[str, Json]) -> None:

@@ -171,7 +171,7 @@ def _refused(server: str, definitions: Sequence[Mapping[str, Json]]) -> Mapping[
 
 
 def _refuse_lookalikes(servers: Mapping[str, Mapping[str, Accepted]]) -> None:
-    names.refuse_lookalikes(servers)
+    names.refuse_lookalikes((*servers, *names.RESERVED))
     every = [tool.published for tools in servers.values() for tool in tools.values()]
     names.refuse_same(every)
     names.refuse_lookalikes(every)

@@ -105,7 +105,7 @@ def check_names(servers: Iterable[str]) -> None:
     every = tuple(servers)
     for name in every:
         names.check_server(name)
-    names.refuse_lookalikes(every)
+    names.refuse_lookalikes((*every, *names.RESERVED))
 
 
 def build_links(

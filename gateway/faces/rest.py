@@ -5,6 +5,7 @@ decided by the same rules. What did not reach the upstream is a problem detail w
 its code; a pending approval is a 202 that says where to look. A tool that answered with an error
 of its own is a 200 with `isError`: the call itself was made.
 
+`POST /v1/memory/{put,get,search,delete}` is the same for the caller's own memory.
 `GET /v1/openapi.json` describes the caller's own tools.
 """
 
@@ -32,6 +33,7 @@ from gateway.faces.presence import attended
 from gateway.faces.problems import problem
 from gateway.faces.receipts import receipt_header
 from gateway.links.jsonrpc import dump
+from gateway.memory.definitions import SERVER
 
 APPROVALS = "/v1/approvals/"
 RESOURCE = "/v1"
@@ -39,6 +41,7 @@ RESOURCE = "/v1"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _TOOL = re.compile(rf"/v1/tools/([a-z][a-z0-9-]{{0,19}})/({_NAME.pattern})")
+_MEMORY = re.compile(rf"/v1/({SERVER})/([a-z]{{1,20}})")
 _OPENAPI = "/v1/openapi.json"
 
 
@@ -62,7 +65,7 @@ class RestFace:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; never raises for anything the caller can cause."""
         path: str = scope["path"]
-        tool = _TOOL.fullmatch(path)
+        tool = _TOOL.fullmatch(path) or _MEMORY.fullmatch(path)
         resource = RESOURCE if tool or path == _OPENAPI else None
 
         async def answer(caller: Caller) -> Reply:

@@ -12,7 +12,7 @@ nobody sees what the agents tell each other (`gateway.session.kin`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Self, cast
 
@@ -143,6 +143,7 @@ class Sessions:
         self._kin = Kin()
         self._opening: Counter[str] = Counter()  # children under way, by root
         self.changed: set[str] = set()
+        self.when_ended: Callable[[], Awaitable[None]] = _nothing
 
     def live(self, principal: Principal, now_s: int) -> Session:
         """The session that `principal` acts in.
@@ -235,9 +236,10 @@ class Sessions:
     async def end(self, session_id: str, *, by: str) -> None:
         """End a session, and all that was handed on from it; calls in them are refused from now on.
 
-        Raises AuditUnavailable.
+        Returns when `when_ended` has: what was theirs alone is gone. Raises AuditUnavailable.
         """
         await self._recorder.write("session.end", {"session": session_id, "by": by})
+        await self.when_ended()
 
     def forget(self, now_s: int) -> None:
         """Drop what can neither act nor be inherited from any more."""
@@ -361,6 +363,10 @@ class Sessions:
         session = Session.from_row(row)
         assert session.id == key
         self._keep(session)
+
+
+async def _nothing() -> None:
+    """What follows an end where nothing else is bound to sessions."""
 
 
 def _is_past(session: Session, now_s: int) -> bool:

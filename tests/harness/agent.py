@@ -187,6 +187,11 @@ class Agent:
         """GET a path of the agents' listener."""
         return Answer.of(await self.http.get(f"{self.url}{path}", headers=self._credential()))
 
+    async def end(self) -> int:
+        """End its own session; the status of the answer."""
+        headers = self._credential()
+        return (await self.http.delete(f"{self.url}/v1/session", headers=headers)).status_code
+
     def _credential(self) -> dict[str, str]:
         return {} if self.token is None else {"authorization": f"Bearer {self.token}"}
 

@@ -63,3 +63,16 @@ rules:
   - {id: publishes, roles: [clerk], tools: [desk.publish], effect: ask, approval: one-person}
 """
 )
+
+MEMORY = DESK.replace(
+    "rules:\n",
+    """\
+  memory.put: {}
+  memory.get: {}
+  memory.search: {}
+  memory.delete: {}
+rules:
+  - {id: remembers, roles: [clerk], tools: [memory.*], effect: allow}
+""",
+)
+"""The desk's policy, where clerks may use memory too."""

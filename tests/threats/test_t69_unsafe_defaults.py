@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue.names import RESERVED
 from gateway.errors import GatewayError, SandboxMissing
 from gateway.identity.errors import KeyFileRefused
 from gateway.settings import Settings
@@ -171,7 +172,8 @@ async def test_t69_a_new_gateway_has_no_operator_no_client_and_no_tool(tmp_path:
     async with running(tmp_path, HEAD) as gateway:
         services = gateway.gateway.services
         assert services.link_states() == {}
-        assert services.review.catalogue.tools() == ()
+        assert {tool.server for tool in services.review.catalogue.tools()} <= RESERVED
+        assert await (await gateway.agent("idle")).names() == set()
         for secret in ("admin", "password", "passavant", "changeme", ""):
             answered = await gateway.http.post(
                 f"{gateway.url}/oauth/token",

@@ -12,8 +12,8 @@ import pytest_asyncio
 from audit.canonical import Json
 from gateway.links.link import Caller
 from gateway.memory.definitions import MAX_KEY, MAX_VALUE
-from gateway.memory.link import ABSENT, NO_SPACE
 from gateway.memory.place import reach
+from gateway.memory.tools import ABSENT, NO_SPACE
 from tests.harness.agent import WAYS, Agent, Answer
 from tests.harness.gateway import Running, running
 from tests.harness.policy import HEAD
