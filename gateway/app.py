@@ -53,7 +53,10 @@ from gateway.runs.service import Orchestration, RunService
 from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 from gateway.settings import Settings, milliseconds
+from gateway.sharing import Around as Counting
+from gateway.sharing import Sharing
 from gateway.state import FLEET, State
+from gateway.store.counters import FleetCounters
 from gateway.store.fleet import FleetDatabase
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
@@ -164,6 +167,7 @@ class _Ground:
     state: State
     mind: Remembering
     fleet: Fleet | None
+    sharing: Sharing | None
 
 
 @asynccontextmanager
@@ -176,10 +180,10 @@ async def _ground(settings: Settings, around: Surroundings) -> AsyncIterator[_Gr
         state = _state(log_of.recorder, epoch)
         async with (
             _kept(home, log_of, state),
-            _fleet(settings, log_of, state, epoch, anew=around.new_fleet) as fleet,
+            _fleet(settings, log_of, state, epoch, anew=around.new_fleet) as (fleet, sharing),
         ):
             mind = remembering(state, log_of.recorder, home)
-            yield _Ground(settings, home, log_of, keys, epoch, state, mind, fleet)
+            yield _Ground(settings, home, log_of, keys, epoch, state, mind, fleet, sharing)
 
 
 @asynccontextmanager
@@ -247,6 +251,7 @@ def _rooms(ground: _Ground, links: Upstream, worlds: Worlds) -> Rooms:
         worlds=worlds,
         links=links.links,
         metrics=Metrics(),
+        sharing=ground.sharing,
         digest_key=ground.home.digest_key(),
     )
 
@@ -296,16 +301,25 @@ def _keys(settings: Settings, home: Home, now_s: int) -> KeySet:
 @asynccontextmanager
 async def _fleet(
     settings: Settings, log_of: Evidence, state: State, epoch: Epoch, *, anew: bool
-) -> AsyncIterator[Fleet | None]:
+) -> AsyncIterator[tuple[Fleet | None, Sharing | None]]:
     """This gateway's part in its fleet, where it has one: what is withdrawn there is known."""
     if settings.fleet is None:
-        yield None
+        yield None, None
         return
     database = FleetDatabase(settings.fleet.file)
     around = Around(database, state, epoch, log_of.recorder, lambda: time.monotonic_ns() // 1000)
-    with Fleet(around).opened() as fleet:
+    counting = Counting(
+        FleetCounters(database),
+        state.limits,
+        log_of.recorder.origin,
+        log_of.recorder.now,
+        lambda: state.membership.known.fleet,
+    )
+    with Fleet(around).opened() as fleet, Sharing(counting).opened() as sharing:
         await fleet.join(anew=anew)
-        yield fleet
+        await sharing.begin()
+        async with _running(sharing.run()):
+            yield fleet, sharing
 
 
 async def _policy(ground: _Ground, links: Upstream, *, accept: str | None) -> Activation:

@@ -45,9 +45,10 @@ from gateway.recorder import Recorder, says_when_lost
 from gateway.records import decision_entry, outcome_entry, settled_charges
 from gateway.refusals import Refusals
 from gateway.session.charge import Charge
-from gateway.session.limits import Limits, Reservation
+from gateway.session.limits import Limits, Reservation, Short
 from gateway.session.session import Sessions
 from gateway.session.terms import settlement
+from gateway.sharing import Sharing
 from gateway.world import Worlds
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ _SAYS_LOST = says_when_lost("outcome.lost")
 class Rooms:
     """What the gate works with; all of it lives as long as the gateway.
 
+    sharing     asks the fleet for more of a limit; None: there is no fleet
     digest_key  32 bytes; keys the digests by which equal arguments are recognised
     """
 
@@ -75,6 +77,7 @@ class Rooms:
     worlds: Worlds
     links: Mapping[str, Link]
     metrics: Metrics
+    sharing: Sharing | None
     digest_key: bytes
 
 
@@ -134,14 +137,26 @@ class Gate:
         bar = self._rooms.revocations.against(principal, call.facts.tool)
         if bar is not None:
             return await self._barred(principal, action, bar)
-        earlier = None if call.is_read else self._rooms.calls.earlier(call.key(), call.facts.now)
-        if earlier is not None:
-            return await self._join(call, earlier)
-        reservation = self._rooms.limits.reserve(call.world.snapshot, call)  # step 7
-        if isinstance(reservation, str):
-            return await self._over_limit(call, reservation)
-        with reservation:
-            return await self._authorise(call, call.tool, reservation)
+        return await self._counted(call, call.tool)
+
+    async def _counted(self, call: Attempt, tool: Tool) -> Outcome:
+        """Step 7, unless the call is a resend."""
+        rooms = self._rooms
+        while True:
+            earlier = None if call.is_read else rooms.calls.earlier(call.key(), call.facts.now)
+            if earlier is not None:
+                return await self._join(call, earlier)
+            reservation = rooms.limits.reserve(call.world.snapshot, call)
+            if isinstance(reservation, Reservation):
+                with reservation:
+                    return await self._authorise(call, tool, reservation)
+            if isinstance(reservation, Short):
+                assert rooms.sharing is not None, "only what a fleet shares is ever short"
+                refused = await rooms.sharing.cover(reservation)
+            else:
+                refused = reservation
+            if refused is not None:
+                return await self._over_limit(call, refused)
 
     def _attempt(self, principal: Principal, action: Action, began: int) -> Attempt:
         rooms = self._rooms

@@ -13,6 +13,8 @@ from audit.value import value_type
 from policies.decision import Facts
 
 Kind = Literal["limit", "budget", "history"]
+SLOTS = 30
+"""Parts of a window; what is charged in one counts until all of it has left the window."""
 
 
 @value_type
@@ -39,6 +41,12 @@ class Charge:
         if self.kind == "history":
             return f"history:{self.name}@{self.window}:{self.key}"
         return f"{self.kind}:{self.name}:{self.key}"
+
+    @property
+    def slot(self) -> int:
+        """When the part of the window ends in which it counts."""
+        length = -(-self.window // SLOTS)
+        return (self.at // length + 1) * length
 
     def of(self, amount: int) -> "Charge":
         """The same charge, of another amount."""

@@ -11,7 +11,6 @@ from typing import Self, cast
 from audit.canonical import Json
 from gateway.session.charge import Charge
 
-SLOTS = 30
 LATEST = 16
 """Times of single calls that a history keeps, so that one of them can be taken back."""
 
@@ -44,7 +43,7 @@ class Counter:
     def add(self, charge: Charge) -> None:
         """Count a charge, and drop what has left its window."""
         self.window = charge.window
-        end = slot_end(charge)
+        end = charge.slot
         if end not in self.slots:
             for old in [end for end in self.slots if end <= charge.at - charge.window]:
                 del self.slots[old]
@@ -54,7 +53,7 @@ class Counter:
 
     def change(self, charge: Charge, amount: int) -> None:
         """What was counted as `charge` counts as `amount` instead."""
-        end = slot_end(charge)
+        end = charge.slot
         left = self.slots.pop(end, 0) - charge.amount + amount
         if left > 0:
             self.slots[end] = left
@@ -73,9 +72,3 @@ class Counter:
         slots = cast("list[tuple[int, int]]", row["slots"])
         latest = cast("list[int]", row.get("latest", []))
         return cls(cast("int", row["window"]), dict(slots), list(latest))
-
-
-def slot_end(charge: Charge) -> int:
-    """When the slot ends in which a charge counts."""
-    length = -(-charge.window // SLOTS)
-    return (charge.at // length + 1) * length

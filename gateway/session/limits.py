@@ -10,14 +10,16 @@ Histories, of which conditions ask, are counted in the same way and refuse nothi
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Self, cast
+from typing import NamedTuple, Self, cast
 
 from audit.canonical import Json
 from gateway.session.charge import Charge
 from gateway.session.counter import Counter
-from gateway.session.terms import Counted, Demands, demands
+from gateway.session.shares import RUNNING, Shares, Use
+from gateway.session.terms import Counted, Demands, Place, demands
+from gateway.store.counters import Slot, Want
 from policies.snapshot import Snapshot
 
 
@@ -49,6 +51,12 @@ class Reservation:
                 self._limits.release(self._call_id)
 
 
+class Short(NamedTuple):
+    """What is missing for a call, with the names of the limits: others have it, or may."""
+
+    missing: tuple[tuple[str, Want], ...]
+
+
 NOTHING = Reservation(None, "", ())
 """What a call has taken that falls under no limit."""
 
@@ -58,18 +66,19 @@ class Limits:
 
     def __init__(self) -> None:
         self._charged: dict[str, Counter] = {}
-        self._held: Tally[str] = Tally()  # by counter
+        self._held: dict[str, Tally[int]] = {}  # by counter and slot
         self._holders: dict[str, tuple[Charge, ...]] = {}  # by id of the call
         self._running: Tally[str] = Tally()  # calls that run at once, by counter
-        self._places: dict[str, tuple[str, ...]] = {}  # by id of the call
+        self._places: dict[str, tuple[Place, ...]] = {}  # by id of the call
+        self._shares: Shares | None = None  # of what is counted in a whole fleet
         self.changed: set[str] = set()
 
-    def reserve(self, snapshot: Snapshot, call: Counted) -> Reservation | str:
+    def reserve(self, snapshot: Snapshot, call: Counted) -> Reservation | Short | str:
         """Count `call` against everything its decision names, or the name of what refuses it.
 
         All or nothing, without an await: of calls that come at once as many pass as fit. A name
         that the snapshot does not define, a cost that cannot be told and a key that is not known
-        refuse.
+        refuse. `Short` is the answer when others of the fleet have to be asked before it.
         """
         decision = call.decision
         if not (decision.limits or decision.budgets or call.facts.tool in snapshot.histories):
@@ -78,42 +87,97 @@ class Limits:
         if isinstance(asked, str):
             return asked
         full = self._full(asked)
-        return self._hold(call.id, asked) if full is None else full
+        if full is not None:
+            return full
+        if self._shares is not None:
+            missing = self._shares.short(asked, call.facts.now)
+            if missing:
+                return Short(missing)
+        return self._hold(call.id, asked)
 
     def release(self, call_id: str) -> None:
         """Give back what a call holds; what its entry has charged stays."""
-        for charge in self._holders.pop(call_id, ()):
-            _lower(self._held, charge.counter, charge.amount)
+        charges = self._holders.pop(call_id, ())
+        for charge in charges:
+            held = self._held[charge.counter]
+            held[charge.slot] -= charge.amount
+            if not held[charge.slot]:
+                del held[charge.slot]
+            if not held:
+                del self._held[charge.counter]
+        self._touched(charges)
 
     def left(self, call_id: str) -> None:
         """A call runs no more."""
         for place in self._places.pop(call_id, ()):
-            _lower(self._running, place, 1)
+            self._running[place.counter] -= 1
+            if not self._running[place.counter]:
+                del self._running[place.counter]
 
     def used(self, charge: Charge) -> int:
-        """What is charged and held on the counter of `charge`, at its time and in its window."""
-        name = charge.counter
-        counter = self._charged.get(name)
-        charged = 0 if counter is None else counter.used(charge.at - charge.window)
-        return charged + self._held[name]
+        """What is charged and held on the counter of `charge`, at its time and in its window.
 
-    def running(self, place: str) -> int:
-        """How many calls run at once on a counter."""
-        return self._running[place]
+        In a fleet that is what all gateways together have used, and may still use by themselves.
+        """
+        name, since = charge.counter, charge.at - charge.window
+        here = self._used_here(name, since)
+        return here if self._shares is None else here + self._shares.elsewhere(name, since)
+
+    def running(self, place: str, now: int) -> int:
+        """How many calls run at once on a counter, in the whole fleet."""
+        elsewhere = 0 if self._shares is None else self._shares.elsewhere(place, now)
+        return self._running[place] + elsewhere
 
     def latest(self, charge: Charge) -> int | None:
         """When the last call was that counts on a history; None: there is none."""
         name, since = charge.counter, charge.at - charge.window
-        if self._held[name]:  # of calls under way the newest began just now
+        if name in self._held:  # of calls under way the newest began just now
             several = chain.from_iterable(self._holders.values())
             return max(each.at for each in several if each.counter == name)
         counter = self._charged.get(name)
-        return None if counter is None else counter.last(since)
+        here = None if counter is None else counter.last(since)
+        elsewhere = 0 if self._shares is None else self._shares.latest(name)
+        return max(here or 0, elsewhere) if elsewhere > since else here
+
+    # -- the fleet --------------------------------------------------------------------------
+
+    def share(self) -> Shares:
+        """Count from now on with the whole fleet; the book in which that is done."""
+        self._shares = Shares(self._use)
+        return self._shares
+
+    def slots(self) -> Iterator[Slot]:
+        """Every slot in which something is charged."""
+        for name, counter in self._charged.items():
+            for end in counter.slots:
+                yield Slot(name, end, end, end + counter.window)
+
+    def _use(self, key: tuple[str, int]) -> Use:
+        """What is used of one slot here."""
+        name, slot = key
+        if slot == RUNNING:
+            return Use(self._running[name])
+        counter, held = self._charged.get(name), self._held.get(name)
+        charged = 0 if counter is None else counter.slots.get(slot, 0)
+        latest = counter.latest[-1] if counter is not None and counter.latest else 0
+        return Use(charged + (0 if held is None else held[slot]), latest)
+
+    def _touched(self, charges: Iterable[Charge], places: Iterable[Place] = ()) -> None:
+        if self._shares is not None:
+            self._shares.touch(charges, places)
+
+    # -- reserving --------------------------------------------------------------------------
+
+    def _used_here(self, name: str, since: int) -> int:
+        counter, held = self._charged.get(name), self._held.get(name)
+        charged = 0 if counter is None else counter.used(since)
+        return charged if held is None else charged + held.total()
 
     def _full(self, asked: Demands) -> str | None:
-        """The name of the first limit in which there is no room."""
+        """The name of the first limit in which there is no room here, whatever others have."""
         for charge, most in asked.charges:
-            if charge.amount > most - self.used(charge):
+            used = self._used_here(charge.counter, charge.at - charge.window)
+            if charge.amount > most - used:
                 return charge.name
         for place in asked.places:
             if self._running[place.counter] >= place.most:
@@ -126,10 +190,11 @@ class Limits:
         if charges:
             self._holders[call_id] = charges
         for charge in charges:
-            self._held[charge.counter] += charge.amount
+            self._held.setdefault(charge.counter, Tally())[charge.slot] += charge.amount
         if asked.places:
-            self._places[call_id] = tuple([place.counter for place in asked.places])
-            self._running.update(self._places[call_id])
+            self._places[call_id] = asked.places
+            self._running.update([place.counter for place in asked.places])
+        self._touched(charges, asked.places)
         return Reservation(self, call_id, charges)
 
     # -- the fold ---------------------------------------------------------------------------
@@ -137,13 +202,15 @@ class Limits:
     def charged(self, body: Mapping[str, Json]) -> None:
         """A decision entry that authorises: what its call held is charged now."""
         self.release(cast("str", body["id"]))
-        for charge in charges_of(body):
+        charges = charges_of(body)
+        for charge in charges:
             name = charge.counter
             counter = self._charged.get(name)
             if counter is None:
                 counter = self._charged[name] = Counter(charge.window)
             counter.add(charge)
             self.changed.add(name)
+        self._touched(charges)
 
     def returned(self, charges: Iterable[Charge]) -> None:
         """An outcome entry of a call that was not forwarded: it is charged nothing."""
@@ -164,6 +231,7 @@ class Limits:
             if counter is not None:
                 counter.change(charge, amounts.get(charge.counter, 0))
                 self.changed.add(charge.counter)
+                self._touched((charge,))
 
     def forget(self, now: int) -> None:
         """Drop counters on which nothing counts any more; `now` in microseconds."""
@@ -193,11 +261,3 @@ def charges_of(body: Mapping[str, Json]) -> tuple[Charge, ...]:
 def read_charges(rows: Json) -> tuple[Charge, ...]:
     """Charges as they stand in an entry."""
     return tuple(Charge.from_json(row) for row in cast("list[Mapping[str, Json]]", rows))
-
-
-def _lower(tally: Tally[str], name: str, amount: int) -> None:
-    left = tally[name] - amount
-    if left:
-        tally[name] = left
-    else:
-        del tally[name]

@@ -50,7 +50,7 @@ def _total(snapshot: Snapshot, name: str, facts: Facts, limits: Limits) -> int |
     if key is None:
         return None
     if limit is not None and limit.at_once is not None:
-        return limits.running(place_of(name, key))
+        return limits.running(place_of(name, key), facts.now)
     if limit is not None:
         return limits.used(limit_demand(name, limit, key, facts.now).charge)
     assert budget is not None

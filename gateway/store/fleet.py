@@ -14,7 +14,8 @@ noticed at the next one.
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -43,10 +44,12 @@ from gateway.errors import FleetUnavailable
 LOCKED_S = 0.25
 """How long an exchange waits for its turn."""
 
-_METADATA = MetaData()
+METADATA = MetaData()
+"""Every table of the fleet's database."""
+
 _FLEET = Table(
     "fleet",
-    _METADATA,
+    METADATA,
     Column("one", Integer, primary_key=True),
     Column("id", String(64), nullable=False),
     Column("number", Integer, nullable=False),
@@ -54,7 +57,7 @@ _FLEET = Table(
 )
 _FACTS = Table(
     "facts",
-    _METADATA,
+    METADATA,
     Column("key", String(512), primary_key=True),
     Column("until", Integer),  # seconds since 1970; NULL: until somebody takes it back
     Column("stands", Boolean, nullable=False),
@@ -153,7 +156,7 @@ class FleetDatabase:
         try:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             with self._engine.begin() as connection:
-                _METADATA.create_all(connection)
+                METADATA.create_all(connection)
                 found = connection.execute(select(_FLEET.c.id)).scalar_one_or_none()
                 if found is None:
                     connection.execute(insert(_FLEET).values(one=1, id=fleet, number=1))
@@ -167,10 +170,16 @@ class FleetDatabase:
         Raises FleetUnavailable when that is not possible now, or what lies there is another
         fleet's database or an older one than is known; then nothing has been said.
         """
+        with self.transaction() as connection:
+            return _exchange(connection, known, since, telling)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that nobody else writes beside. Raises FleetUnavailable."""
         try:
             self._check_private()
             with self._engine.begin() as connection:
-                return _exchange(connection, known, since, telling)
+                yield connection
         except (SQLAlchemyError, OSError) as error:
             raise FleetUnavailable(_reason(error)) from error
 
@@ -179,6 +188,12 @@ class FleetDatabase:
         found = self._path.stat()
         if not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) & 0o077:
             raise FleetUnavailable("its database is open to others, or no plain file")
+
+
+def check_fleet(connection: Connection, fleet: str) -> None:
+    """Raise FleetUnavailable when this is the database of another fleet."""
+    if connection.execute(select(_FLEET.c.id)).scalar_one() != fleet:
+        raise FleetUnavailable("its database is another fleet's")
 
 
 def _lock(connection: Connection) -> None:

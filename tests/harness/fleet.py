@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.harness.child import Child, child
 from tests.harness.gateway import Running, running
 from tests.harness.policy import DESK
 from tests.harness.upstream import Desk
@@ -27,15 +28,28 @@ async def member(
     **more: Any,  # noqa: ANN401 - as `running` takes it
 ) -> AsyncIterator[Running]:
     """One gateway of the fleet below that folder."""
-    shared = {
-        "public_url": "http://gateways.localhost",
-        "audit": {"origin": f"{name}.example/log", "segment_bytes": 1 << 20},
-        "fleet": {"database": f"sqlite:///{database(folder)}", "token_keys": folder / "keys"},
-        **(settings or {}),
-    }
+    shared = {**_shared(folder, name), **(settings or {})}
     servers = {"desk": upstream}
     async with running(folder / name, policy, servers, settings=shared, **more) as gateway:
         yield gateway
+
+
+@asynccontextmanager
+async def process(
+    folder: Path, name: str, upstream: Desk, *, policy: str = DESK
+) -> AsyncIterator[Child]:
+    """One gateway of that fleet in a process of its own."""
+    shared = _shared(folder, name)
+    async with child(folder / name, policy, {"desk": upstream}, settings=shared) as gateway:
+        yield gateway
+
+
+def _shared(folder: Path, name: str) -> dict[str, Any]:
+    return {
+        "public_url": "http://gateways.localhost",
+        "audit": {"origin": f"{name}.example/log", "segment_bytes": 1 << 20},
+        "fleet": {"database": f"sqlite:///{database(folder)}", "token_keys": folder / "keys"},
+    }
 
 
 @contextmanager

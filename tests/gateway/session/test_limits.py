@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from audit.canonical import MAX_SAFE, Json
 from gateway.records import settled_charges
-from gateway.session.charge import Charge
+from gateway.session.charge import SLOTS, Charge
 from gateway.session.cost import MICRO, cost
-from gateway.session.counter import SLOTS
 from gateway.session.limits import Limits, Reservation
 from gateway.session.terms import Terms, settlement
 from policies.decision import Decision, Facts
@@ -85,7 +84,7 @@ def entry(call_id: str, charges: Sequence[Charge]) -> dict[str, Json]:
 def spend(limits: Limits, snapshot: Snapshot, call: Attempt) -> tuple[Charge, ...] | None:
     """Reserve and record, as the gate does for a call that is forwarded."""
     reservation = limits.reserve(snapshot, call)
-    if isinstance(reservation, str):
+    if not isinstance(reservation, Reservation):
         return None
     with reservation:
         limits.charged(entry(call.id, reservation.charges))
@@ -108,7 +107,7 @@ async def test_of_a_thousand_calls_at_once_ten_pass() -> None:
     async def call(n: int) -> bool:
         await asyncio.sleep(0)
         reservation = limits.reserve(snapshot, attempt(f"c{n}", ["ten"]))
-        if isinstance(reservation, str):
+        if not isinstance(reservation, Reservation):
             return False
         with reservation:
             await asyncio.sleep(0.01)  # the entry is being written
@@ -433,7 +432,7 @@ def test_a_place_is_free_again_when_its_call_is_over_whatever_came_of_it() -> No
         raise RuntimeError
     with reserved(limits, snapshot, "c4") as last:
         assert last.charges == ()  # what runs is known to this process alone
-    assert limits.running("at-once:one:agent:clerk") == 0
+    assert limits.running("at-once:one:agent:clerk", NOW) == 0
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 4))
@@ -449,7 +448,7 @@ def test_never_more_run_at_once_than_the_limit_says(steps: list[int], most: int)
             running.append(taken)
         else:
             assert taken == ("few" if len(running) == most else "five")
-        assert limits.running("at-once:few:agent:clerk") == len(running) <= most
+        assert limits.running("at-once:few:agent:clerk", NOW) == len(running) <= most
 
 
 def test_a_call_without_a_place_takes_nothing_from_its_budget() -> None:

@@ -1,0 +1,423 @@
+"""Gateways count together: never too much, and nothing is lost, whatever happens to them."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.session.charge import Charge
+from gateway.session.cost import MICRO
+from gateway.session.limits import Limits, Reservation, Short
+from gateway.session.shares import IDLE, LEASE
+from gateway.sharing import Around, Sharing
+from gateway.store.counters import FleetCounters
+from gateway.store.fleet import FleetDatabase
+from policies.decision import Facts
+from policies.snapshot import Snapshot
+from tests.gateway.session.test_limits import (
+    FACTS,
+    NOW,
+    Attempt,
+    at_once,
+    attempt,
+    budget,
+    entry,
+    rate,
+    rules,
+)
+from tests.harness.fleet import CUTS, cut, database
+
+FLEET = "fleet-1"
+S = MICRO
+BUDGET = 100
+
+
+@dataclass
+class Fleet:
+    """A database, the time that all gateways have, and what they did."""
+
+    folder: Path
+    now: int = NOW
+    names: int = 0
+    nodes: list["Node"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.database = FleetDatabase(database(self.folder))
+        self.database.create(FLEET)
+
+    async def join(self) -> "Node":
+        node = Node(self, f"n{len(self.nodes)}")
+        self.nodes.append(node)
+        await node.start()
+        return node
+
+    def total(self, counter: str, since: int) -> int:
+        """What the database holds as used or in use."""
+        with closing(sqlite3.connect(database(self.folder))) as reader:
+            asked = 'SELECT sum(amount) FROM shares WHERE counter = ? AND "end" > ?'
+            (found,) = reader.execute(asked, (counter, since)).fetchone()
+        return found or 0
+
+    def name(self) -> str:
+        self.names += 1
+        return f"c{self.names}"
+
+
+@dataclass
+class Call:
+    id: str
+    reservation: Reservation
+    is_recorded: bool = False
+
+
+@dataclass
+class Node:
+    """One gateway: its log, as charges in order, and what is only in memory."""
+
+    fleet: Fleet
+    origin: str
+    log: list[tuple[str, object]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Begin as after a crash: what the log has is all there is; its open calls are kept."""
+        self.stop()
+        self.calls.clear()
+        self.limits = Limits()
+        for kind, what in self.log:
+            getattr(self.limits, kind)(*what)  # type: ignore[misc]  # as it was folded
+        around = Around(
+            FleetCounters(self.fleet.database),
+            self.limits,
+            self.origin,
+            lambda: self.fleet.now,
+            lambda: FLEET,
+        )
+        self.sharing = Sharing(around)
+        await self.sharing.begin()
+
+    def stop(self) -> None:
+        if hasattr(self, "sharing"):
+            self.sharing._thread.shutdown(wait=False)
+
+    async def reserve(self, snapshot: Snapshot, call: Attempt) -> Reservation | str:
+        """As the gate does."""
+        while True:
+            taken = self.limits.reserve(snapshot, call)
+            if not isinstance(taken, Short):
+                return taken
+            refused = await self.sharing.cover(taken)
+            if refused is not None:
+                return refused
+
+    async def call(self, snapshot: Snapshot, name: str = "", **facts: object) -> bool:
+        """A whole call; whether it passed."""
+        limits, budgets = tuple(snapshot.limits), tuple(snapshot.budgets)
+        told: Facts = replace(FACTS, now=self.fleet.now, **facts)  # type: ignore[arg-type]  # of facts
+        call = attempt(name or self.fleet.name(), limits, budgets, facts=told)
+        taken = await self.reserve(snapshot, call)
+        if isinstance(taken, str):
+            return False
+        self.calls.append(Call(call.id, taken))
+        return True
+
+    def record(self, call: Call) -> None:
+        body = entry(call.id, call.reservation.charges)
+        self.fold("charged", body)
+        call.is_recorded = True
+        call.reservation.keep()
+
+    def fold(self, kind: str, *what: object) -> None:
+        self.log.append((kind, what))
+        getattr(self.limits, kind)(*what)
+
+    def finish(self, call: Call) -> None:
+        self.calls.remove(call)
+        call.reservation.__exit__()
+
+    async def tell(self) -> None:
+        await self.sharing._tell(is_due=True)
+
+
+async def told(fleet: Fleet) -> None:
+    """Everything that lies unused is given back, and everybody has heard it."""
+    for _ in range(4):
+        fleet.now += IDLE
+        for node in fleet.nodes:
+            await node.tell()
+
+
+# -- how many pass --------------------------------------------------------------------------
+
+
+async def test_of_a_thousand_calls_at_two_gateways_ten_pass(tmp_path: Path) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(ten=rate(10, 3600))
+    nodes = [await fleet.join(), await fleet.join()]
+    passed = await asyncio.gather(*(nodes[n % 2].call(snapshot) for n in range(1000)))
+    assert sum(passed) == 10
+
+
+@pytest.mark.parametrize("amount", [1, 7, 10, 100, 1000])
+async def test_a_budget_is_used_up_to_the_last_bit_by_all_together(
+    tmp_path: Path, amount: int
+) -> None:
+    """Nobody keeps what others could use: what lies unused for a while is given back."""
+    fleet, snapshot = Fleet(tmp_path), rules(some=rate(amount, 36_000))
+    nodes = [await fleet.join() for _ in range(3)]
+    count = 0
+    for n in range(min(amount, 10)):
+        count += await nodes[n % 3].call(snapshot)
+        await told(fleet)
+    while await nodes[0].call(snapshot):
+        count += 1
+    assert count == amount
+
+
+async def test_a_gateway_passes_calls_on_its_share_without_asking(tmp_path: Path) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(some=rate(1000, 36_000))
+    node = await fleet.join()
+    assert await node.call(snapshot)
+    with cut(tmp_path, "locked"):
+        passed = [await node.call(snapshot) for _ in range(126)]
+    assert passed == [True] * 124 + [False] * 2  # an eighth of what there is
+    assert await node.call(snapshot)
+
+
+@pytest.mark.parametrize("how", CUTS)
+async def test_a_gateway_that_is_cut_off_denies(tmp_path: Path, how: str) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(ten=rate(10, 3600), few=at_once(3))
+    node = await fleet.join()
+    with cut(tmp_path, how):
+        assert not await node.call(snapshot)
+        assert node.sharing.trouble
+    assert await node.call(snapshot)
+    assert node.sharing.trouble is None
+
+
+async def test_a_gateway_that_starts_without_the_database_denies_until_it_is_there(
+    tmp_path: Path,
+) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(ten=rate(10, 3600))
+    with cut(tmp_path, "removed"):
+        node = await fleet.join()
+        assert not await node.call(snapshot)
+    assert await node.call(snapshot)
+
+
+async def test_calls_under_several_limits_pass_when_all_have_room(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    snapshot = rules(ten=rate(10, 3600), three=rate(3, 3600), spend=budget(2))
+    nodes = [await fleet.join(), await fleet.join()]
+    passed = await asyncio.gather(*(nodes[n % 2].call(snapshot) for n in range(20)))
+    assert sum(passed) == 2
+    for node in nodes:
+        for call in list(node.calls):
+            node.finish(call)
+    await told(fleet)
+    assert fleet.total("limit:ten:agent:clerk", NOW - 3600 * S) == 0
+
+
+# -- at once --------------------------------------------------------------------------------
+
+
+async def test_no_more_calls_run_at_once_than_fit_in_the_fleet(tmp_path: Path) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(few=at_once(3))
+    nodes = [await fleet.join(), await fleet.join()]
+    assert sum(await asyncio.gather(*(nodes[n % 2].call(snapshot) for n in range(50)))) == 3
+    for node in nodes:
+        for call in list(node.calls):
+            node.finish(call)
+    await told(fleet)
+    assert sum([await nodes[1].call(snapshot) for _ in range(5)]) == 3
+
+
+async def test_places_are_kept_while_their_calls_run_and_are_free_after_a_crash(
+    tmp_path: Path,
+) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(few=at_once(2))
+    a, b = await fleet.join(), await fleet.join()
+    assert await a.call(snapshot)
+    assert await a.call(snapshot)
+    for _ in range(5):
+        fleet.now += LEASE // 3
+        await a.tell()
+        assert not await b.call(snapshot)
+    await a.start()
+    await told(fleet)
+    assert await b.call(snapshot)
+
+
+async def test_places_of_a_gateway_that_never_comes_back_are_free_in_the_end(
+    tmp_path: Path,
+) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(few=at_once(1))
+    a, b = await fleet.join(), await fleet.join()
+    assert await a.call(snapshot)
+    assert not await b.call(snapshot)
+    fleet.now += LEASE
+    assert await b.call(snapshot)
+
+
+# -- what others know -----------------------------------------------------------------------
+
+
+async def test_what_was_called_at_one_gateway_is_known_at_the_others(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    hour = 3600 * S
+    snapshot = replace_histories({"ledger.pay": (hour,)})
+    a, b = await fleet.join(), await fleet.join()
+    assert await a.call(snapshot)
+    a.record(a.calls[0])
+    asked = Charge("history", "ledger.pay", "agent:clerk", 1, hour, NOW + S)
+    assert b.limits.latest(asked) is None
+    fleet.now += S
+    await a.tell()
+    await b.tell()
+    assert (b.limits.latest(asked), b.limits.used(asked)) == (NOW, 1)
+    a.fold("returned", a.calls[0].reservation.charges)
+    await told(fleet)
+    assert (b.limits.latest(asked), b.limits.used(asked)) == (None, 0)
+
+
+def replace_histories(histories: dict[str, tuple[int, ...]]) -> Snapshot:
+    found = rules()
+    found.histories = histories  # type: ignore[misc]  # as much of a snapshot as is needed
+    return found
+
+
+async def test_a_gateway_tells_a_new_fleet_what_its_log_has_charged(tmp_path: Path) -> None:
+    """Also one that was alone before."""
+    snapshot = rules(ten=rate(10, 3600))
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    first = await Fleet(tmp_path / "one").join()
+    for n in range(7):
+        assert await first.call(snapshot)
+        first.record(first.calls[n])
+    fleet = Fleet(tmp_path / "two")
+    moved, other = await fleet.join(), await fleet.join()
+    moved.log = first.log
+    await moved.start()
+    await moved.tell()
+    assert sum([await other.call(snapshot) for _ in range(10)]) == 3
+
+
+async def test_a_cost_beyond_what_was_reserved_counts_for_all(tmp_path: Path) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(spend=budget(BUDGET))
+    a, b = await fleet.join(), await fleet.join()
+    assert await a.call(snapshot, args={"amount": 10})
+    call = a.calls[0]
+    a.record(call)
+    final = tuple(charge.of(95 * MICRO) for charge in call.reservation.charges)
+    a.fold("settled", call.reservation.charges, final)
+    await told(fleet)
+    assert not await b.call(snapshot, args={"amount": 6})
+    assert await b.call(snapshot, args={"amount": 5})
+
+
+# -- whatever happens -----------------------------------------------------------------------
+
+HAPPENS = ("call", "call", "record", "finish", "return", "settle", "crash", "tell", "wait")
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(HAPPENS),
+        st.integers(0, 2),
+        st.integers(1, 30),
+    ),
+    max_size=50,
+)
+
+
+@settings(max_examples=20)
+@given(STEPS)
+def test_never_more_is_charged_than_there_is_and_nothing_is_lost(
+    steps: Sequence[tuple[str, int, int]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        asyncio.run(_walk(Path(folder), steps))
+
+
+async def _walk(folder: Path, steps: Sequence[tuple[str, int, int]]) -> None:
+    fleet, snapshot = Fleet(folder), rules(spend=budget(BUDGET))
+    for _ in range(3):
+        await fleet.join()
+    spent: dict[str, int] = {}
+    for step, which, amount in steps:
+        node = fleet.nodes[which]
+        call = node.calls[amount % len(node.calls)] if node.calls else None
+        await _step(fleet, node, call, snapshot, spent, (step, amount))
+        held = {c.id: _amount(c) for n in fleet.nodes for c in n.calls if not c.is_recorded}
+        assert sum(spent.values()) + sum(held.values()) <= BUDGET
+    for node in fleet.nodes:
+        await node.start()
+    await told(fleet)
+    counter = "budget:spend:agent:clerk"
+    assert fleet.total(counter, fleet.now - 3600 * S) == sum(spent.values()) * MICRO
+    left = BUDGET - sum(spent.values())
+    assert not await fleet.nodes[0].call(snapshot, args={"amount": left + 1})
+    assert not left or await fleet.nodes[0].call(snapshot, args={"amount": left})
+    for node in fleet.nodes:
+        node.stop()
+
+
+async def _step(
+    fleet: Fleet,
+    node: Node,
+    call: Call | None,
+    snapshot: Snapshot,
+    spent: dict[str, int],
+    what: tuple[str, int],
+) -> None:
+    """One thing that may happen; `spent` is what all logs together have charged."""
+    step, amount = what
+    if step == "call":
+        await node.call(snapshot, args={"amount": amount})
+    elif step == "crash":
+        await node.start()
+    elif step == "tell":
+        await node.tell()
+    elif step == "wait":
+        fleet.now += amount * S  # half an hour at most in all: nothing leaves the window
+    elif call is None:
+        return
+    elif step == "record" and not call.is_recorded:
+        node.record(call)
+        spent[call.id] = _amount(call)
+    elif step == "finish":
+        node.finish(call)
+    elif step == "return" and call.is_recorded:
+        node.fold("returned", call.reservation.charges)
+        node.finish(call)
+        spent[call.id] = 0
+    elif step == "settle" and call.is_recorded:
+        (charge,) = call.reservation.charges
+        node.fold("settled", (charge,), (charge.of(_amount(call) // 2 * MICRO),))
+        node.finish(call)
+        spent[call.id] = _amount(call) // 2
+
+
+def _amount(call: Call) -> int:
+    return sum(charge.amount for charge in call.reservation.charges) // MICRO
+
+
+def test_a_database_that_was_put_back_gives_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        fleet, snapshot = Fleet(tmp_path), rules(ten=rate(10, 3600))
+        node = await fleet.join()
+        assert await node.call(snapshot)
+        old = database(tmp_path).read_bytes()
+        for _ in range(3):
+            assert await node.call(snapshot)
+        database(tmp_path).write_bytes(old)
+        assert not await node.call(snapshot)
+        assert node.sharing.trouble is not None
+        assert "older" in node.sharing.trouble
+
+    asyncio.run(play())
