@@ -201,11 +201,19 @@ class Connection(asyncio.Protocol):
         if not self._waiting and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    async def write(self, data: bytes) -> None:
-        """Write, once the client has taken what was written before."""
-        assert self._transport is not None
+    @property
+    def is_writable(self) -> bool:
+        """Whether the client has taken most of what was written before."""
+        return self._writable is None
+
+    async def writable(self) -> None:
+        """Wait until it has, or is gone."""
         while self._writable is not None:
             await self._writable
+
+    def write(self, data: bytes) -> None:
+        """Write, unless the client is gone."""
+        assert self._transport is not None
         if not self._transport.is_closing():
             self._transport.write(data)
 

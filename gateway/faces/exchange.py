@@ -45,8 +45,15 @@ class Connection(Protocol):
     def end(self) -> None:
         """Close once everything written has been sent."""
 
-    async def write(self, data: bytes) -> None:
-        """Write, once the client has taken what was written before."""
+    @property
+    def is_writable(self) -> bool:
+        """Whether the client has taken most of what was written before."""
+
+    async def writable(self) -> None:
+        """Wait until it has, or is gone."""
+
+    def write(self, data: bytes) -> None:
+        """Write, unless the client is gone."""
 
     def answered(self, *, keep: bool) -> None:
         """The answer is complete. keep  whether another request may follow"""
@@ -86,7 +93,8 @@ class Exchange:
         if self._answered or self._gone:
             return
         if not self._started:
-            await self._connection.write(refusal(500))
+            await self._connection.writable()
+            self._connection.write(refusal(500))
         self._connection.answered(keep=False)
 
     @property
@@ -128,7 +136,8 @@ class Exchange:
         """The next part of the body; after the last, word that the client is gone."""
         if self._waits_for_continue and self._more and not self._started:
             self._waits_for_continue = False
-            await self._connection.write(_CONTINUE)
+            await self._connection.writable()
+            self._connection.write(_CONTINUE)
         while not self._gone and not self._answered:
             if self._parts or not (self._more or self._ended):
                 return self._next_part()
@@ -157,7 +166,9 @@ class Exchange:
         if message["type"] == "http.response.start" and not self._started:
             self._start(message["status"], message.get("headers", []))
         elif message["type"] == "http.response.body" and self._started and not self._answered:
-            await self._continue(message.get("body", b""), more=message.get("more_body", False))
+            if not self._connection.is_writable:
+                await self._connection.writable()
+            self._continue(message.get("body", b""), more=message.get("more_body", False))
         else:
             raise ValueError(f"{message['type']} where it has no place")
 
@@ -183,7 +194,7 @@ class Exchange:
         self._head = head + b"\r\n"
         self._started = True
 
-    async def _continue(self, body: bytes, *, more: bool) -> None:
+    def _continue(self, body: bytes, *, more: bool) -> None:
         """Write a part of the body, the head before the first."""
         head, self._head = self._head, b""
         if self._bodiless:
@@ -196,7 +207,7 @@ class Exchange:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):
                 raise ValueError("a body that is not as long as its length says")
-        await self._connection.write(head + body)
+        self._connection.write(head + body)
         if not more:
             self._answered = True
             self._parts = []
