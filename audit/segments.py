@@ -31,6 +31,7 @@ from zlib import crc32
 from audit.errors import LogDamaged
 from audit.files import Files
 from audit.merkle import HASH_BYTES
+from audit.value import value_type
 
 ENTRY, COMMIT, PAYLOAD, SEAL = 1, 2, 3, 4
 HEADER_BYTES = 4096
@@ -99,7 +100,7 @@ class Header:
         return body + _CRC.pack(crc32(body))
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Frame:
     """One frame as it was read; `end` is the offset behind it."""
 
