@@ -54,6 +54,7 @@ def dev(
         listeners,
         lambda: _welcome(workspace, settings, code),
         console_code=code,
+        show_code=lambda shown: say(f"A browser asks who you are. The code to type there: {shown}"),
     )
 
 

@@ -53,6 +53,7 @@ def run(
     *,
     accept_policy: str | None = None,
     console_code: str | None = None,
+    show_code: Callable[[str], None] | None = None,
     new_fleet: bool = False,
 ) -> None:
     """Run a gateway until SIGINT or SIGTERM; ends the command when it cannot start.
@@ -61,6 +62,7 @@ def run(
     announce       called when both answer
     accept_policy  digest of a policy that may come into force at this start
     console_code   what logs the one person of `dev` in with a browser
+    show_code      brings later codes before the eyes of that person
     new_fleet      it may belong to another fleet than before
     """
     os.umask(0o077)  # whatever is written below belongs to this account alone
@@ -69,7 +71,12 @@ def run(
         redaction.known.learn(console_code)
     configure(level="info", redaction=redaction, stream=sys.stderr)
     around = Surroundings(
-        dict(os.environ), accept_policy, new_fleet, redaction=redaction, console_code=console_code
+        dict(os.environ),
+        accept_policy,
+        new_fleet,
+        redaction=redaction,
+        console_code=console_code,
+        show_code=show_code,
     )
     gc.disable()  # until everything is open: nothing of it is garbage
     agents, operators = listeners

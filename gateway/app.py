@@ -23,7 +23,7 @@ from audit.files import Files, OsFiles
 from audit.log import microseconds
 from gateway import unfinished
 from gateway.activation import Activation, compile_contents, read_stable
-from gateway.applications import Gateway, Parts, assemble
+from gateway.applications import Gateway, assemble
 from gateway.approval.approvals import Approvals
 from gateway.calls import Calls
 from gateway.catalogue.tools import Catalogue
@@ -44,6 +44,7 @@ from gateway.memory.tools import memory_link
 from gateway.metrics import Metrics
 from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
+from gateway.parts import Parts
 from gateway.recorder import Recorder
 from gateway.redaction import Redaction
 from gateway.refusals import Refusals
@@ -85,6 +86,8 @@ class Surroundings:
     redaction      what diagnostics pass; knows the secrets of this process
     console_code   what logs the first administrator in with a browser, once; for `dev` only
     orchestration  runs flows over this gateway; None: there are none
+    show_code      brings a code before the eyes of the one person of a development gateway, who
+                   says with it that it is them; for `dev` only
     """
 
     environ: Mapping[str, str]
@@ -95,6 +98,7 @@ class Surroundings:
     redaction: Redaction = field(default_factory=Redaction)
     console_code: str | None = None
     orchestration: Orchestration | None = None
+    show_code: Callable[[str], None] | None = None
 
 
 @asynccontextmanager
@@ -145,6 +149,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 fleet=ground.fleet,
                 console_code=code,
                 users_by_name=mode == "dev",
+                show_code=around.show_code if mode == "dev" else None,
             )
         )
 

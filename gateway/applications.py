@@ -12,76 +12,34 @@ from importlib.metadata import version as distribution_version
 from fastapi import FastAPI
 
 from gateway import people
-from gateway.activation import Activation
-from gateway.evidence import Evidence
+from gateway.authorization import LOGINS_PER_SOURCE, Listener, authorization
 from gateway.faces.access import Access
 from gateway.faces.agents import AgentsApp, App
-from gateway.faces.connect import ConnectFace
 from gateway.faces.http import EdgeRules
 from gateway.faces.mcp import McpFace
 from gateway.faces.mcp import Sources as McpSources
-from gateway.faces.oauth import OAuthFace
 from gateway.faces.own import OwnFace
 from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
-from gateway.fleet import Fleet
-from gateway.gate import Gate, Rooms
-from gateway.home import Home
-from gateway.identity.assertions import Assertions
-from gateway.identity.authorization_server import AuthorizationServer
-from gateway.identity.client_authentication import ClientAuthentication
-from gateway.identity.clients import Clients
+from gateway.gate import Gate
 from gateway.identity.dpop import Proofs
-from gateway.identity.grants import Means
 from gateway.identity.issuer_keys import IssuerKeys
-from gateway.identity.issuers import TrustedIssuer, UserIssuers, WorkloadIssuers
-from gateway.identity.keys import KeySet
-from gateway.identity.minting import Mint
+from gateway.identity.issuers import TrustedIssuer, UserIssuers
 from gateway.identity.provider import Provider
-from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
 from gateway.identity.trust import OPERATORS
 from gateway.identity.user_proof import UserProofs
-from gateway.links.connecting import Connecting
 from gateway.links.credentials import Credentials
 from gateway.metrics import Scrape
 from gateway.metrics import Sources as MetricSources
 from gateway.operator import routes
 from gateway.operator.browser_sessions import BrowserSessions
-from gateway.operator.console_code import ConsoleCode
-from gateway.operator.credentials import Operators
 from gateway.operator.services import Services
 from gateway.operator.single_sign_on import Means as SignOnMeans
 from gateway.operator.single_sign_on import SingleSignOn
-from gateway.runs.service import RunService
+from gateway.parts import Parts
 from gateway.settings import Settings, milliseconds
-from gateway.state import State
-from gateway.upstream import Upstream
-
-LOGINS_PER_SOURCE = 30
-"""Log-ins of operators a minute that one place may begin: each asks the provider."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What both applications are made of."""
-
-    settings: Settings
-    home: Home
-    evidence: Evidence
-    keys: KeySet
-    rotation: Rotation
-    state: State
-    upstream: Upstream
-    activation: Activation
-    rooms: Rooms
-    operators: Operators
-    mint: Mint
-    runs: RunService | None
-    fleet: Fleet | None
-    console_code: ConsoleCode | None
-    users_by_name: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +91,9 @@ def _services(parts: Parts) -> Services:
             rooms.recorder.write,
             lambda agent: agent in rooms.worlds.current.snapshot.agents,
         ),
+        authorizing=people.authorizing(parts),
         fleet=parts.fleet,
-        users=UserProofs(_users(parts), parts.state.single_use),
+        users=_users(parts),
         users_by_name=parts.users_by_name,
         browsers=BrowserSessions(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
@@ -148,6 +107,13 @@ def _services(parts: Parts) -> Services:
     )
 
 
+def _users(parts: Parts) -> UserProofs:
+    """Who proves on whose behalf an agent acts."""
+    users = parts.settings.identity.users
+    issuers = UserIssuers.of(users, parts.upstream.fetcher, skew_s=parts.skew_s)
+    return UserProofs(issuers, parts.state.single_use)
+
+
 def _sign_on(parts: Parts) -> SingleSignOn | None:
     settings, upstream = parts.settings, parts.upstream
     login = settings.identity.operators
@@ -155,14 +121,13 @@ def _sign_on(parts: Parts) -> SingleSignOn | None:
         return None
     oidc = login.oidc
     provider = Provider(oidc, upstream.fetcher)
-    skew_s = milliseconds(settings.identity.tokens.skew) // 1000
     means = SignOnMeans(
         issuer=TrustedIssuer(
             settings.identity.operators_issuer,
             oidc.issuer,
             oidc.audience,
             IssuerKeys(provider.key_set, name=OPERATORS),
-            skew_s=skew_s,
+            skew_s=parts.skew_s,
         ),
         provider=provider,
         fetcher=upstream.fetcher,
@@ -182,9 +147,8 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
     settings, rooms = parts.settings, parts.rooms
     gate = Gate(rooms)
     rules = EdgeRules(settings.public_url, _hosts(settings))
-    skew_s = milliseconds(settings.identity.tokens.skew) // 1000
-    proofs = Proofs(secrets.token_bytes(32), skew_s=skew_s)
-    access = Access(services.tokens, proofs, lambda: _now_s(parts), public_url=settings.public_url)
+    proofs = Proofs(secrets.token_bytes(32), skew_s=parts.skew_s)
+    access = Access(services.tokens, proofs, parts.now_s, public_url=settings.public_url)
     new_id = rooms.recorder.new_id
     mcp = McpFace(
         gate=gate,
@@ -203,7 +167,7 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
         rules=rules,
         sessions=rooms.sessions,
         approvals=rooms.approvals,
-        now_s=lambda: _now_s(parts),
+        now_s=parts.now_s,
     )
     faces: dict[str, App] = {
         "/mcp": mcp,
@@ -217,80 +181,9 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
         faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)
     return AgentsApp(
         faces,
-        others=_authorization_server(parts, services, gate, rules, proofs),
+        others=authorization(parts, services, Listener(rules, gate.refuse, proofs)),
         ready=lambda: services.log.state != "read_only",
     )
-
-
-def _authorization_server(
-    parts: Parts, services: Services, gate: Gate, rules: EdgeRules, proofs: Proofs
-) -> FastAPI:
-    settings, rooms = parts.settings, parts.rooms
-    clients = Clients.load(
-        settings.identity.secret_hashes,
-        parts.upstream.credentials.resolve,
-        settings.identity.key_files,
-        settings.identity.workload_agents,
-    )
-    assertions = Assertions(
-        clients.keys,
-        parts.state.single_use,
-        public_url=settings.public_url,
-        skew_s=milliseconds(settings.identity.tokens.skew) // 1000,
-    )
-    means = Means(
-        mint=services.mint,
-        tokens=services.tokens,
-        sessions=rooms.sessions,
-        single_use=parts.state.single_use,
-        policy=lambda: rooms.worlds.current.snapshot,
-        ttl_s=milliseconds(settings.identity.tokens.ttl) // 1000,
-        users=services.users,
-    )
-    server = AuthorizationServer(
-        settings.public_url,
-        ClientAuthentication(clients, assertions, parts.state.single_use, _workloads(parts)),
-        proofs,
-        means,
-        rooms.revocations,
-        rooms.recorder.write,
-    )
-    face = OAuthFace(
-        server=server,
-        keys=parts.keys,
-        rules=rules,
-        refuse=gate.refuse,
-        now_s=lambda: _now_s(parts),
-        nonce=proofs.nonce,
-    )
-    app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(face.router())
-    if services.connecting is not None:
-        app.include_router(_connect(parts, services.connecting, gate, rules).router())
-    return app
-
-
-def _connect(parts: Parts, connecting: Connecting, gate: Gate, rules: EdgeRules) -> ConnectFace:
-    return ConnectFace(
-        connecting=connecting,
-        rules=rules,
-        refuse=gate.refuse,
-        starts=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
-        now_s=lambda: _now_s(parts),
-        random=secrets.token_bytes,
-    )
-
-
-def _users(parts: Parts) -> UserIssuers:
-    identity = parts.settings.identity
-    skew_s = milliseconds(identity.tokens.skew) // 1000
-    return UserIssuers.of(identity.users, parts.upstream.fetcher, skew_s=skew_s)
-
-
-def _workloads(parts: Parts) -> WorkloadIssuers:
-    identity = parts.settings.identity
-    skew_s = milliseconds(identity.tokens.skew) // 1000
-    return WorkloadIssuers.of(identity.workloads, parts.upstream.fetcher, skew_s=skew_s)
 
 
 def _metric_sources(parts: Parts) -> MetricSources:
@@ -305,10 +198,6 @@ def _metric_sources(parts: Parts) -> MetricSources:
         open_approvals=lambda: sum(r.state == "asked" for r in rooms.approvals.all()),
         links_up=lambda: {name: link.state == "up" for name, link in rooms.links.items()},
     )
-
-
-def _now_s(parts: Parts) -> int:
-    return parts.rooms.recorder.now() // 1_000_000
 
 
 def _hosts(settings: Settings) -> frozenset[bytes]:

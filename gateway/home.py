@@ -4,6 +4,7 @@
     keys/tokens/         sign access tokens       keys/subjects/   seal what agents and people said
     keys/state.key       keys digests             keys/operators.json
     keys/memory/         seal what agents remember; in no backup
+    keys/refresh.key     tells refresh tokens of ours
     keys/connections/    people's tokens of upstreams, under keys/connections.key
     log/                 segments: the truth      tiles/           the published log
     state.db             the view of the log      catalogue.lock.json
@@ -137,6 +138,10 @@ class Home:
     def connection_key(self) -> bytes:
         """32 bytes that encrypt the tokens of connections."""
         return self._random("connections.key")
+
+    def refresh_key(self) -> bytes:
+        """32 bytes by which refresh tokens of ours are told from others."""
+        return self._random("refresh.key")
 
     def digest_key(self) -> bytes:
         """32 bytes that key the digests by which equal arguments are recognised."""

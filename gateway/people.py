@@ -1,24 +1,65 @@
-"""People: those whom agents act for, where they log in, and what they connect agents with.
+"""People: those whom agents act for, where they log in, and what they let agents do.
 
-Put together from the issuers of users and the servers that are asked with people's own accounts;
-where no server is, nothing of this exists.
+Put together from the issuers of users, the servers that are asked with people's own accounts, and
+the applications on their machines; where there is neither of these, nothing of this exists.
 """
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from gateway.catalogue.credential import Journeys, Place, reached
 from gateway.errors import SettingsInvalid
+from gateway.identity import applications
+from gateway.identity.authorizing import Authorizing
+from gateway.identity.authorizing import Sources as AuthorizingSources
+from gateway.identity.codes import Codes
 from gateway.identity.issuers import TrustedIssuer, oidc_keys
+from gateway.identity.log_ins import LogIn, LogIns
 from gateway.identity.minting import Record
 from gateway.identity.provider import Provider
+from gateway.identity.shown_codes import ShownCodes
 from gateway.identity.trust import Oidc
 from gateway.links.code_flow import CodeFlow, Errand
-from gateway.links.connecting import Connecting, LogIn, Reached, Sources, Wanted
+from gateway.links.connecting import Connecting, Reached, Sources
 from gateway.links.issuer import Issuer
 from gateway.links.oauth_client import OAuthClient, Registration
+from gateway.operator.credentials import Operators
+from gateway.parts import Parts
 from gateway.settings import Settings, milliseconds
 from gateway.upstream import Upstream
+
+
+def log_ins(parts: Parts) -> LogIns:
+    """Where people log in."""
+    settings, codes = parts.settings, None
+    if parts.show_code is not None:
+        person = partial(_first_administrator, parts.operators)
+        codes = ShownCodes(person, secrets.token_bytes, parts.show_code)
+    users = settings.identity.users.items()
+    found = {name: _log_in(settings, parts.upstream, name, user.oidc) for name, user in users}
+    return LogIns(found, codes)
+
+
+def authorizing(parts: Parts) -> Authorizing:
+    """How people let applications act for them.
+
+    Raises SettingsInvalid when nobody could log in.
+    """
+    identity, rooms = parts.settings.identity, parts.rooms
+    if identity.applications and not identity.users and parts.show_code is None:
+        raise SettingsInvalid("identity.applications need identity.users: people must log in")
+    sources = AuthorizingSources(
+        applications=applications.declared(identity.applications),
+        consents=parts.state.consents,
+        codes=Codes(secrets.token_bytes, parts.now_s),
+        policy=lambda: rooms.worlds.current.snapshot,
+        record=rooms.recorder.write,
+        now_s=parts.now_s,
+        new_id=rooms.recorder.new_id,
+        random=secrets.token_bytes,
+    )
+    return Authorizing(parts.settings.public_url, sources)
 
 
 def connecting(
@@ -33,14 +74,10 @@ def connecting(
     servers = _servers(settings, upstream)
     if not servers:
         return None
-    users = settings.identity.users
-    if not users:
+    if not settings.identity.users:
         raise SettingsInvalid("servers with user_oauth need identity.users: people must log in")
     return Connecting(
         Sources(
-            log_ins={
-                name: _log_in(settings, upstream, name, user.oidc) for name, user in users.items()
-            },
             servers=servers,
             connections=upstream.connected.connections,
             files=upstream.connected.files,
@@ -51,6 +88,11 @@ def connecting(
             random=secrets.token_bytes,
         )
     )
+
+
+def _first_administrator(operators: Operators) -> str | None:
+    """The one person of a development gateway."""
+    return next((each.name for each in operators.all() if each.may("administrator")), None)
 
 
 def _servers(settings: Settings, upstream: Upstream) -> dict[str, Reached]:
@@ -68,10 +110,11 @@ def _log_in(settings: Settings, upstream: Upstream, name: str, oidc: Oidc) -> Lo
     keys = oidc_keys(name, Provider(oidc, upstream.fetcher))
     registration = Registration(Issuer(oidc.issuer, oidc.allow_private), oidc.audience)
     callback = f"{settings.public_url}/oauth/login/{name}/callback"
-    flow: CodeFlow[Wanted] = CodeFlow(
+    flow: CodeFlow[object] = CodeFlow(
         OAuthClient(registration, upstream.means),
         Errand(callback, {"scope": "openid"}, says_pkce=False),
         secrets.token_bytes,
         upstream.means.now_s,
     )
-    return LogIn(TrustedIssuer(name, oidc.issuer, oidc.audience, keys, skew_s=skew_s), flow)
+    issuer = TrustedIssuer(name, oidc.issuer, oidc.audience, keys, skew_s=skew_s)
+    return LogIn(issuer, flow, oidc.groups_claim)

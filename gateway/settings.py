@@ -26,6 +26,7 @@ from pydantic_core import ErrorDetails
 from gateway.catalogue.servers import ServerSpec
 from gateway.errors import SettingsInvalid
 from gateway.identity import trust
+from gateway.identity.applications import ApplicationName, ApplicationSpec
 from policies.errors import PolicyInvalid
 from policies.source import Source
 
@@ -164,12 +165,14 @@ class Tokens(_Model):
 class Identity(_Model):
     """Whom the gateway believes. Operators hold keys that it makes (`passavant operator`).
 
+    applications  programs on people's machines that act as an agent, by their client id
     users      who vouches for people on whose behalf agents act, by a name of ours
     workloads  who vouches for programs that are agents, by a name of ours
     operators  where operators log in with a browser; None: only keys are good
     """
 
     clients: dict[str, Client] = Field(default_factory=dict)
+    applications: dict[ApplicationName, ApplicationSpec] = Field(default_factory=dict)
     users: trust.Users = Field(default_factory=dict)
     workloads: trust.Workloads = Field(default_factory=dict)
     operators: trust.OperatorLogin | None = None
@@ -178,6 +181,9 @@ class Identity(_Model):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         trust.check_apart(self.users, self.workloads, self.operators)
+        both = self.applications.keys() & (self.clients.keys() | self.workload_agents)
+        if both:
+            raise ValueError(f"{', '.join(sorted(both))}: an application and another client")
         return self
 
     @property

@@ -13,6 +13,9 @@ from audit.canonical import Json
 from gateway.approval.approvals import Approvals
 from gateway.calls import Calls
 from gateway.epoch import Epoch
+from gateway.identity import consents
+from gateway.identity.consents import Consents
+from gateway.identity.renewals import Renewals
 from gateway.identity.revocation import KINDS, Kind, Revocations
 from gateway.identity.single_use import SingleUse
 from gateway.links.connections import GIVEN, WITHDRAWN, Connections
@@ -22,12 +25,13 @@ from gateway.memory.items import Items
 from gateway.runs.run import FACE
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
-from gateway.session.session import Sessions
+from gateway.session.session import Session, Sessions
 from gateway.store.fleet import Fact
 
 REVOKING = frozenset(
     {
         WITHDRAWN,
+        consents.WITHDRAWN,
         "policy.changed",
         "session.end",
         "token.revoke",
@@ -131,6 +135,8 @@ class State:
         self.runs = runs
         self.activations = Activations()
         self.connections = Connections()
+        self.consents = Consents()
+        self.renewals = Renewals()
         self.membership = Membership()
         self.memory = Items()
         self._epoch = epoch
@@ -141,6 +147,7 @@ class State:
             "outcome": self._outcome,
             "session.open": lambda body, index, _: sessions.opened(body, index),
             "session.end": self._session_end,
+            "token.issue": lambda body, *_: self.renewals.issued(body),
             "token.revoke": self._token_revoke,
             "assertion.used": lambda body, *_: single_use.used(body),
             "gateway.stopped": lambda *_: revocations.stop(),
@@ -153,6 +160,8 @@ class State:
             memory.PUT: lambda body, index, _: self.memory.put(body, index),
             memory.REMOVED: lambda body, *_: self.memory.removed(body),
             memory.WIPED: lambda body, *_: self.memory.wiped(body),
+            consents.GIVEN: lambda body, *_: self.consents.given(body),
+            consents.WITHDRAWN: self._consent_withdrawn,
             "policy.changed": lambda body, *_: self.activations.activated(body),
             "run.started": lambda body, index, _: runs.started(body, index),
             "run.granted": lambda body, *_: runs.granted(body),
@@ -179,6 +188,8 @@ class State:
             "single_use": self.single_use,
             "activations": self.activations,
             "connections": self.connections,
+            "consents": self.consents,
+            "renewals": self.renewals,
             "membership": self.membership,
             "runs": self.runs,
             "memory": self.memory,
@@ -245,8 +256,16 @@ class State:
             self.sessions.touch(cast("str", body["session"]), labels, ts // 1_000_000)
 
     def _session_end(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
-        for ended in self.sessions.closed(body):
-            self.revocations.end_session(ended.id, until_s=ended.ends)
+        self._end(self.sessions.closed(body))
+
+    def _consent_withdrawn(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        self.consents.withdrawn(body)
+        for session in self.renewals.resting_on(str(body["consent"])):
+            self._end(self.sessions.closed({"session": session}))
+
+    def _end(self, ended: Iterable[Session]) -> None:
+        for each in ended:
+            self.revocations.end_session(each.id, until_s=each.ends)
 
     def _fleet_joined(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self.membership.joined(body)
@@ -261,8 +280,7 @@ class State:
     def _token_revoke(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         token_id = cast("str", body["jti"])
         self.revocations.revoke_token(token_id, until_s=cast("int", body["until"]))
-        for ended in self.sessions.withdrawn(str(body.get("session")), token_id):
-            self.revocations.end_session(ended.id, until_s=ended.ends)
+        self._end(self.sessions.withdrawn(str(body.get("session")), token_id))
 
 
 def _suspending(kind: Kind, revocations: Revocations) -> dict[str, Fold]:

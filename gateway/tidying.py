@@ -22,6 +22,7 @@ async def tidy(rooms: Rooms, state: State, rotation: Rotation, retention: Retent
         rooms.sessions.forget(now // 1_000_000)
         rooms.revocations.forget(now // 1_000_000)
         state.single_use.forget(now // 1_000_000)
+        state.renewals.forget(now // 1_000_000)
         state.runs.forget(now // 1_000_000)
         rooms.limits.forget(now)
         await retention.sweep()

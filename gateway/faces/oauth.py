@@ -21,7 +21,9 @@ from gateway.faces.edge import METADATA
 from gateway.faces.http import ClientGone, EdgeRules, Head, Reply, read_body, read_head, source
 from gateway.faces.problems import problem
 from gateway.identity.authorization_server import (
+    AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
+    REFRESH_TOKEN,
     TOKEN_EXCHANGE,
     AuthorizationServer,
 )
@@ -52,6 +54,7 @@ class OAuthFace:
 
     now_s  seconds since 1970, never backwards
     nonce  what proofs of possession must carry at a second
+    sends_back  whether people are asked here, and sent back with a code
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class OAuthFace:
         refuse: Refuse,
         now_s: Callable[[], int],
         nonce: Callable[[int], str],
+        sends_back: bool = False,
     ) -> None:
         self._server = server
         self._keys = keys
@@ -71,6 +75,7 @@ class OAuthFace:
         self._refuse = refuse
         self._now_s = now_s
         self._nonce = nonce
+        self._sends_back = sends_back
 
     def router(self) -> APIRouter:
         """The routes, to be included in the listener's application."""
@@ -161,7 +166,9 @@ class OAuthFace:
         return await self._publish(request, lambda _: self._keys.jwks(), cache=_KEYS_CACHED)
 
     async def _server_metadata(self, request: Request) -> Response:
-        return await self._publish(request, lambda _: server_metadata(self._url))
+        return await self._publish(
+            request, lambda _: server_metadata(self._url, sends_back=self._sends_back)
+        )
 
     async def _resource_metadata(self, request: Request) -> Response:
         return await self._publish(
@@ -179,27 +186,46 @@ class OAuthFace:
         return _response(Reply(200, body, ((b"cache-control", cache),)))
 
 
-def server_metadata(public_url: str) -> Json:
-    """The authorization server's metadata (RFC 8414)."""
-    return {
+def server_metadata(public_url: str, *, sends_back: bool) -> Json:
+    """The authorization server's metadata (RFC 8414).
+
+    sends_back  whether people are asked here, and sent back with a code
+    """
+    proving = list[Json](_AUTHENTICATION)
+    public: list[Json] = ["none"] if sends_back else []
+    metadata: dict[str, Json] = {
         "issuer": public_url,
-        # Nobody logs in here and nothing answers there; the official MCP client (2.3) reads no
-        # metadata without this member.
+        # Also where nobody is asked and nothing answers there: the official MCP client (2.3) reads
+        # no metadata without this member.
         "authorization_endpoint": f"{public_url}/oauth/authorize",
         "token_endpoint": f"{public_url}/oauth/token",
-        "token_endpoint_auth_methods_supported": list[Json](_AUTHENTICATION),
+        "token_endpoint_auth_methods_supported": [*proving, *public],
         "token_endpoint_auth_signing_alg_values_supported": list[Json](ALGORITHMS),
         "revocation_endpoint": f"{public_url}/oauth/revoke",
-        "revocation_endpoint_auth_methods_supported": list[Json](_AUTHENTICATION),
+        "revocation_endpoint_auth_methods_supported": [*proving, *public],
         "revocation_endpoint_auth_signing_alg_values_supported": list[Json](ALGORITHMS),
         "introspection_endpoint": f"{public_url}/oauth/introspect",
-        "introspection_endpoint_auth_methods_supported": list[Json](_AUTHENTICATION),
+        "introspection_endpoint_auth_methods_supported": proving,
         "introspection_endpoint_auth_signing_alg_values_supported": list[Json](ALGORITHMS),
         "dpop_signing_alg_values_supported": list[Json](ALGORITHMS),
         "jwks_uri": f"{public_url}/.well-known/jwks.json",
         "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
         "response_types_supported": [],
     }
+    if sends_back:
+        metadata |= {
+            "grant_types_supported": [
+                AUTHORIZATION_CODE,
+                REFRESH_TOKEN,
+                CLIENT_CREDENTIALS,
+                TOKEN_EXCHANGE,
+            ],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,  # RFC 9207
+        }
+    return metadata
 
 
 def resource_metadata(public_url: str, path: str) -> Json:

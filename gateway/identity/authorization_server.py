@@ -1,35 +1,36 @@
 """The authorization server: what a registered client may ask for, and what it gets (RFC 6749).
 
-Three questions, each with the client's own authentication: a token for a new session (client
-credentials), a token for a token (token exchange, RFC 8693), and the end of a token (RFC 7009);
-besides, a client may look at its own tokens (RFC 7662). Knows nothing of HTTP:
+Agents prove who they are and get a token for a new session (client credentials) or for a token
+(token exchange, RFC 8693); applications, which cannot, get one for a code or a refresh token. Both
+may end a token (RFC 7009), and agents look at their own (RFC 7662). Knows nothing of HTTP:
 `gateway.faces.oauth` brings requests and takes answers away.
 """
 
-import re
 from collections.abc import Mapping
 
 from audit.canonical import Json
 from gateway.errors import SessionEnded
 from gateway.identity import claims, scopes
+from gateway.identity.applications import Application
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.client_credentials import ClientCredentials
 from gateway.identity.clients import Client
+from gateway.identity.code_grant import CodeGrant, Held, RefreshGrant
 from gateway.identity.dpop import Presented, Proofs
 from gateway.identity.errors import AuthError, OAuthError
 from gateway.identity.grants import Asked, Grant, Means
 from gateway.identity.minting import Minted, Record
 from gateway.identity.oauth_request import OAuthRequest
-from gateway.identity.revocation import Revocations
+from gateway.identity.resources import check_resources
 from gateway.identity.token_exchange import ACCESS_TOKEN, TokenExchange
 from gateway.identity.tokens import renewable_until
 from gateway.principal import Principal, actor
 
+AUTHORIZATION_CODE = "authorization_code"
 CLIENT_CREDENTIALS = "client_credentials"
+REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a name
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
-
-_BELOW = re.compile(r"(?:/[A-Za-z0-9_-]+)*/?")
 
 
 class AuthorizationServer:
@@ -44,7 +45,7 @@ class AuthorizationServer:
         clients: ClientAuthentication,
         proofs: Proofs,
         means: Means,
-        revocations: Revocations,
+        held: Held,
         record: Record,
     ) -> None:
         self._url = public_url
@@ -53,11 +54,15 @@ class AuthorizationServer:
         self._tokens = means.tokens
         self._sessions = means.sessions
         self._policy = means.policy
-        self._revocations = revocations
+        self._held = held
         self._record = record
         self._grants: Mapping[str, Grant] = {
             CLIENT_CREDENTIALS: ClientCredentials(means),
             TOKEN_EXCHANGE: TokenExchange(means),
+        }
+        self._application_grants: Mapping[str, Grant] = {
+            AUTHORIZATION_CODE: CodeGrant(means, held),
+            REFRESH_TOKEN: RefreshGrant(means, held),
         }
 
     async def token(self, request: OAuthRequest, now_s: int) -> dict[str, Json]:
@@ -67,15 +72,14 @@ class AuthorizationServer:
         """
         client = await self._clients.authenticate(request, now_s)
         grant_type = request.needed("grant_type")
-        grant = self._grants.get(grant_type)
-        if grant is None:
-            raise OAuthError("unsupported_grant_type", "no such grant type here")
-        if self._revocations.suspended("agent", client.agent):
+        grant = self._grant(grant_type, client)
+        if self._held.revocations.suspended("agent", client.agent):
             raise OAuthError("unauthorized_client", "this agent is suspended")
         registered = self._policy().agents.get(client.agent)
         if registered is not None and registered.has_ended(now_s * 1_000_000):
             raise OAuthError("unauthorized_client", "the registration of this agent has ended")
-        self._check_resources(request)
+        for name in ("resource", "audience"):  # RFC 8707, RFC 8693
+            check_resources(request.parameters.get(name, ()), self._url)
         try:
             bound_to = self._proven(request, client, now_s)
             minted = await grant.grant(Asked(request, client, bound_to, now_s))
@@ -92,6 +96,9 @@ class AuthorizationServer:
         Raises OAuthError, and AuditUnavailable: then the token still stands.
         """
         client = await self._clients.authenticate(request, now_s)
+        if client.application is not None:
+            await self._end(client.application, request.needed("token"))
+            return
         try:
             principal = self._tokens.check_renewable(_token(request), now_s)
         except AuthError:
@@ -103,7 +110,7 @@ class AuthorizationServer:
             "session": principal.session,
             "jti": principal.token_id,
             "until": renewable_until(principal),
-            "by": _by(client),
+            "by": client.said,
             "source": request.source,
         }
         await self._record("token.revoke", entry)
@@ -114,6 +121,8 @@ class AuthorizationServer:
         Raises OAuthError.
         """
         client = await self._clients.authenticate(request, now_s)
+        if client.application is not None:
+            raise OAuthError("invalid_client", "whoever looks at tokens proves who they are")
         try:
             principal = self._tokens.check(_token(request), now_s)
             self._sessions.live(principal, now_s)
@@ -128,7 +137,25 @@ class AuthorizationServer:
             **claims.write(principal, issuer=url, audience=url),
         }
 
+    async def _end(self, application: Application, token: str) -> None:
+        """End the session that a refresh token of this application is of, with all its tokens."""
+        found = self._held.refresh_tokens.read(token)
+        renewable = None if found is None else self._held.renewals.get(found.session)
+        if renewable is not None and renewable.renewal.client == application.id:
+            await self._held.end_session(renewable.session, f"application:{application.id}")
+
     # -- parameters
+
+    def _grant(self, grant_type: str, client: Client) -> Grant:
+        """The grant of that type, of those that are for this kind of client."""
+        own, others = self._grants, self._application_grants
+        if client.application is not None:
+            own, others = others, own
+        if grant_type in own:
+            return own[grant_type]
+        if grant_type in others:
+            raise OAuthError("unauthorized_client", "not for this kind of client")
+        raise OAuthError("unsupported_grant_type", "no such grant type here")
 
     def _proven(self, request: OAuthRequest, client: Client, now_s: int) -> str | None:
         """The key that the client proves to hold, if it offers one (RFC 9449, section 5)."""
@@ -145,22 +172,9 @@ class AuthorizationServer:
                 nonce=self._proofs.nonce(now_s) if wants_nonce else None,
             ) from error
 
-    def _check_resources(self, request: OAuthRequest) -> None:
-        """Every resource (RFC 8707) or audience (RFC 8693) must be this gateway, or below it."""
-        url = self._url
-        named = (*request.parameters.get("resource", ()), *request.parameters.get("audience", ()))
-        for resource in named:
-            below = resource.removeprefix(url)
-            if not (resource.startswith(url) and _BELOW.fullmatch(below)):
-                raise OAuthError("invalid_target", "not a resource of this gateway")
-
 
 def _token(request: OAuthRequest) -> bytes:
     return request.needed("token").encode("utf-8", "surrogatepass")
-
-
-def _by(client: Client) -> str:
-    return f"agent:{client.agent}"
 
 
 def _token_type(principal: Principal) -> str:
@@ -168,9 +182,12 @@ def _token_type(principal: Principal) -> str:
 
 
 def _response(minted: Minted, now_s: int) -> dict[str, Json]:
-    return {
+    response: dict[str, Json] = {
         "access_token": minted.token,
         "token_type": _token_type(minted.principal),
         "expires_in": minted.principal.expires - now_s,
         "scope": scopes.write(minted.principal.scopes),
     }
+    if minted.refresh is not None:
+        response["refresh_token"] = minted.refresh
+    return response

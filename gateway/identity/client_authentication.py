@@ -2,11 +2,13 @@
 
 By a secret (`client_secret_basic`, `client_secret_post`: RFC 6749, section 2.3.1), by a key of the
 client's own (`private_key_jwt`: RFC 7523), or by a token in which a trusted issuer vouches for the
-workload that the client is, as it is registered and no other way.
+workload that the client is, as it is registered and no other way. An application proves nothing:
+it says who it is, and what it gets rests on what it shows besides.
 """
 
 import asyncio
 
+from gateway.identity.applications import NONE, Applications
 from gateway.identity.assertions import Assertions
 from gateway.identity.clients import Client, Clients
 from gateway.identity.errors import AuthError, IssuerSilent, NameInvalid, OAuthError
@@ -37,7 +39,9 @@ class ClientAuthentication:
         assertions: Assertions,
         single_use: SingleUse,
         workloads: WorkloadIssuers = NOBODY,
+        applications: Applications = NONE,
     ) -> None:
+        self._applications = applications
         self._clients = clients
         self._assertions = assertions
         self._single_use = single_use
@@ -54,6 +58,9 @@ class ClientAuthentication:
         `slow_down` after too many wrong ones; `temporarily_unavailable` under a flood. Raises
         AuditUnavailable when the use of an assertion cannot be recorded.
         """
+        application = self._applications.get(request.one("client_id"))
+        if application is not None and request.credentials is None:
+            return Client(application.agent, scopes=application.scopes, application=application)
         if request.credentials is None:
             raise OAuthError("invalid_client", "no client authentication")
         if isinstance(request.credentials, Assertion):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from gateway.identity import names
+from gateway.identity.applications import Application
 from gateway.identity.claims import MAX_HOPS
 from gateway.identity.errors import KeyFileRefused, PublicKeyRefused
 from gateway.identity.public_keys import MAX_FILE, PublicKey, read_keys
@@ -24,6 +25,7 @@ class Client:
     """One registered agent.
 
     secret, keys  what it proves itself with; without either it cannot
+    application   the program on a person's machine that acts as this agent, if it is one
     """
 
     agent: str
@@ -31,6 +33,17 @@ class Client:
     keys: tuple[PublicKey, ...] = ()
     scopes: Scopes = ALL  # the most it may ask for; policy decides on each call besides
     hops: int = MAX_HOPS  # how many further agents its work may reach, if policy lets it
+    application: Application | None = None
+
+    @property
+    def id(self) -> str:
+        """Its client id."""
+        return self.agent if self.application is None else self.application.id
+
+    @property
+    def said(self) -> str:
+        """The client, as entries name it."""
+        return f"{'agent' if self.application is None else 'application'}:{self.id}"
 
 
 class Clients:

@@ -4,7 +4,11 @@ GatewayError
 └── IdentityError
     ├── AuthError        auth.<reason>         a credential proves nothing here
     ├── OAuthError       oauth.<error>         a request to the authorization server is refused
-    │   └── DelegationRefused  delegation.<why>    work may not be handed on in this way
+    │   ├── DelegationRefused  delegation.<why>    work may not be handed on in this way
+    │   ├── CodeReused         oauth.invalid_grant a code came a second time
+    │   └── SentBack           oauth.<error>       told to an application by way of the browser
+    ├── ApplicationRefused auth.application  a browser that no registered application sent
+    ├── RedirectRefused  auth.redirect       an address that nobody may be sent back to
     ├── IssuerSilent     auth.issuer           a trusted issuer gives no keys or tokens now
     ├── ScopeInvalid     auth.scope            a text that is no list of tool patterns
     ├── NameInvalid      auth.name             no name for an agent, a user, a role or an operator
@@ -42,6 +46,8 @@ OAuthReason = Literal[
     "unauthorized_client",
     "unsupported_grant_type",
     "unsupported_token_type",
+    "unsupported_response_type",
+    "access_denied",
     "invalid_scope",
     "invalid_target",
     "invalid_dpop_proof",
@@ -49,7 +55,7 @@ OAuthReason = Literal[
     "slow_down",
     "temporarily_unavailable",
 ]
-"""RFC 6749 5.2, RFC 7009 2.2.1, RFC 8707 2, RFC 9449 5 and 8; the last two are for waiting."""
+"""RFC 6749 4.1.2.1, 5.2; RFC 7009 2.2.1; RFC 8707 2; RFC 9449 5, 8; the last two: to wait."""
 
 
 class IdentityError(GatewayError):
@@ -124,6 +130,37 @@ class DelegationRefused(OAuthError):
     def __init__(self, why: DelegationWhy, message: str) -> None:
         super().__init__("invalid_request", message)  # for any of them, RFC 8693, section 2.2.2
         self.code = f"delegation.{why}"
+
+
+class CodeReused(OAuthError):
+    """A code came a second time: whoever got something for it the first time may be a thief.
+
+    session  what it was exchanged for; None: nothing yet
+    """
+
+    def __init__(self, session: str | None) -> None:
+        super().__init__("invalid_grant", "this code was used before")
+        self.session = session
+
+
+class SentBack(OAuthError):
+    """An application is told what is wrong, by way of the browser: at `url`."""
+
+    def __init__(self, error: OAuthError, url: str) -> None:
+        super().__init__(error.reason, str(error))
+        self.url = url
+
+
+class ApplicationRefused(IdentityError):
+    """A browser was not sent by a registered application, or would be sent elsewhere."""
+
+    code = "auth.application"
+
+
+class RedirectRefused(IdentityError):
+    """A text is no address that people may be sent back to."""
+
+    code = "auth.redirect"
 
 
 class ScopeInvalid(IdentityError):

@@ -57,7 +57,7 @@ class Asked:
     @property
     def by(self) -> str:
         """The client, as entries name it."""
-        return f"agent:{self.client.agent}"
+        return self.client.said
 
     def narrowed(self, most: scopes.Scopes) -> scopes.Scopes:
         """What is asked for of what is to be had; all of it when nothing is asked for.

@@ -11,6 +11,7 @@ from typing import Protocol
 from audit.canonical import Json
 from audit.entry import Receipt
 from gateway.errors import SessionEnded
+from gateway.identity.renewals import Renewal
 from gateway.identity.scopes import Scopes, write
 from gateway.identity.tokens import Issuer
 from gateway.principal import Principal, actor
@@ -44,6 +45,7 @@ class Order:
     bound_to    thumbprint of the key without which it is worth nothing
     root        session in which all this began; "": its own
     source      peer address of who asked
+    renewal     how its session is renewed, where an application holds it
     """
 
     agent: str
@@ -59,15 +61,20 @@ class Order:
     renews: str | None = None
     bound_to: str | None = None
     root: str = ""
+    renewal: Renewal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """A token, what it says, and the entry that recorded it."""
+    """A token, what it says, and the entry that recorded it.
+
+    refresh  what the next one is asked for with, where an application holds the session
+    """
 
     token: str = field(repr=False)
     principal: Principal
     receipt: Receipt
+    refresh: str | None = field(default=None, repr=False)
 
 
 class Mint:
@@ -113,7 +120,7 @@ class Mint:
 
 
 def _entry(principal: Principal, order: Order) -> dict[str, Json]:
-    return {
+    entry: dict[str, Json] = {
         "actor": actor(principal),
         "session": principal.session,
         "jti": principal.token_id,
@@ -127,3 +134,6 @@ def _entry(principal: Principal, order: Order) -> dict[str, Json]:
         "renews": order.renews,
         "source": order.source,
     }
+    if order.renewal is not None:
+        entry["renewal"] = order.renewal.to_json()
+    return entry

@@ -1,8 +1,8 @@
 """Connecting: how a person lets an agent use a server with their own account there.
 
-They are sent to log in with an issuer of users, are asked, are sent to the server's own
-authorization server, and come back: three steps in one browser, each good once. Whoever logged in
-is whose connection it becomes, so a link that somebody else passes on gives nothing away. Every
+They log in (`gateway.identity.log_ins`), are asked, are sent to the server's own authorization
+server, and come back: steps in one browser, each good once. Whoever logged in is whose connection
+it becomes, so a link that somebody else passes on gives nothing away. Every
 agent is asked about by itself, however many others there are already.
 """
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from audit.canonical import Json
 from gateway.errors import ConnectRefused
-from gateway.identity.issuers import TrustedIssuer, person, read
 from gateway.links.code_flow import CodeFlow
 from gateway.links.connections import GIVEN, WITHDRAWN, Between, ConnectionFiles, Connections, entry
 from gateway.links.oauth_client import OAuthClient
@@ -28,14 +27,6 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class LogIn:
-    """One issuer of users, at which people log in."""
-
-    issuer: TrustedIssuer
-    flow: CodeFlow[Wanted]
-
-
-@dataclass(frozen=True, slots=True)
 class Reached:
     """One server that people connect agents with."""
 
@@ -47,13 +38,11 @@ class Reached:
 class Sources:
     """What connecting is done with.
 
-    log_ins   by name of the issuer
     servers   by name
     is_agent  whether an agent of that name is registered
     record    writes an entry
     """
 
-    log_ins: Mapping[str, LogIn]
     servers: Mapping[str, Reached]
     connections: Connections
     files: ConnectionFiles
@@ -71,45 +60,26 @@ class Connecting:
         self._sources = sources
         self._asked: Tickets[Between] = Tickets(sources.random, sources.now_s)
 
-    @property
-    def issuers(self) -> tuple[str, ...]:
-        """Where people may log in."""
-        return tuple(sorted(self._sources.log_ins))
-
-    async def start(self, wanted: Wanted, issuer: str, browser: str) -> str:
-        """Where to send somebody to log in. Raises ConnectRefused, FetchFailed, AddressRefused."""
-        sources = self._sources
-        if wanted.server not in sources.servers or not sources.is_agent(wanted.agent):
+    def check(self, wanted: Wanted) -> None:
+        """Raise ConnectRefused when there is nothing of that kind to connect."""
+        if wanted.server not in self._sources.servers or not self._sources.is_agent(wanted.agent):
             raise ConnectRefused("there is no such agent or server")
-        if issuer not in sources.log_ins:
-            raise ConnectRefused("nobody logs in there")
-        return await sources.log_ins[issuer].flow.begin(wanted, browser)
 
-    async def logged_in(
-        self, issuer: str, answer: Mapping[str, str], browser: str | None
-    ) -> tuple[Between, str]:
-        """Who came back from logging in and wants what, and the secret of the form that asks.
+    def question(self, wanted: Wanted, user: str, browser: str | None) -> tuple[Between, str]:
+        """What somebody who logged in is asked, and the secret of the form that answers.
 
-        Raises ConnectRefused, AuthError, TokenRefused, FetchFailed or AddressRefused.
+        Raises ConnectRefused.
         """
-        log_in = self._sources.log_ins.get(issuer)
-        if log_in is None:
-            raise ConnectRefused("nobody logs in there")
-        returned = await log_in.flow.finish(answer, browser)
-        token = returned.members.get("id_token")
-        if not isinstance(token, str) or browser is None:
-            raise ConnectRefused("your issuer did not say who you are")
-        claims = await log_in.issuer.verify(
-            read(token), self._sources.now_s(), nonce=returned.nonce
-        )
-        if claims.get("azp", log_in.issuer.audience) != log_in.issuer.audience:
-            raise ConnectRefused("your issuer told this somebody else")
-        user = person(log_in.issuer.name, claims.get("sub"))
-        between = Between(user, returned.about.agent, returned.about.server)
+        if browser is None:
+            raise ConnectRefused("this was begun in another browser")
+        between = Between(user, wanted.agent, wanted.server)
         return between, self._asked.issue(between, browser)
 
     async def agreed(self, ticket: str, browser: str | None) -> str:
-        """Somebody said yes: where to send them. Raises as `start` does."""
+        """Somebody said yes: where to send them.
+
+        Raises ConnectRefused, FetchFailed or AddressRefused.
+        """
         between = self._asked.take(ticket, browser)
         assert browser is not None
         return await self._sources.servers[between.server].flow.begin(between, browser)

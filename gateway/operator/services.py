@@ -14,6 +14,7 @@ from gateway.catalogue.review import Review
 from gateway.epoch import Epoch
 from gateway.fleet import Fleet
 from gateway.home import Home
+from gateway.identity.authorizing import Authorizing
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.rotation import Rotation
@@ -40,6 +41,7 @@ class Services:
 
     runs          starts flows; None: there are none
     connecting    ends what people let agents use; None: there is nothing of that kind
+    authorizing   ends what people let applications do
     browsers      who is logged in with a browser
     users         takes the tokens of users for whom operators speak
     users_by_name  whether operators name users without such a token, as in development
@@ -67,6 +69,7 @@ class Services:
     rotation: Rotation
     operators: Operators
     connecting: Connecting | None
+    authorizing: Authorizing
     fleet: Fleet | None
     users: UserProofs
     users_by_name: bool

@@ -172,12 +172,16 @@ class Sessions:
         """Every known session, oldest first."""
         return tuple(sorted(self._by_id.values(), key=lambda s: (s.opened, s.id)))
 
-    async def open_by_agent(self, agent: str, user: str | None) -> Session:
-        """Open a session that the agent asked for: it keeps what its last ones have touched."""
+    async def open_by_agent(
+        self, agent: str, user: str | None, *, by: str | None = None
+    ) -> Session:
+        """Open a session that the agent asked for: it keeps what its last ones have touched.
+
+        by  who asked for it, if that is not the agent itself
+        """
         opened = self._recorder.now() // 1_000_000
-        fields = _entry(
-            self._recorder.new_id(), agent, user, opened=opened, own=True, by=f"agent:{agent}"
-        )
+        by = by or f"agent:{agent}"
+        fields = _entry(self._recorder.new_id(), agent, user, opened=opened, own=True, by=by)
         fields["labels"] = _list(self._inherited(agent, user, opened))
         return await self._open(fields)
 

@@ -297,3 +297,58 @@ def test_a_fleets_database_is_a_sqlite_file(url: str, tmp_path: Path) -> None:
 def test_gateways_of_a_fleet_have_logs_of_different_names(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"an audit\.origin of its own"):
         load(written(tmp_path, f"{LEAST}fleet: {{database: 'sqlite:///fleet.db'}}\n"))
+
+
+# -- applications ------------------------------------------------------------------------------
+
+
+def with_application(name: str, members: str) -> str:
+    return f"{LEAST}identity: {{applications: {{{name}: {{{members}}}}}}}\n"
+
+
+def test_an_application_may_ask_for_everything_unless_it_says_which_tools(tmp_path: Path) -> None:
+    text = with_application("editor", "agent: clerk, redirect_uris: ['http://127.0.0.1/cb']")
+    [editor] = load(written(tmp_path, text)).identity.applications.values()
+    assert (editor.agent, editor.tools) == ("clerk", ["*"])
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "complaint"),
+    [
+        pytest.param("editor", "agent: clerk", "redirect_uris", id="sent-back-nowhere"),
+        pytest.param("editor", "agent: clerk, redirect_uris: []", "redirect_uris", id="to-none"),
+        pytest.param(
+            "editor", "redirect_uris: ['http://127.0.0.1/cb']", "agent", id="no-agent-of-ours"
+        ),
+        pytest.param(
+            "editor", "agent: clerk, redirect_uris: ['javascript:x']", "redirect", id="a-script"
+        ),
+        pytest.param(
+            "editor",
+            "agent: clerk, redirect_uris: ['http://127.0.0.1/cb'], tools: [pay]",
+            "tools",
+            id="no-tools",
+        ),
+        pytest.param(
+            "Editor", "agent: clerk, redirect_uris: ['http://127.0.0.1/cb']", "Editor", id="name"
+        ),
+        pytest.param(
+            "editor",
+            "agent: clerk, redirect_uris: ['http://127.0.0.1/cb'], secret: x",
+            "no such setting",
+            id="a-secret",
+        ),
+    ],
+)
+def test_an_application_that_could_be_misused_is_refused(
+    name: str, members: str, complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsInvalid, match=complaint):
+        load(written(tmp_path, with_application(name, members)))
+
+
+def test_one_name_is_not_an_application_and_an_agent_that_proves_itself(tmp_path: Path) -> None:
+    text = with_application("bot", "agent: clerk, redirect_uris: ['http://127.0.0.1/cb']")
+    text = text.replace("identity: {", "identity: {clients: {bot: {private_key_jwt: bot.jwk}}, ", 1)
+    with pytest.raises(SettingsInvalid, match="bot: an application and another client"):
+        load(written(tmp_path, text))

@@ -1,13 +1,16 @@
 """A person's browser: keeps cookies, follows redirects and pages that go on, and sends forms."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+
+Fields = Mapping[str, str]
+"""What somebody fills into a form, by name."""
 
 
 @dataclass
@@ -26,23 +29,27 @@ class Browser:
             return response
         return await self.open(following, until=until)
 
-    async def agree(self, page: httpx.Response, *, until: str | None = None) -> httpx.Response:
-        """Send the form of a page."""
-        response = await self.post(page)
+    async def agree(
+        self, page: httpx.Response, *, until: str | None = None, fill: Fields | None = None
+    ) -> httpx.Response:
+        """Send the form of a page; of several buttons the last one, as they agree."""
+        response = await self.post(page, fill)
         following = onwards(response)
         if following is None or (until is not None and until in following):
             return response
         return await self.open(following, until=until)
 
-    async def post(self, page: httpx.Response, **headers: str) -> httpx.Response:
-        """Send the form of a page, and go nowhere from there."""
+    async def post(
+        self, page: httpx.Response, fill: Fields | None = None, /, **headers: str
+    ) -> httpx.Response:
+        """Send the form of a page, filled in, and go nowhere from there."""
         found = re.search(r'action="([^"]+)"', page.text)
         assert found is not None, page.text
         fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', page.text))
         parts = urlsplit(str(page.url))
         return await self.http.post(
             urljoin(str(page.url), found[1]),
-            data=fields,
+            data={**fields, **(fill or {})},
             headers={"origin": f"{parts.scheme}://{parts.netloc}", **headers},
         )
 

@@ -15,7 +15,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +167,7 @@ async def running(
     new_fleet: bool = False,
     console_code: str | None = None,
     orchestration: Orchestration | None = None,
+    show_code: Callable[[str], None] | None = None,
     wait_for: Iterable[str] | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
@@ -189,6 +190,7 @@ async def running(
         disk=disk or OsFiles(),
         console_code=console_code,
         orchestration=orchestration,
+        show_code=show_code,
     )
     listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     agents, operators = map(address_of, listeners)

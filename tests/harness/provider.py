@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -89,6 +89,7 @@ class Provider:
     asked: list[str] = field(default_factory=list)
     forms: list[dict[str, str]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
 
     def rotate(self, algorithm: str) -> IssuerKey:
         """Sign with a new key from now on; the others are still shown."""
@@ -98,7 +99,7 @@ class Provider:
 
     def claims(self, subject: str, *, audience: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any claim
         """Claims of a token that is good now."""
-        now = int(time.time())
+        now = int(self.now())
         return {
             "iss": self.url,
             "sub": subject,

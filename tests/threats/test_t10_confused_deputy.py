@@ -88,7 +88,8 @@ def changed(url: str, **parameters: str | None) -> str:
 
 
 def refused(response: httpx.Response) -> bool:
-    return response.status_code >= 400 and "Not connected" in response.text
+    said = re.search("<h1>Not (connected|logged in)", response.text)
+    return response.status_code >= 400 and said is not None
 
 
 # -- consent --------------------------------------------------------------------------------

@@ -16,12 +16,18 @@ from gateway.identity.authorization_server import (
 )
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Client, Clients
+from gateway.identity.code_grant import Held
+from gateway.identity.codes import Codes
+from gateway.identity.consents import Consents
 from gateway.identity.dpop import Proofs
 from gateway.identity.grants import Means
 from gateway.identity.issuers import UserIssuers
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.oauth_request import Assertion, OAuthRequest
+from gateway.identity.refresh_tokens import RefreshTokens
+from gateway.identity.renewals import Renewals
+from gateway.identity.revocation import Revocations
 from gateway.identity.token_exchange import ACCESS_TOKEN
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.identity.user_proof import UserProofs
@@ -36,6 +42,16 @@ SOURCE = "10.0.0.7:41022"
 TTL, MAX_TTL, SKEW = 900, 3600, 10
 
 KEYS: Mapping[str, Key] = {name: Key.ed25519() for name in ("ada", "bo", "cy", "di", "portal")}
+
+
+def no_application(revocations: Revocations) -> Held:
+    """What sessions of applications rest on where there is none."""
+
+    async def end(session: str, by: str) -> None:
+        raise AssertionError(f"nobody holds {session}, and yet {by} ended it")
+
+    codes = Codes(secrets.token_bytes, lambda: 0)
+    return Held(codes, Consents(), Renewals(), RefreshTokens(bytes(32)), revocations, end)
 
 
 @dataclass
@@ -75,7 +91,7 @@ class Desk:
             ClientAuthentication(clients, assertions, house.single_use),
             self.proofs,
             means,
-            house.revocations,
+            no_application(house.revocations),
             house.recorder.write,
         )
 

@@ -46,6 +46,7 @@ from gateway.principal import Principal
 from gateway.session.session import Sessions
 from policies.compile import compile_snapshot
 from policies.loader import read_policies
+from tests.gateway.identity.desk import no_application
 from tests.gateway.identity.signing import Key
 
 URL = "https://agents.acme.example"
@@ -173,7 +174,7 @@ class World:
             ClientAuthentication(clients, assertions, used),
             self.proofs,
             means,
-            self.revocations,
+            no_application(self.revocations),
             self.record,
         )
         face = OAuthFace(
@@ -371,9 +372,7 @@ async def test_a_resource_elsewhere_is_no_target(
 @pytest.mark.parametrize(
     "grant_type",
     [
-        "authorization_code",
         "password",
-        "refresh_token",
         "implicit",
         "CLIENT_CREDENTIALS",
         "urn:ietf:params:oauth:grant-type:device_code",
@@ -382,6 +381,14 @@ async def test_a_resource_elsewhere_is_no_target(
 async def test_another_grant_type_is_refused(http: httpx.AsyncClient, grant_type: str) -> None:
     answer = await http.post("/oauth/token", data={"grant_type": grant_type}, auth=CLERK)
     refused(answer, 400, "unsupported_grant_type")
+
+
+@pytest.mark.parametrize("grant_type", ["authorization_code", "refresh_token"])
+async def test_grants_of_applications_are_none_for_agents(
+    http: httpx.AsyncClient, grant_type: str
+) -> None:
+    form = {"grant_type": grant_type, "code": "x", "refresh_token": "x"}
+    refused(await http.post("/oauth/token", data=form, auth=CLERK), 400, "unauthorized_client")
 
 
 async def test_a_grant_type_must_be_named(http: httpx.AsyncClient) -> None:

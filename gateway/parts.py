@@ -1,0 +1,54 @@
+"""Parts: the opened rooms of a gateway, of which its two applications are made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.activation import Activation
+from gateway.evidence import Evidence
+from gateway.fleet import Fleet
+from gateway.gate import Rooms
+from gateway.home import Home
+from gateway.identity.keys import KeySet
+from gateway.identity.minting import Mint
+from gateway.identity.rotation import Rotation
+from gateway.operator.console_code import ConsoleCode
+from gateway.operator.credentials import Operators
+from gateway.runs.service import RunService
+from gateway.settings import Settings, milliseconds
+from gateway.state import State
+from gateway.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What both applications are made of.
+
+    console_code  what logs the first administrator in with a browser, once
+    show_code     brings a code before the eyes of the one person of a development gateway
+    """
+
+    settings: Settings
+    home: Home
+    evidence: Evidence
+    keys: KeySet
+    rotation: Rotation
+    state: State
+    upstream: Upstream
+    activation: Activation
+    rooms: Rooms
+    operators: Operators
+    mint: Mint
+    runs: RunService | None
+    fleet: Fleet | None
+    console_code: ConsoleCode | None
+    show_code: Callable[[str], None] | None
+    users_by_name: bool
+
+    @property
+    def skew_s(self) -> int:
+        """How far clocks may be apart, in seconds."""
+        return milliseconds(self.settings.identity.tokens.skew) // 1000
+
+    def now_s(self) -> int:
+        """Seconds since 1970, by the log's clock."""
+        return self.rooms.recorder.now() // 1_000_000
