@@ -31,6 +31,7 @@ from gateway.epoch import Epoch
 from gateway.errors import ActivationRefused
 from gateway.evidence import Evidence, evidence
 from gateway.fleet import Around, Fleet
+from gateway.flow import Flow
 from gateway.gate import Rooms
 from gateway.home import Home
 from gateway.identity.keys import KeySet
@@ -52,6 +53,7 @@ from gateway.runs.hop import Hop
 from gateway.runs.runs import Runs
 from gateway.runs.service import Orchestration, RunService
 from gateway.session.limits import Limits
+from gateway.session.memories import Memories
 from gateway.session.session import Sessions
 from gateway.settings import Settings, milliseconds
 from gateway.sharing import Around as Counting
@@ -250,6 +252,7 @@ def _rooms(ground: _Ground, links: Upstream, worlds: Worlds) -> Rooms:
         approvals=state.approvals,
         calls=state.calls,
         limits=state.limits,
+        flow=Flow(state.sessions, Memories(), state.uses),
         refusals=Refusals(log_of.recorder),
         revocations=state.revocations,
         epoch=ground.epoch,

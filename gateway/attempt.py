@@ -16,13 +16,14 @@ from gateway.action import Action
 from gateway.approval.request import Key, Request, arguments_digest
 from gateway.catalogue.tools import Tool
 from gateway.errors import ToolChanged
+from gateway.flow import Flow
 from gateway.principal import Principal
 from gateway.runs.run import FACE
 from gateway.session.limits import Limits
 from gateway.session.past import recalled
 from gateway.session.session import Session
 from gateway.world import MOST_SEEN, World
-from policies.decision import Decision, Facts
+from policies.decision import ORIGINS, Decision, Facts
 from policies.instant import end_of
 from policies.kernel import decide, may_see
 
@@ -42,6 +43,7 @@ class Attempt:
     decision: Decision
     emits: frozenset[str]  # labels this tool puts on the session
     is_read: bool
+    write: str | None  # by what it is known when repeated, if it uses up what the user said
     digest_key: bytes
     began: int  # nanoseconds, monotonic
 
@@ -82,6 +84,7 @@ class Ground:
     epoch: int
     session: Session
     limits: Limits
+    flow: Flow
     now: int
     began: int
     digest_key: bytes
@@ -106,11 +109,16 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
     facts = _facts(principal, ground.session, name, action.args, ground.now)
     if world.snapshot.recalls:
         facts = recalled(world.snapshot, facts, ground.limits)
+    words, write = canonical.write(action.args), None
+    if world.snapshot.engine.weighs and tool is not None:
+        found = ground.flow.weighed(
+            world.snapshot, facts, lambda: arguments_digest(words, ground.digest_key)
+        )
+        facts, write = found.facts, found.write
     decision = decide(world.snapshot, facts)
     if tool is None and decision.effect != "deny":
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
         decision = replace(decision, effect="deny", rules=("engine-error",), obligations=())
-    words = canonical.write(action.args)
     rule = world.snapshot.tools.get(name)
     return Attempt(
         id=call_id,
@@ -122,8 +130,9 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         words=words,
         facts=facts,
         decision=decision,
-        emits=frozenset() if rule is None else rule.emits,
+        emits=frozenset() if rule is None or rule.parts else rule.emits,
         is_read=rule is not None and rule.risk == "read",
+        write=write,
         digest_key=ground.digest_key,
         began=ground.began,
     )
@@ -163,14 +172,23 @@ def _differences(request: Request, call: Attempt) -> Iterator[str]:
         yield "obligations"
     if not call.facts.labels <= request.labels:
         yield "labels"
-    if tuple(sorted(call.facts.provenance.items())) != request.provenance:
+    if _is_weaker(call.facts.provenance, dict(request.provenance)):
         yield "provenance"
+
+
+def _is_weaker(now: Mapping[str, str], shown: Mapping[str, str]) -> bool:
+    """Does a value come from somewhere worse than people were told?"""
+    return any(
+        _STRENGTH[origin] > _STRENGTH[shown.get(name, "none")] for name, origin in now.items()
+    )
+
+
+_STRENGTH: Mapping[str, int] = {origin: place for place, origin in enumerate(ORIGINS)}
 
 
 def _facts(
     principal: Principal, session: Session, tool: str, args: Mapping[str, Json], now: int
 ) -> Facts:
-    """Provenance has its place in the facts; nothing fills it yet."""
     return Facts(
         agent=principal.agent,
         tool=tool,

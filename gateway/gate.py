@@ -36,6 +36,7 @@ from gateway.errors import (
     SessionEnded,
     ToolChanged,
 )
+from gateway.flow import Flow
 from gateway.identity.revocation import Revocations
 from gateway.links.jsonrpc import dump
 from gateway.links.link import Answered, Caller, Link, Permit
@@ -71,6 +72,7 @@ class Rooms:
     approvals: Approvals
     calls: Calls
     limits: Limits
+    flow: Flow
     refusals: Refusals
     revocations: Revocations
     epoch: Epoch
@@ -164,7 +166,14 @@ class Gate:
         session = rooms.sessions.live(principal, now // 1_000_000)
         world = rooms.worlds.current
         ground = Ground(
-            world, rooms.epoch.value, session, rooms.limits, now, began, rooms.digest_key
+            world,
+            rooms.epoch.value,
+            session,
+            rooms.limits,
+            rooms.flow,
+            now,
+            began,
+            rooms.digest_key,
         )
         return attempt(principal, action, ground, call_id=rooms.recorder.new_id())
 
@@ -201,8 +210,10 @@ class Gate:
         if request is not None and request.state == "asked" and not differs:
             receipt = await self._note(call)
             return answers.pending(call.action.called, request).recorded(receipt)
+        key = call.key()
+        traced = self._rooms.flow.traced(call.world.snapshot, call.facts, key.arguments)
         asked = await self._rooms.approvals.ask(
-            call.key(), call.facts, call.decision, words=call.words, changed=differs
+            key, call.facts, call.decision, words=call.words, changed=differs, traced=traced
         )
         receipt = Receipt(self._rooms.recorder.origin, asked.index, bytes.fromhex(asked.leaf))
         return answers.pending(call.action.called, asked).recorded(receipt)
@@ -226,6 +237,7 @@ class Gate:
         fields = decision_entry(
             call, approval=approval, emits=call.emits, charges=reservation.charges
         )
+        self._rooms.flow.hold(call.id, call.facts, call.write)
         try:
             return await self._write(call, fields)
         except (AuditError, OSError, asyncio.CancelledError):  # it may become durable all the same
@@ -235,10 +247,21 @@ class Gate:
     async def _forward(self, call: Attempt, permit: Permit) -> tuple[Outcome, str, frozenset[str]]:
         """Steps 10 and 11: send the permit's bytes once; what comes back, and its labels."""
         answered = await self._send(call, permit)
-        if not isinstance(answered, Answered):
-            return *answered, frozenset()
-        status: Status = "error" if answered.result.get("isError") is True else "done"
-        return Outcome(status, None, "", answered.result), status, answered.labels
+        if isinstance(answered, Answered):
+            status: Status = "error" if answered.result.get("isError") is True else "done"
+            labels = self._examined(call, permit, answered.result, answered.labels)
+            return Outcome(status, None, "", answered.result), status, labels
+        outcome, came_of_it = answered
+        if came_of_it != "error":
+            return outcome, came_of_it, frozenset()
+        return outcome, came_of_it, self._examined(call, permit, outcome.text, frozenset())
+
+    def _examined(
+        self, call: Attempt, permit: Permit, said: Mapping[str, Json] | str, carried: frozenset[str]
+    ) -> frozenset[str]:
+        """Step 11: what a server said, looked at before anybody is told; the labels it carries."""
+        snapshot, entry = call.world.snapshot, permit.receipt.index
+        return self._rooms.flow.examine(snapshot, call.facts, said, carried, entry)
 
     async def _send(self, call: Attempt, permit: Permit) -> Answered | tuple[Outcome, str]:
         rooms, name = self._rooms, call.action.called

@@ -40,10 +40,16 @@ def decision_entry(
         "emits": cast("list[Json]", sorted(emits)),
         "facts": _facts(call.facts, call.decision),
         "joined": joined,
+        **_used_up(call, joined),
         "req": {"face": action.face, "id": action.request_id, "trace": action.trace},
         "session": call.principal.session,
         "tool": {"name": call.facts.tool, "pin": None if call.tool is None else call.tool.pin},
     }
+
+
+def _used_up(call: Attempt, joined: str | None) -> dict[str, Json]:
+    """By what a write that rests on the user's words is known when it is repeated."""
+    return {} if call.write is None or joined is not None else {"write": call.write}
 
 
 def outcome_entry(
@@ -107,6 +113,8 @@ def _facts(facts: Facts, decision: Decision) -> dict[str, Json]:
         "now": facts.now,
         "scopes": list(facts.scopes),
     }
+    if facts.origin:
+        told["origin"] = dict(facts.origin)
     if facts.history:
         told["history"] = dict(facts.history)
     if facts.proven:

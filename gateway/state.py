@@ -26,6 +26,7 @@ from gateway.runs.run import FACE
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
 from gateway.session.session import Session, Sessions
+from gateway.session.uses import Uses
 from gateway.store.fleet import Fact
 
 REVOKING = frozenset(
@@ -133,6 +134,7 @@ class State:
         self.revocations = revocations
         self.single_use = single_use
         self.runs = runs
+        self.uses = Uses()
         self.activations = Activations()
         self.connections = Connections()
         self.consents = Consents()
@@ -186,6 +188,7 @@ class State:
             "limits": self.limits,
             "revocations": self.revocations,
             "single_use": self.single_use,
+            "uses": self.uses,
             "activations": self.activations,
             "connections": self.connections,
             "consents": self.consents,
@@ -237,6 +240,10 @@ class State:
         if claimed is not None:
             self.approvals.used(cast("str", claimed), cast("str", body["id"]))
         self.limits.charged(body)
+        write = body.get("write")
+        session = self.sessions.get(cast("str", body["session"]))
+        if write is not None and session is not None:
+            self.uses.spent(cast("str", body["id"]), session.root, cast("str", write))
         if self.calls.authorised(body, index, leaf):
             self.on_abandoned(body, index, leaf)
 
@@ -250,6 +257,7 @@ class State:
             self.limits.settled(call.charges, read_charges(body["charges"]))
         self.approvals.settled(call_id, status)
         self.runs.settled(call_id, status, index)
+        self.uses.settled(call_id, status)
         labels = cast("list[str]", body["labels"])
         if labels:
             ts = cast("int", body["ts"])

@@ -274,7 +274,7 @@ def _tool_rule(tool: Tool) -> ToolRule:
         target=tool.target,
         sink=tool.sink,
         parts=MappingProxyType(tool.labels_by_part),
-        relied=tool.trusted_parts,
+        trust=MappingProxyType(tool.trust_by_part),
         undo=tool.undo,
         cost=MappingProxyType(dict(tool.cost or {})),
     )

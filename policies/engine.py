@@ -87,7 +87,8 @@ class Engine:
     recalls  some condition reads totals or histories
     memo    how many (agent, tool) pairs are remembered; 0: none. The answer is the same.
 
-    `roots` are those of the facts that any condition may read: "args", "provenance".
+    `roots` are those of the facts that any condition may read: "args", "provenance"; `weighs`
+    says whether one of them is where values come from.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Engine:
         self._memo: dict[tuple[str, str], _Bucket] = {}
         self._memo_size = memo
         self.roots = _roots(chain.from_iterable(clause.reads for clause in clauses.values()))
+        self.weighs = not self.roots.isdisjoint({"provenance", "origin"})
 
     def match(self, agent: str, tool: str, facts: Facts) -> Match:
         """Which clauses match, and what Casbin makes of them."""

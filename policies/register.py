@@ -252,10 +252,9 @@ class Tool(Part):
         return {part: frozenset(labels) for part, labels in stated.items()}
 
     @property
-    def trusted_parts(self) -> frozenset[str]:
-        """Parts of the result that may be relied upon, where not all of it may."""
-        stated = self.result if isinstance(self.result, dict) else {}
-        return frozenset(part for part, trust in stated.items() if trust == "trusted")
+    def trust_by_part(self) -> dict[str, Trust]:
+        """Which named parts of the result may be relied upon, and which may not."""
+        return dict(self.result) if isinstance(self.result, dict) else {}
 
     @property
     def trust(self) -> Trust:

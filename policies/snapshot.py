@@ -37,7 +37,7 @@ class ToolRule:
     emits   labels that calls may put on the session, all parts of the result together
     parts   labels of single parts of the result; without any, each call puts on all of `emits`
     result  whether all values of its results may be relied upon
-    relied  parts of the result that may be relied upon although not all of it may
+    trust   of parts of the result; what none of them covers may not be relied upon
     target  arguments that name what is acted upon
     cost    what a call is charged, by unit: "args.amount", or a fixed number
     """
@@ -50,7 +50,7 @@ class ToolRule:
     undo: Undo | None = None
     cost: Mapping[str, str | int] = field(default_factory=dict)
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    relied: frozenset[str] = frozenset()
+    trust: Mapping[str, Trust] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,9 @@ def looks(text: str) -> tuple[str, ...]:
     """
     if _is_simple(text):
         return (text.lower(),)
-    compatible = _compatible(text)
-    own = _compatible(_caseless(compatible))
-    replaced = _levelled(_compatible(_caseless(_levelled(compatible))))
+    level = compatible(text)
+    own = compatible(_caseless(level))
+    replaced = _levelled(compatible(_caseless(_levelled(level))))
     return (own,) if own == replaced else (own, replaced)
 
 
@@ -88,7 +88,19 @@ def levelled(text: str) -> str:
 
     Raises ConditionFailed as `looks` does.
     """
-    return text if _is_simple(text) else _levelled(_compatible(text))
+    return text if _is_simple(text) else _levelled(compatible(text))
+
+
+def compatible(text: str) -> str:
+    """NFKC of what is visible, line ends as blanks. What does not show may part marks that then
+    pile up.
+
+    Raises ConditionFailed for text that piles up marks.
+    """
+    visible = _HIDDEN.sub("", _ENDS_OF_LINES.sub(" ", text))
+    if _piles_up(visible):
+        raise ConditionFailed("text holds a long run of combining marks")
+    return unicodedata.normalize("NFKC", visible)
 
 
 def _is_simple(text: str) -> bool:
@@ -99,14 +111,6 @@ def _is_simple(text: str) -> bool:
 
 def _levelled(text: str) -> str:
     return _DRAWN_ALIKE.sub(lambda letter: _ALIKE[letter[0]], text)
-
-
-def _compatible(text: str) -> str:
-    """NFKC of what is visible. What does not show may part marks that then pile up."""
-    visible = _HIDDEN.sub("", _ENDS_OF_LINES.sub(" ", text))
-    if _piles_up(visible):
-        raise ConditionFailed("text holds a long run of combining marks")
-    return unicodedata.normalize("NFKC", visible)
 
 
 def _caseless(text: str) -> str:

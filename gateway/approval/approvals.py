@@ -29,7 +29,11 @@ from gateway.approval.request import (
 from gateway.errors import ApprovalRefused
 from gateway.operator.credentials import Operator
 from gateway.recorder import Recorder
+from gateway.session.provenance import Traced
 from policies.decision import Decision, Facts
+
+MOST_TRACED = 64
+"""Values of a call that its question names: what fits into an entry."""
 
 KEEP_S = 24 * 3600
 """How long after its time a request can still be looked up; then the log alone knows it."""
@@ -99,18 +103,26 @@ class Approvals:
         return True
 
     async def ask(
-        self, key: Key, facts: Facts, decision: Decision, *, words: bytes, changed: Sequence[str]
+        self,
+        key: Key,
+        facts: Facts,
+        decision: Decision,
+        *,
+        words: bytes,
+        changed: Sequence[str],
+        traced: Sequence[Traced] = (),
     ) -> Request:
         """Open a request for the call of `key` and record it; one for all who ask at once.
 
         words    the canonical arguments, kept sealed
         changed  what differs from an earlier answer that no longer fits, for the people asked
+        traced   its values, with where they were read
 
         Raises AuditUnavailable.
         """
         asking = self._asking.get(key)
         if asking is None:
-            opening = self._open(key, facts, decision, words=words, changed=changed)
+            opening = self._open(key, facts, decision, words=words, changed=changed, traced=traced)
             asking = self._asking[key] = asyncio.create_task(opening)
             asking.add_done_callback(lambda _: self._asking.pop(key))
         return await asyncio.shield(asking)  # who asked first may go away; the others still ask
@@ -184,7 +196,14 @@ class Approvals:
         return request
 
     async def _open(
-        self, key: Key, facts: Facts, decision: Decision, *, words: bytes, changed: Sequence[str]
+        self,
+        key: Key,
+        facts: Facts,
+        decision: Decision,
+        *,
+        words: bytes,
+        changed: Sequence[str],
+        traced: Sequence[Traced],
     ) -> Request:
         now_s = self._recorder.now() // 1_000_000
         request_id = self._recorder.new_id()
@@ -193,6 +212,7 @@ class Approvals:
             "snapshot": decision.snapshot,
             "labels": cast("list[Json]", sorted(facts.labels)),
             "provenance": dict(facts.provenance),
+            "evidence": [each.to_json() for each in traced[:MOST_TRACED]],
             "obligations": [obligation_to_json(o) for o in decision.obligations],
         }
         nonce = secrets.token_hex(16)

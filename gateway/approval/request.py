@@ -130,6 +130,7 @@ class Request:
     snapshot: str
     labels: frozenset[str]
     provenance: tuple[tuple[str, str], ...]
+    evidence: tuple[Mapping[str, Json], ...]  # values and where they were read, by path
     rules: tuple[str, ...]
     obligations: tuple[Obligation, ...]
     digest: str  # SHA-256, hex; what an approver's signature covers
@@ -158,6 +159,7 @@ class Request:
             snapshot=cast("str", body["snapshot"]),
             labels=frozenset(cast("list[str]", body["labels"])),
             provenance=tuple(sorted(cast("dict[str, str]", body["provenance"]).items())),
+            evidence=tuple(cast("list[Mapping[str, Json]]", body["evidence"])),
             rules=tuple(cast("list[str]", body["rules"])),
             obligations=tuple(obligation_from_json(o) for o in obligations),
             digest=cast("str", body["digest"]),
@@ -175,6 +177,7 @@ class Request:
             "snapshot": self.snapshot,
             "labels": cast("list[Json]", sorted(self.labels)),
             "provenance": dict(self.provenance),
+            "evidence": [dict(each) for each in self.evidence],
             "rules": list(self.rules),
             "obligations": [obligation_to_json(o) for o in self.obligations],
             "digest": self.digest,
@@ -202,8 +205,8 @@ class Request:
 def digest(shown: Mapping[str, Json], nonce: str) -> str:
     """The digest of what is shown to an approver, hex.
 
-    shown  actor, session, tool and pin, `match`, snapshot, labels, provenance and obligations:
-           the members of those names in the entry that asked
+    shown  actor, session, tool and pin, `match`, snapshot, labels, provenance, evidence and
+           obligations: the members of those names in the entry that asked
     nonce  random, so that no digest can be foretold; stands in the entry too, so that anybody
            who reads it can make the digest anew
     """

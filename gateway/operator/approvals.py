@@ -97,6 +97,7 @@ def card(services: Services, request: Request) -> dict[str, Json]:
         "snapshot": request.snapshot,
         "labels": sorted(request.labels),  # type: ignore[dict-item]  # a list of text is Json
         "provenance": dict(request.provenance),
+        "evidence": [dict(each) for each in request.evidence],
         "obligations": [obligation_to_json(o) for o in request.obligations],
         "arguments": arguments,
         "arguments_kept": words is not None,

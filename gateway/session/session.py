@@ -144,6 +144,7 @@ class Sessions:
         self._opening: Counter[str] = Counter()  # children under way, by root
         self.changed: set[str] = set()
         self.when_ended: Callable[[], Awaitable[None]] = _nothing
+        self.on_begun: Callable[[Session], None] = lambda _: None
 
     def live(self, principal: Principal, now_s: int) -> Session:
         """The session that `principal` acts in.
@@ -171,6 +172,29 @@ class Sessions:
     def all(self) -> tuple[Session, ...]:
         """Every known session, oldest first."""
         return tuple(sorted(self._by_id.values(), key=lambda s: (s.opened, s.id)))
+
+    def said(self, root: str) -> tuple[str, ...]:
+        """What the user has said in a tree of sessions."""
+        session = self._by_id.get(root)
+        if session is None:
+            return ()
+        if session.purpose is None and session.purpose_at is not None:
+            session = self._reminded(session, session.purpose_at)
+        return () if session.purpose is None else (session.purpose,)
+
+    def trees_near(self, session_id: str) -> frozenset[str]:
+        """Roots of the trees on which falls what this session reads."""
+        session = self._by_id.get(session_id)
+        near = () if session is None else self._kin.near(session)
+        return frozenset(self._by_id[name].root for name in near)
+
+    def trees_before(self, session: Session) -> frozenset[str]:
+        """Roots of the trees in which this session's agent has read anything lately."""
+        since = session.opened - MEMORY_S - TOUCHED_EVERY_S
+        before = (self._by_id[name] for name in self._kin.before(session.agent, session.user))
+        return frozenset(
+            each.root for each in before if each.id != session.id and each.touched >= since
+        )
 
     async def open_by_agent(
         self, agent: str, user: str | None, *, by: str | None = None
@@ -257,7 +281,9 @@ class Sessions:
         session_id = cast("str", fields["session"])
         if purpose is None:
             await self._recorder.write("session.open", fields)
-            return self._by_id[session_id]
+            session = self._by_id[session_id]
+            self.on_begun(session)
+            return session
         actor = cast("Mapping[str, str | None]", fields["actor"])
         subject, words = actor["sub"] or cast("str", actor["agent"]), purpose.words
         await self._recorder.write_sealed(
@@ -265,6 +291,7 @@ class Sessions:
         )
         session = replace(self._by_id[session_id], purpose=words)
         self._keep(session)
+        self.on_begun(session)
         return session
 
     def _reminded(self, session: Session, purpose_at: int) -> Session:

@@ -211,6 +211,7 @@ class Call:
     effect: Effect = "allow"
     emits: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    write: str | None = None
     charges: tuple[Charge, ...] = ()
     now: int = NOW_S * 1_000_000
     words: bytes = b"{}"
@@ -247,6 +248,7 @@ class Call:
             decision=replace(ASKED, effect=self.effect, obligations=self.obligations),
             emits=frozenset(self.emits),
             is_read=False,
+            write=self.write,
             digest_key=bytes(32),
             began=0,
         )
@@ -278,6 +280,7 @@ def rows(house: House) -> dict[str, dict[str, Json]]:
         "revocations": {name: house.revocations.stored(name) for name in house.revocations._until},
         "single_use": {name: house.single_use.stored(name) for name in house.single_use._used},
         "runs": {run.id: house.runs.stored(run.id) for run in house.runs.all()},
+        "uses": {name: house.state.uses.stored(name) for name in house.state.uses._counted},
         "activations": {"policy": house.state.activations.stored("policy")},
         "membership": {"fleet": row} if (row := house.state.membership.stored("fleet")) else {},
     }

@@ -14,6 +14,7 @@ REQUEST = Request(
     snapshot="",
     labels=frozenset(),
     provenance=(),
+    evidence=(),
     rules=("secret-rule",),
     obligations=(),
     digest="",

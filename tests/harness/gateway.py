@@ -122,6 +122,12 @@ class Running(Reached):
         found = [entry.body for entry in self.gateway.services.log.entries(since)]
         return [body["kind"] for body in found if body.get("session") == of.session]
 
+    def labels(self, of: Agent) -> frozenset[str]:
+        """What stands on this agent's session now."""
+        session = self.gateway.services.state.sessions.get(of.session)
+        assert session is not None
+        return session.labels
+
     def entry(self, index: int) -> dict[str, Any]:
         """One entry."""
         return self.gateway.services.log.entry(index).body

@@ -578,4 +578,4 @@ def test_results_that_may_not_be_relied_upon_taint_by_their_labels() -> None:
     policy = compile_snapshot(read_policies([("p.yaml", STATED.encode())]), None)
     assert policy.tainting == {"untrusted", "web", "notes"}  # what trusted tools emit does not
     assert policy.tools["s.send"].parts == {"note": {"notes"}, "id": {"pii"}}
-    assert policy.tools["s.send"].relied == {"id"}
+    assert policy.tools["s.send"].trust == {"id": "trusted", "note": "untrusted"}

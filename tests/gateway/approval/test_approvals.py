@@ -391,7 +391,8 @@ async def test_what_is_over_cannot_be_withdrawn(house: House) -> None:
 async def test_the_digest_is_of_what_the_entry_shows(house: House) -> None:
     request = await house.ask()
     (body,) = house.bodies("approval.asked")
-    names = ("actor", "session", "tool", "match", "snapshot", "labels", "provenance", "obligations")
+    names = [*("actor", "session", "tool", "match", "snapshot", "labels", "obligations")]
+    names += ["provenance", "evidence"]
     shown = {name: body[name] for name in names}
     assert digest(shown, body["nonce"]) == body["digest"] == request.digest
     text = canonical.write({**shown, "nonce": body["nonce"]})

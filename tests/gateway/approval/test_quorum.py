@@ -29,6 +29,7 @@ def request(*obligations: Obligation, votes: tuple[Vote, ...] = ()) -> Request:
         snapshot="",
         labels=frozenset(),
         provenance=(),
+        evidence=(),
         rules=(),
         obligations=obligations,
         digest="",

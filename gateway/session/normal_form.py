@@ -1,0 +1,339 @@
+"""Normal form: by what two spellings of one value are recognised as the same value.
+
+A value is compared as a whole. Its *form* is a text that begins with the kind of value it is:
+
+    #   a number, by value: `12.00`, `12` and `$12` are `#12`
+    @   a mail address, in lower case
+    /   a link or host without `http(s)://`, the host in lower case, the rest as written
+    =   an account: IBAN or digits with a plus or zeros in front, without blanks
+    w   anything else: words in lower case, paths and identifiers of mixed letters as written
+
+What strangers can write must never pass for what the user wrote. So the two sides are read
+differently: remembered text is levelled (NFKC, nothing invisible); a value of a call has a form
+only if it is plain and already level. Look-alike letters are told apart by having no form, or
+another one. `docs/provenance.md` is the reference.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from policies.errors import ConditionFailed
+from policies.text import compatible, is_plain
+
+LONGEST_VALUE = 400
+"""Characters of a text that is compared as one value; a longer one only carries others."""
+
+_LINK = r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}://|[Ww]{3}\.)[^\s<>\"\u201c\u201d|^`{}]+"
+_HOST = r"(?:[^\W_](?:[\w-]{0,62}\w)?\.)+[^\W\d_]{2,24}\.?(?::[0-9]{1,5})?(?:[/?#]\S*)?"
+_QUAD = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?(?:[/?#]\S*)?"
+_NUMBER = r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})++|[0-9]++)(?:\.[0-9]++)?"
+_IBAN = r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}"
+
+_PIECES = re.compile(
+    rf"{_LINK}|[$€£¥]?{_NUMBER}(?![\w-]|[.,][0-9])|[^\s,;|<>\"\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2026`(){{}}\[\]!]+"
+)
+_KIND = re.compile(
+    rf"(?P<word>[A-Za-z]+)|(?P<zeros>0[0-9]+)|(?P<number>{_NUMBER})"
+    rf"|(?P<mail>[^@\s]+@[^@\s]+)|(?P<account>{_IBAN}|\+[0-9]{{7,}})"
+    rf"|(?P<link>{_LINK})|(?P<host>{_QUAD}|{_HOST})|(?P<path>(?:[~.]{{0,2}}/|[A-Za-z]:\\)\S+)"
+    r"|(?P<other>\S+)"
+)
+_SPACED = re.compile(
+    r"\b[A-Z]{2}[0-9]{2}(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?\b"
+    r"|(?<![\w.,-])\+?[0-9]{1,5}(?:[ -]\(?[0-9]{2,12}\)?){1,6}(?![\w,-])"
+)
+_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?"
+    r"|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
+)
+_IN_FRONT, _BEHIND = "'#$€£¥*^=&@:?\u2013\u2014\u2022", "'.:?*^=&$€£¥%\u2013\u2014-"
+_SIGILS_IN_FRONT, _SIGILS_BEHIND = "#@$€£¥", "$€£¥%"
+_UNBALANCED = {")": "(", "]": "["}
+_MOST_DIGITS_OF_SHORT = 5
+_WORD = 3
+_ID = 6
+_ID_DIGITS = 3
+_OPAQUE = 10
+
+
+class Carried(NamedTuple):
+    """An address, link, account or identifier within a text.
+
+    form  None: it was spelled so that it may look like another
+    """
+
+    form: str | None
+    start: int
+    end: int
+
+
+def of_number(value: float) -> str:
+    """The form of a JSON number."""
+    if isinstance(value, int):
+        return f"#{value}"
+    text = repr(value)
+    return _number(format(Decimal(text), "f") if "e" in text else text)
+
+
+def of_value(text: str) -> str | None:
+    """The form of a text that is a value of a call; None when it cannot be compared.
+
+    Nothing is taken off it but blanks at its ends and a sign as in `#general` or `$12`.
+    """
+    text = text.strip()
+    if not text or len(text) > LONGEST_VALUE or not is_level(text):
+        return None
+    if " " not in text and len(text.split()) == 1:
+        return _one_value(text)
+    if _SPACED.fullmatch(text) and _is_account(text):
+        return _spaced(text)
+    forms = words_of(text)
+    return "w" + " ".join(forms) if len(forms) > 1 else next(iter(forms), None)
+
+
+def of_remembered(text: str) -> Iterator[str]:
+    """The forms of everything that stands in a text that is remembered, in order.
+
+    What can be read in two ways has both forms. Blanks in accounts are looked for by `spaced`.
+    """
+    for piece in _PIECES.findall(text):
+        form = _of_piece(piece)
+        if form:
+            yield form
+            yield from _also(piece, form)
+
+
+def words_of(text: str) -> list[str]:
+    """One form for each word of a remembered text, in order: what phrases are looked for in."""
+    return [form for form in map(_of_piece, _PIECES.findall(text)) if form]
+
+
+def spaced(text: str) -> Iterator[str]:
+    """Accounts and telephone numbers that are written with blanks in a remembered text."""
+    return (_spaced(found) for found in _SPACED.findall(text) if _is_account(found))
+
+
+def levelled(text: str) -> str:
+    """A text to be remembered, without differences that do not show."""
+    if text.isascii():
+        return text
+    try:
+        return compatible(text)
+    except ConditionFailed:  # piles of marks: nothing in it will be recognised
+        return ""
+
+
+def is_level(text: str) -> bool:
+    """Is this text what it seems to be, in the one spelling that is compared with?"""
+    if text.isascii():
+        return text.isprintable() or is_plain(text, lines=True)
+    return is_plain(text, lines=True) and unicodedata.is_normalized("NFKC", text)
+
+
+def is_short(form: str) -> bool:
+    """May this form be met by accident: a few digits, a letter or two, a word of any sentence?"""
+    if form[0] == "#":
+        return len(form.lstrip("#-")) <= _MOST_DIGITS_OF_SHORT or "." in form
+    return form[0] == "w" and (len(form) <= _WORD or form[1:] in _FUNCTION_WORDS)
+
+
+def names_something(form: str) -> bool:
+    """Can a form tell one record of a list from another, beyond accident?"""
+    return form[0] != "#" and not is_short(form) and not _DATE.fullmatch(form[1:])
+
+
+def carried_by(text: str) -> Iterator[Carried]:
+    """Every address, link, account and identifier in a text of a call."""
+    if not text.isascii() and not is_level(text):
+        yield from (Carried(None, 0, len(text)) for _ in carried_by(_forced(text)))
+        return
+    # Ends of sentences are as long, and nothing that is carried holds one.
+    looked = text.replace(". ", "  ").replace(": ", "  ")
+    left = looked.encode("utf-8", "surrogatepass").translate(None, _IN_PLAIN_WORDS)
+    if not left or left == b".":
+        return
+    end = 0
+    for sign in _SIGNS.finditer(looked):
+        at = sign.start()
+        if at < end:
+            continue
+        start = max(text.rfind(" ", end, at), text.rfind("\n", end, at), end - 1) + 1
+        space = _SPACE.search(text, at)
+        end = space.start() if space else len(text)
+        yield from _carriers(text, start, end)
+    if _MAY_BE_SPACED.search(text):
+        for match in _SPACED.finditer(text):
+            if _is_account(match[0]):
+                yield Carried(_spaced(match[0]), match.start(), match.end())
+
+
+def is_carrier(form: str) -> bool:
+    """Does a form as a whole stand for an address, link, account or identifier?"""
+    kind, rest = form[0], form[1:]
+    if kind == "w":
+        return _is_identifier(rest)
+    if kind == "=":
+        return len(rest) >= _ID
+    return kind in "@/" or (kind == "#" and rest.isdigit() and len(rest) >= _ID)
+
+
+def as_id(kind: str, form: str) -> str:
+    """The form of an identifier of one kind of object, as `transaction` 7."""
+    return f"i{kind}:{form}"
+
+
+# -- one piece ---------------------------------------------------------------------------------
+
+
+def _one_value(text: str) -> str | None:
+    bare = text.lstrip(_SIGILS_IN_FRONT) if text[0] in _SIGILS_IN_FRONT else text
+    bare = bare.rstrip(_SIGILS_BEHIND) if bare and bare[-1] in _SIGILS_BEHIND else bare
+    return _form(bare) if bare else None
+
+
+def _of_piece(piece: str) -> str | None:
+    """The form of a piece of remembered text; signs around it are no part of it."""
+    if "://" in piece or piece[:4].lower() == "www.":
+        return _form(_trimmed(piece))
+    bare = piece.lstrip(_IN_FRONT).rstrip(_BEHIND)
+    if len(bare) > 1 and bare[-1] == "/":
+        bare = bare.rstrip("/") or "/"
+    return _form(bare) if bare else None
+
+
+def _also(piece: str, form: str) -> Iterator[str]:
+    """Other readings of a piece: `Ann's` names Ann, `id:7` and `id=7` are 7 too, 007 is 7."""
+    if form[0] == "w":
+        for ending in ("'s", "\u2019s"):
+            if form.endswith(ending):
+                yield form[: -len(ending)]
+        if ":" in piece or "=" in piece:
+            yield from filter(None, (_of_piece(part) for part in re.split(r"[:=]", piece) if part))
+    elif form[0] == "=" and form[1:].isdigit():
+        yield _number(form[1:])
+
+
+def _form(text: str) -> str:
+    found = _KIND.fullmatch(text)
+    kind = found.lastgroup if found else "other"
+    match kind:
+        case "word":
+            return "w" + text.lower()
+        case "number":
+            return _number(text)
+        case "mail":
+            return "@" + text.lower().removeprefix("mailto:")
+        case "zeros" | "account":
+            return "=" + text.upper()
+        case "link" | "host":
+            return _link(text)
+        case "path":
+            return "w" + text
+        case _:
+            return "w" + (text if _is_opaque(text) else text.lower())
+
+
+def _number(text: str) -> str:
+    text = text.replace(",", "").removeprefix("+")
+    sign, digits = ("-", text[1:]) if text[0] == "-" else ("", text)
+    whole, _, fraction = digits.partition(".")
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    value = f"{whole}.{fraction}" if fraction else whole
+    return f"#{value if value == '0' else sign + value}"
+
+
+def _link(text: str) -> str:
+    scheme, slashes, rest = text.partition("://")
+    if not slashes:
+        scheme, rest = "", text
+    scheme = scheme.lower()
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    place = rest[:end].lower() + (rest[end:] if rest[end:] != "/" else "")
+    return f"/{place}" if scheme in {"", "http", "https"} else f"/{scheme}://{place}"
+
+
+def _trimmed(link: str) -> str:
+    """A link in running text ends before the signs of its sentence."""
+    while link and (link[-1] in ".,;:!?'*" or _closes_nothing(link)):
+        link = link[:-1]
+    return link
+
+
+def _closes_nothing(link: str) -> bool:
+    opening = _UNBALANCED.get(link[-1])
+    return opening is not None and link.count(link[-1]) > link.count(opening)
+
+
+def _spaced(text: str) -> str:
+    compact = re.sub(r"[ ()-]", "", text)
+    return _form(compact)
+
+
+# -- what texts carry --------------------------------------------------------------------------
+
+# Everything that is carried has one of these in it.
+_SIGNS = re.compile(r"[@0-9_./:~\\]")
+_SPACE = re.compile(r"\s")
+_MAY_BE_SPACED = re.compile(r"[0-9][ -][(0-9A-Z]")
+_IN_PLAIN_WORDS = bytes(code for code in range(256) if not _SIGNS.match(chr(code)))
+
+
+def _carriers(text: str, start: int, end: int) -> Iterator[Carried]:
+    for piece in _PIECES.finditer(text, start, end):
+        form = _carrier(piece[0])
+        if form:
+            yield Carried(form, piece.start(), piece.end())
+
+
+def _is_account(text: str) -> bool:
+    """Digits that belong together although they are written apart; no date is among them."""
+    return sum(map(str.isdigit, text)) > _ID and not _DATE.search(text)
+
+
+def _carrier(piece: str) -> str | None:
+    form = _of_piece(piece)
+    if form is None or _DATE.fullmatch(form[1:]):
+        return None
+    return form if is_carrier(form) else None
+
+
+def _is_identifier(text: str) -> bool:
+    if text[:1] in "/~\\" or text.startswith("../"):
+        return len(text) > _WORD
+    if len(text) < _ID or " " in text:
+        return False
+    digits = sum(map(text.count, "0123456789"))
+    if not digits or _DATE.fullmatch(text) or not any(map(str.isalpha, text)):
+        return digits >= _ID
+    return digits >= _ID_DIGITS or "_" in text
+
+
+def _is_opaque(text: str) -> bool:
+    """Mixed capitals, small letters and digits: here case tells one thing from another."""
+    return (
+        len(text) >= _OPAQUE
+        and text != text.lower()
+        and text != text.upper()
+        and any(map(str.isdigit, text))
+    )
+
+
+def _forced(text: str) -> str:
+    """What a reader may take a text for that is not level; plain enough to be searched."""
+    level = levelled(text)
+    return level if is_level(level) else level.encode("ascii", "replace").decode().replace("?", "x")
+
+
+_FUNCTION_WORDS = frozenset(
+    """
+    the and for all any you your yours his her hers its our ours their them they who whom what this
+    that these those with from into onto over under are was were been has have had not but out now
+    new one two off per via how why when where which can could will would shall should may might
+    must please then than also just only some every each everyone everybody anyone someone nobody
+    none own same such more most much many few here there about after before again both because
+    while during between through until very did does done let get got him
+    """.split()  # noqa: SIM905 - to be read and added to
+)

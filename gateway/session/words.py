@@ -1,0 +1,106 @@
+"""The user's words: what they name, and how often.
+
+Few and short, they are kept as they are. A word of them is met by accident more easily than an
+account, so what is short counts as an object's id only where it stands behind the name of its kind
+("transaction 7", "file no. 13"): neither "June 13" nor "13 files" names file 13.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+
+from gateway.session import normal_form
+
+_BETWEEN = frozenset({"wno", "wnr", "wnum", "wnumber", "wid", "wthe", "wwith"})
+_MONTHS = frozenset(
+    f"w{name}"
+    for month in (
+        *("january", "february", "march", "april", "may", "june", "july", "august"),
+        *("september", "october", "november", "december"),
+    )
+    for name in (month, month[:3])
+)
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_NO_KINDS = frozenset(
+    """
+    id ids uid uuid guid number num no nr key code ref index the of by for to from in on with and
+    all get list read find search create add update delete remove set send make show fetch query
+    edit new move copy open close write put post cancel change modify recent scheduled most
+    """.split()  # noqa: SIM905 - to be read and added to
+)
+_NAMES = 4096  # strangers name members of results
+
+
+class Words:
+    """What a person has said in one session, in the order of saying."""
+
+    __slots__ = ("_forms", "_kinds", "_phrases")
+
+    def __init__(self, said: Iterable[str]) -> None:
+        self._forms: Counter[str] = Counter()
+        self._phrases: list[str] = []
+        self._kinds: Counter[str] = Counter()  # by `as_id`
+        for text in said:
+            self._hear(normal_form.levelled(text))
+
+    def __bool__(self) -> bool:
+        return bool(self._forms)
+
+    def __contains__(self, form: str) -> bool:
+        return form in self._forms
+
+    def mentions(self, form: str) -> int:
+        """How often a value, or a run of words, was said."""
+        said = self._forms.get(form)
+        if said is not None or " " not in form:
+            return said or 0
+        phrase = f" {form[1:]} "
+        return sum(each.count(phrase) for each in self._phrases)
+
+    def mentions_id(self, form: str, kinds: Iterable[str]) -> int:
+        """How often a short id was said of one of these kinds of object."""
+        return max((self._kinds[normal_form.as_id(kind, form)] for kind in kinds), default=0)
+
+    def _hear(self, text: str) -> None:
+        self._forms.update(normal_form.of_remembered(text))
+        self._forms.update(normal_form.spaced(text))
+        words = normal_form.words_of(text)
+        self._phrases.append(f" {' '.join(words)} ")
+        for at, form in enumerate(words):
+            if form[0] == "#" and words[at + 1 : at + 2] != [] and words[at + 1] in _MONTHS:
+                continue
+            if form[0] == "#":
+                self._kinds.update(normal_form.as_id(kind, form) for kind in _before(words, at))
+
+
+def _before(words: list[str], at: int) -> Iterator[str]:
+    """What kind of thing the number at that place is said to be."""
+    at -= 1
+    while at >= 0 and words[at] in _BETWEEN:
+        at -= 1
+    if at >= 0 and words[at][0] == "w" and words[at] not in _MONTHS:
+        yield _singular(words[at][1:])
+
+
+@lru_cache(_NAMES)
+def kinds(name: str) -> frozenset[str]:
+    """The kinds of object that the name of an argument, member or tool speaks of."""
+    parts = (part.lower() for part in _PARTS.findall(name))
+    return frozenset(_singular(part) for part in parts if part not in _NO_KINDS)
+
+
+@lru_cache(_NAMES)
+def is_id(name: str) -> bool:
+    """Is this the name of an argument or member that holds an identifier?"""
+    last = [part.lower() for part in _PARTS.findall(name)][-1:]
+    return last in (["id"], ["ids"], ["uid"], ["uuid"], ["guid"], ["number"], ["no"], ["nr"])
+
+
+def kinds_of(argument: str, tool: str) -> Collection[str]:
+    """What an id of this name identifies: by itself, else what the tool deals in."""
+    return kinds(argument) or kinds(tool)
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
