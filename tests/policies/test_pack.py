@@ -30,6 +30,7 @@ tools:
   s.note:   {risk: write, emits: [], target: [to]}
   s.inside: {risk: write, emits: [], target: [to], sink: internal}
   s.pay:    {risk: irreversible, emits: [], target: [to], sink: external}
+  memory.put: {}
 """
 DOCUMENTS = read_policies([("guard.policy.yaml", pack("guard")), ("office.policy.yaml", OFFICE)])
 SNAPSHOT = compile_snapshot(DOCUMENTS, None)
@@ -104,6 +105,11 @@ def test_an_origin_that_is_not_known_asks(tool: str, origin: dict[str, str]) -> 
 def test_secrets_leave_for_no_sink_that_is_not_cleared(tool: str, expected: Effect) -> None:
     assert effect(tool, labels=frozenset({"secret"})) == expected
     assert effect(tool, secrets=frozenset({"private-key"})) == expected
+
+
+def test_what_is_remembered_keeps_its_labels_and_asks_nobody() -> None:
+    secret = frozenset({"secret", "untrusted"})
+    assert effect("memory.put", "none", "untrusted", labels=secret) == "allow"
 
 
 def test_no_call_of_a_guarded_agent_is_denied_for_its_origin_alone() -> None:
