@@ -18,15 +18,15 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import table
 from benchmarks.attacks import MODES, Targets, succeeded
 from benchmarks.people import PEOPLE
-from benchmarks.stage import NotPlayable, Stage, stage
-from benchmarks.traces import Suite, Unreadable
+from benchmarks.stage import NotPlayable, Played, Stage, stage
+from benchmarks.traces import Suite, Task, Unreadable
 from gateway.diagnostics import configure
 from gateway.redaction import Redaction
 from policies.errors import PolicyInvalid
@@ -64,7 +64,9 @@ async def play_all(stage: Stage, suite: Suite, targets: Targets, person: str) ->
     for task in suite.tasks:
         played = await stage.play(task.prompt, task.steps, PEOPLE[person](task.steps))
         counted.solved += played.does(task.steps)
-        counted.questions += played.questions
+        counted.questions += len(played.questions)
+        if person == "ideal":
+            _tell(task, played)
         counted.denials += len(played.denied)
     for mode, arranged in MODES.items():
         for pair in suite.pairs:
@@ -78,6 +80,12 @@ async def play_all(stage: Stage, suite: Suite, targets: Targets, person: str) ->
             if succeeded(pair, attacked, targets):
                 counted.reached[mode].append(pair.id)
     return counted
+
+
+def _tell(task: Task, played: Played) -> None:
+    """Say which calls of a task were asked about: where the guard, or the labels, may be wrong."""
+    for question in played.questions.values():
+        table.say(f"{task.id}: {question.step.tool} asks by {', '.join(question.rules)}")
 
 
 def targets_of(labels: Path, suite: str) -> Targets:
@@ -106,14 +114,18 @@ def rows(suite: Suite, counted: Mapping[str, Counted]) -> dict[str, float]:
 
 
 async def measure(
-    folder: Path, suite: Suite, policy: Sequence[Path], labels: Path
+    folder: Path,
+    suite: Suite,
+    policy: Sequence[Path],
+    labels: Path,
+    people: Collection[str] = tuple(PEOPLE),
 ) -> dict[str, float]:
-    """Play one suite with everybody. Raises NotPlayable, PolicyInvalid."""
+    """Play one suite with these people. Raises NotPlayable, PolicyInvalid."""
     targets = targets_of(labels, suite.name)
-    plays = len(PEOPLE) * (len(suite.tasks) + len(MODES) * len(suite.pairs))
+    plays = len(people) * (len(suite.tasks) + len(MODES) * len(suite.pairs))
     counted = {}
     async with stage(folder, suite, [*policy, labels], plays=plays) as on:
-        for person in PEOPLE:
+        for person in people:
             counted[person] = await play_all(on, suite, targets, person)
             table.say(f"{suite.name}: played with {person}")
     return rows(suite, counted)

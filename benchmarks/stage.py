@@ -42,18 +42,26 @@ class NotPlayable(Exception):
     """The gateway did not start, or answered what no gateway answers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request for approval: the call that it is about, and the rules that ask."""
+
+    step: Step
+    rules: tuple[str, ...]
+
+
 @dataclass
 class Played:
     """What came of one play.
 
     done       steps that reached a tool
     denied     steps that were refused without a question
-    questions  requests for approval that were opened
+    questions  requests for approval that were opened, by id
     """
 
     done: list[Step] = field(default_factory=list)
     denied: list[Step] = field(default_factory=list)
-    questions: int = 0
+    questions: dict[str, Question] = field(default_factory=dict)
 
     def does(self, steps: Iterable[Step]) -> bool:
         """Whether every one of these was done."""
@@ -74,15 +82,12 @@ class Stage:
         """Play the steps in a new session for what `prompt` says. Raises NotPlayable."""
         asked = {"agent": name_of(next(self._numbers)), "purpose": prompt}
         token = (await self._operate("POST", "/api/tokens", asked))["access_token"]
-        played, opened_by = Played(), set[str]()
+        played = Played()
         for step in steps:
-            await self._step(step, person, played, opened_by, f"Bearer {token}")
-        played.questions = len(opened_by)
+            await self._step(step, person, played, f"Bearer {token}")
         return played
 
-    async def _step(
-        self, step: Step, person: Person, played: Played, asked: set[str], token: str
-    ) -> None:
+    async def _step(self, step: Step, person: Person, played: Played, token: str) -> None:
         """One call, made again for as long as the person says yes to it."""
         for _ in range(MOST_ROUNDS):
             answer = await self._call(step, token)
@@ -94,11 +99,14 @@ class Stage:
                 if answer["code"] != "approval.denied":
                     played.denied.append(step)
                 return
-            asked.add(answer["approval"])
+            request: str = answer["approval"]
+            shown = await self._operate("GET", f"/api/approvals/{request}")
+            played.questions[request] = Question(step, tuple(shown["rules"]))
             verdict = person.answer(step)
             if verdict is None:
                 return
-            await self._answer(answer["approval"], verdict)
+            body = {"digest": shown["digest"], "reason": "as played"}
+            await self._operate("POST", f"/api/approvals/{request}/{verdict}", body)
             if verdict == "deny":
                 return
 
@@ -111,11 +119,6 @@ class Stage:
         if arrived != ([(step.tool, step.args)] if "content" in answer else []):
             raise NotPlayable(f"{step.tool}: {answer.get('code')}, and {len(arrived)} arrived")
         return answer
-
-    async def _answer(self, request: str, verdict: str) -> None:
-        shown = await self._operate("GET", f"/api/approvals/{request}")
-        body = {"digest": shown["digest"], "reason": "as played"}
-        await self._operate("POST", f"/api/approvals/{request}/{verdict}", body)
 
     async def _operate(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         answered = await self._operators.request(method, path, json=body)
