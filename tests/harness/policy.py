@@ -1,5 +1,11 @@
 """The policy that goes with the desk, and with the ledger where a test wants real money."""
 
+import json
+
+import yaml
+
+from policies.pack import pack
+
 AGENTS = tuple(f"clerk-{number}" for number in range(250))
 """Names of like agents: what is counted per agent starts anew with each."""
 
@@ -76,3 +82,15 @@ rules:
 """,
 )
 """The desk's policy, where clerks may use memory too."""
+
+
+def guarded(tools: str) -> str:
+    """The guard pack for every clerk over these tools, in one file; `omar` and `ines` are asked.
+
+    tools  a `tools:` block
+    """
+    guard = yaml.safe_load(pack("guard"))
+    own = yaml.safe_load(HEAD.replace("[clerk]", "[guarded]") + tools)
+    groups = {**own["groups"], "guard-approvers": own["groups"]["people"]}
+    approvals = {**own["approvals"], **guard["approvals"]}
+    return json.dumps({**guard, **own, "groups": groups, "approvals": approvals})
