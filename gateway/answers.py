@@ -19,6 +19,12 @@ BARRED: Mapping[str, str] = {
     "server.suspended": "the operators have suspended the server of this tool",
     "tool.suspended": "the operators have suspended this tool",
 }
+THROTTLED = "too many calls of yours were denied lately; wait before you call anything again"
+GUARDED: Mapping[str, str] = {
+    "guard.repeats": "you have made exactly this call too often lately",
+    "guard.questions": "too many of your requests wait for people",
+    "guard.running": "too many of your calls run at this moment",
+}
 LONGEST_MESSAGE = 2000
 """Characters of an upstream's own error that are handed on."""
 
@@ -49,6 +55,15 @@ def over_limit(tool: str, name: str, reference: str) -> Outcome:
         f"denied again. Reference: {reference}."
     )
     return Outcome("denied", f"limit:{name}", text)
+
+
+def guarded(tool: str, code: str, reference: str) -> Outcome:
+    """A guard of the deployment holds the call up."""
+    text = (
+        f"Denied: {GUARDED[code]}, so {tool} was not called. Operators see this. "
+        f"Repeating the call at once will be denied again. Reference: {reference}."
+    )
+    return Outcome("denied", code, text)
 
 
 def pending(tool: str, request: Request) -> Outcome:

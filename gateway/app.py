@@ -33,6 +33,7 @@ from gateway.evidence import Evidence, evidence
 from gateway.fleet import Around, Fleet
 from gateway.flow import Flow
 from gateway.gate import Rooms
+from gateway.guard.watch import Watch
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
@@ -184,7 +185,7 @@ async def _ground(settings: Settings, around: Surroundings) -> AsyncIterator[_Gr
     async with evidence(settings, home, clock=around.clock, disk=around.disk) as log_of:
         keys = _keys(settings, home, log_of.recorder.now() // 1_000_000)
         epoch = Epoch() if settings.fleet is None else Epoch.followed()
-        state = _state(log_of.recorder, epoch)
+        state = _state(settings, log_of.recorder, epoch)
         async with (
             _kept(home, log_of, state),
             _fleet(settings, log_of, state, epoch, anew=around.new_fleet) as (fleet, sharing),
@@ -231,9 +232,9 @@ def _console_code(around: Surroundings, log_of: Evidence) -> ConsoleCode | None:
     return ConsoleCode(around.console_code, made_s=log_of.recorder.now() // 1_000_000)
 
 
-def _state(recorder: Recorder, epoch: Epoch) -> State:
+def _state(settings: Settings, recorder: Recorder, epoch: Epoch) -> State:
     return State(
-        sessions=Sessions(recorder),
+        sessions=Sessions(recorder, most_own=settings.guards.sessions),
         approvals=Approvals(recorder),
         calls=Calls(),
         limits=Limits(),
@@ -259,6 +260,7 @@ def _rooms(ground: _Ground, links: Upstream, worlds: Worlds) -> Rooms:
         worlds=worlds,
         links=links.links,
         metrics=Metrics(),
+        watch=Watch(ground.settings.guards, state.alarms, log_of.recorder),
         sharing=ground.sharing,
         digest_key=ground.home.digest_key(),
     )

@@ -29,14 +29,12 @@ from gateway.catalogue.tools import Tool
 from gateway.epoch import Epoch
 from gateway.errors import (
     ArgumentsInvalid,
-    ConsentNeeded,
-    LinkError,
-    LinkRefused,
-    LinkStopped,
     SessionEnded,
     ToolChanged,
 )
 from gateway.flow import Flow
+from gateway.forwarding import Forwarding
+from gateway.guard.watch import Watch
 from gateway.identity.revocation import Revocations
 from gateway.links.jsonrpc import dump
 from gateway.links.link import Answered, Caller, Link, Permit
@@ -54,7 +52,9 @@ from gateway.world import Worlds
 
 log = structlog.get_logger(__name__)
 
-UPSTREAM_TIMEOUT_S = 60.0
+_TURNED_AWAY = frozenset({"denied", "refused"})
+_HELD_UP = frozenset({"guard.throttled"})
+"""What a guard answers while it holds an agent up does not prolong that."""
 
 _SAYS_LOST = says_when_lost("outcome.lost")
 
@@ -63,6 +63,7 @@ _SAYS_LOST = says_when_lost("outcome.lost")
 class Rooms:
     """What the gate works with; all of it lives as long as the gateway.
 
+    watch       counts what agents do against the guards
     sharing     asks the fleet for more of a limit; None: there is no fleet
     digest_key  32 bytes; keys the digests by which equal arguments are recognised
     """
@@ -79,6 +80,7 @@ class Rooms:
     worlds: Worlds
     links: Mapping[str, Link]
     metrics: Metrics
+    watch: Watch
     sharing: Sharing | None
     digest_key: bytes
 
@@ -88,6 +90,8 @@ class Gate:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        running = rooms.calls.running
+        self._forwarding = Forwarding(rooms.links, running, rooms.watch, self._stopped)
 
     async def cross(self, principal: Principal, action: Action) -> Outcome:
         """Attempt `action` for `principal`; never raises for anything the caller can cause."""
@@ -98,6 +102,8 @@ class Gate:
             log.error("call.unrecorded", reason=type(error).__name__)
             outcome = answers.not_recorded(action.called)
         self._rooms.metrics.crossed(outcome, time.monotonic_ns() - began)
+        if outcome.status in _TURNED_AWAY and outcome.code not in _HELD_UP:
+            self._rooms.watch.denied(principal, self._rooms.recorder.now())
         return outcome
 
     def listing(self, principal: Principal, server: str | None = None) -> tuple[Tool, ...]:
@@ -139,6 +145,8 @@ class Gate:
         bar = self._rooms.revocations.against(principal, call.facts.tool)
         if bar is not None:
             return await self._barred(principal, action, bar)
+        if self._rooms.watch.holds(principal, call.facts.now):
+            return await self._refused(principal, action, "guard.throttled", answers.THROTTLED)
         return await self._counted(call, call.tool)
 
     async def _counted(self, call: Attempt, tool: Tool) -> Outcome:
@@ -186,6 +194,9 @@ class Gate:
             if request is None or differs or not self._rooms.approvals.claim(request, call.id):
                 return await self._ask(call, request, differs)
             approval = request.id
+        elif not call.is_read and self._rooms.watch.repeats(call.key(), call.facts.now):
+            return await self._guarded(call, "guard.repeats")
+        self._rooms.watch.uses(call.facts.agent, call.facts.tool, call.facts.now)
         if call.is_read:
             receipt = await self._authorised(call, approval, reservation)
             return await self._carry(call, tool, receipt, reservation)
@@ -210,6 +221,8 @@ class Gate:
         if request is not None and request.state == "asked" and not differs:
             receipt = await self._note(call)
             return answers.pending(call.action.called, request).recorded(receipt)
+        if self._rooms.approvals.waiting(call.facts.agent) >= self._rooms.watch.rules.questions:
+            return await self._guarded(call, "guard.questions")
         key = call.key()
         traced = self._rooms.flow.traced(call.world.snapshot, call.facts, key.arguments)
         asked = await self._rooms.approvals.ask(
@@ -246,7 +259,7 @@ class Gate:
 
     async def _forward(self, call: Attempt, permit: Permit) -> tuple[Outcome, str, frozenset[str]]:
         """Steps 10 and 11: send the permit's bytes once; what comes back, and its labels."""
-        answered = await self._send(call, permit)
+        answered = await self._forwarding.send(call, permit)
         if isinstance(answered, Answered):
             status: Status = "error" if answered.result.get("isError") is True else "done"
             labels = self._examined(call, permit, answered.result, answered.labels)
@@ -262,30 +275,6 @@ class Gate:
         """Step 11: what a server said, looked at before anybody is told; the labels it carries."""
         snapshot, entry = call.world.snapshot, permit.receipt.index
         return self._rooms.flow.examine(snapshot, call.facts, said, carried, entry)
-
-    async def _send(self, call: Attempt, permit: Permit) -> Answered | tuple[Outcome, str]:
-        rooms, name = self._rooms, call.action.called
-        link = rooms.links[permit.server]
-        try:
-            await link.prepare(permit.caller)  # whatever has to be waited for before sending
-            stopped = self._stopped(call)
-            if stopped is not None:
-                return stopped, "refused"
-            with rooms.calls.running.call(call.principal, call.facts.tool):
-                return await link.call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
-        except LinkStopped:
-            return answers.stopped(name, call.action.request_id), "unknown"
-        except ToolChanged as error:
-            reference = call.action.request_id
-            return answers.refused(error.code, answers.UNREVIEWED, reference), "refused"
-        except LinkRefused as error:
-            return answers.upstream_refused(name, error.error_message), "error"
-        except ConsentNeeded as error:
-            return answers.consent_needed(name, error.url), "refused"
-        except LinkError as error:
-            if error.acted is False:
-                return answers.upstream_down(name, error.code), "refused"
-            return answers.outcome_unknown(name, error.code), "unknown"
 
     async def _close(
         self,
@@ -369,6 +358,12 @@ class Gate:
     async def _over_limit(self, call: Attempt, limit: str) -> Outcome:
         receipt = await self._note(call.denied(f"limit:{limit}"))
         outcome = answers.over_limit(call.action.called, limit, call.action.request_id)
+        return outcome.recorded(receipt)
+
+    async def _guarded(self, call: Attempt, code: str) -> Outcome:
+        """A guard of the deployment holds the call up, whatever the rules say."""
+        receipt = await self._note(call.denied(code.replace(".", ":")))
+        outcome = answers.guarded(call.action.called, code, call.action.request_id)
         return outcome.recorded(receipt)
 
     async def _barred(self, principal: Principal, action: Action, bar: str) -> Outcome:

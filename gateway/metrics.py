@@ -59,6 +59,7 @@ class Sources:
     confirmed: Callable[[], bool]  # nothing can be missing in the epoch
     stopped: Callable[[], bool]  # everything is
     open_approvals: Callable[[], int]
+    alarms: Callable[[], Mapping[str, int]]  # by kind
     links_up: Callable[[], Mapping[str, bool]]  # by server
 
 
@@ -106,6 +107,7 @@ class Scrape(Collector):
             "Requests that wait for people.",
             value=self._sources.open_approvals(),
         )
+        yield self._alarms()
         yield self._links()
         for name, value in self._sources.log().items():
             yield GaugeMetricFamily(f"passavant_log_{name}", "State of the log.", value=value)
@@ -126,6 +128,14 @@ class Scrape(Collector):
         )
         for code, count in sorted(self._sources.refusals.items()):
             family.add_metric([code], count)
+        return family
+
+    def _alarms(self) -> Metric:
+        family = CounterMetricFamily(
+            "passavant_alarms", "What guards have noticed, by kind.", labels=["alarm"]
+        )
+        for kind, count in sorted(self._sources.alarms().items()):
+            family.add_metric([kind], count)
         return family
 
     def _links(self) -> Metric:

@@ -24,6 +24,10 @@ class RunningCalls:
     def __len__(self) -> int:
         return len(self._running)
 
+    def of(self, agent: str) -> int:
+        """How many calls of this agent there are."""
+        return sum(call.principal.agent == agent for call in self._running)
+
     def call(self, principal: Principal, tool: str) -> "RunningCall":
         """A context in which one call is waited for; raises LinkStopped when it was cut short.
 

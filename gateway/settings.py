@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.catalogue.servers import ServerSpec
 from gateway.errors import SettingsInvalid
+from gateway.guard.rules import Guards
 from gateway.identity import trust
 from gateway.identity.applications import ApplicationName, ApplicationSpec
 from policies.errors import PolicyInvalid
@@ -273,6 +274,7 @@ class Settings(_Model):
     identity: Identity = Identity()
     audit: Audit = Audit()
     fleet: Fleet | None = None
+    guards: Guards = Guards()
 
     @model_validator(mode="after")
     def _tells_apart(self) -> Self:

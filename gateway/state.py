@@ -13,6 +13,7 @@ from audit.canonical import Json
 from gateway.approval.approvals import Approvals
 from gateway.calls import Calls
 from gateway.epoch import Epoch
+from gateway.guard.alarms import Alarms
 from gateway.identity import consents
 from gateway.identity.consents import Consents
 from gateway.identity.renewals import Renewals
@@ -140,6 +141,7 @@ class State:
         self.consents = Consents()
         self.renewals = Renewals()
         self.membership = Membership()
+        self.alarms = Alarms()
         self.memory = Items()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
@@ -171,6 +173,7 @@ class State:
             "run.resumed": lambda body, *_: runs.went(body),
             "run.cancelled": lambda body, *_: runs.went(body),
             "run.ended": lambda body, index, _: runs.ended(body, index),
+            "alarm.raised": lambda body, *_: self.alarms.raised(body),
             "fleet.joined": self._fleet_joined,
             "fleet.told": self._fleet_told,
             "fleet.heard": lambda body, *_: self.membership.reached(body),
@@ -194,6 +197,7 @@ class State:
             "consents": self.consents,
             "renewals": self.renewals,
             "membership": self.membership,
+            "alarms": self.alarms,
             "runs": self.runs,
             "memory": self.memory,
         }

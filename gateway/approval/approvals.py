@@ -91,6 +91,14 @@ class Approvals:
             return None
         return request
 
+    def waiting(self, agent: str) -> int:
+        """How many questions of this agent people have not answered, or are being put to them."""
+        asked = sum(
+            request.state == "asked" and request.key.agent == agent
+            for request in self._by_id.values()
+        )
+        return asked + sum(key.agent == agent for key in self._asking)
+
     def claim(self, request: Request, call_id: str) -> bool:
         """Take an approved request for one call; False when another call was first.
 

@@ -34,6 +34,7 @@ async def status(services: Here, _: Viewer) -> dict[str, Json]:
         "epoch": services.epoch.value,
         "fleet": _fleet(services),
         "stopped": services.state.revocations.stopped,
+        "alarms": [dict(alarm) for alarm in services.state.alarms.recent()],
         "servers": dict(services.link_states()),
         "public_url": services.settings.public_url,
     }

@@ -65,6 +65,10 @@ class Kin:
         """All sessions of one request, the first included."""
         return self._of("tree", root)
 
+    def own(self, agent: str) -> frozenset[str]:
+        """All sessions that this agent asked for."""
+        return self._of("own", agent)
+
     def below(self, session_id: str) -> Iterator[str]:
         """Every session that its work was handed on to, and on from there."""
         for child in self._of("child", session_id):

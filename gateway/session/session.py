@@ -19,7 +19,7 @@ from typing import Self, cast
 from audit.canonical import Json
 from audit.errors import SubjectErased
 from gateway.errors import SessionEnded
-from gateway.identity.errors import DelegationRefused
+from gateway.identity.errors import DelegationRefused, OAuthError
 from gateway.principal import Principal
 from gateway.recorder import Recorder
 from gateway.session.kin import Kin
@@ -27,6 +27,9 @@ from gateway.session.purpose import Purpose
 
 LIFETIME_S = 8 * 3600
 MEMORY_S = 24 * 3600
+MOST_OWN = 1000
+"""Open sessions that one agent has asked for by itself, unless the deployment says otherwise."""
+
 TOUCHED_EVERY_S = 60
 """How exactly it is known when a session last did something."""
 
@@ -137,11 +140,12 @@ class HandedOn:
 class Sessions:
     """Every session that may still act, or be remembered, by id."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, *, most_own: int = MOST_OWN) -> None:
         self._recorder = recorder
+        self._most_own = most_own
         self._by_id: dict[str, Session] = {}
         self._kin = Kin()
-        self._opening: Counter[str] = Counter()  # children under way, by root
+        self._opening: Counter[str] = Counter()  # under way: children by root, own by agent
         self.changed: set[str] = set()
         self.when_ended: Callable[[], Awaitable[None]] = _nothing
         self.on_begun: Callable[[Session], None] = lambda _: None
@@ -202,12 +206,20 @@ class Sessions:
         """Open a session that the agent asked for: it keeps what its last ones have touched.
 
         by  who asked for it, if that is not the agent itself
+
+        Raises OAuthError (`slow_down`) when the agent has too many.
         """
         opened = self._recorder.now() // 1_000_000
+        if self._own_of(agent, opened) >= self._most_own:
+            raise OAuthError(
+                "slow_down",
+                f"this agent has {self._most_own} open sessions: renew a token, or end one",
+                retry_after=60,
+            )
         by = by or f"agent:{agent}"
         fields = _entry(self._recorder.new_id(), agent, user, opened=opened, own=True, by=by)
         fields["labels"] = _list(self._inherited(agent, user, opened))
-        return await self._open(fields)
+        return await self._counted(f"own:{agent}", fields)
 
     async def open_clean(
         self,
@@ -254,12 +266,7 @@ class Sessions:
             fields["purpose_at"] = parent.purpose_at
         if parent.tools is not None:
             fields["purpose_tools"] = list[Json](parent.tools)
-        self._opening[parent.root] += 1  # no await lies between the count and this
-        try:
-            return await self._open(fields)
-        finally:
-            self._opening[parent.root] -= 1
-            self._opening += Counter()  # leaves out what is zero
+        return await self._counted(parent.root, fields)
 
     async def end(self, session_id: str, *, by: str) -> None:
         """End a session, and all that was handed on from it; calls in them are refused from now on.
@@ -276,6 +283,25 @@ class Sessions:
                 del self._by_id[session.id]
                 self._kin.drop(session)
                 self.changed.add(session.id)
+
+    async def _counted(self, among: str, fields: dict[str, Json]) -> Session:
+        """Open one of those that are bounded; no await lies between their count and this."""
+        self._opening[among] += 1
+        try:
+            return await self._open(fields)
+        finally:
+            self._opening[among] -= 1
+            self._opening += Counter()  # leaves out what is zero
+
+    def _own_of(self, agent: str, now_s: int) -> int:
+        """How many sessions this agent has asked for, by itself, and could act in."""
+        own, under_way = self._kin.own(agent), self._opening[f"own:{agent}"]
+        if len(own) + under_way < self._most_own:
+            return len(own) + under_way
+        known = (self._by_id[name] for name in own)
+        return under_way + sum(
+            each.parent is None and not each.ended and each.ends > now_s for each in known
+        )
 
     async def _open(self, fields: dict[str, Json], purpose: Purpose | None = None) -> Session:
         session_id = cast("str", fields["session"])

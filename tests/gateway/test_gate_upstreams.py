@@ -113,7 +113,7 @@ async def test_a_server_that_closes_in_the_middle_leaves_an_unknown_outcome(
 async def test_a_server_that_does_not_answer_in_time_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr("gateway.gate.UPSTREAM_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gateway.forwarding.UPSTREAM_TIMEOUT_S", 0.2)
     async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
         clerk, other = await gateway.agent(way=way), await gateway.agent()
         upstream.then = stays_silent
