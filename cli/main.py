@@ -15,6 +15,7 @@ NOUNS = {
     "init": "cli.init",
     "doctor": "cli.doctor",
     "call": "cli.call",
+    "connect": "cli.connect",
     "whoami": "cli.whoami",
     "operator": "cli.operator",
     "agent": "cli.agent",
