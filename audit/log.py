@@ -60,6 +60,10 @@ class Log:
         self._calling = False  # the writer is called at the end of this turn of the loop
         self._subscribers: list[Subscriber] = []
         self._stamp = Stamp(clock, last=self._last_time())
+        self.now = self._stamp.now
+        """Microseconds since 1970, never less than in the last entry."""
+        self.new_id = self._stamp.new_id
+        """An id for a record: a UUIDv7."""
         self._line = Line(min(MOST_BYTES, store.writer.largest))
         self._scribe = Scribe(store, self._line, self._stamp, self)
         self._scribe.start()
@@ -116,14 +120,6 @@ class Log:
     def trouble(self) -> str | None:
         """Why nothing at all can be written."""
         return self._scribe.trouble
-
-    def now(self) -> int:
-        """Microseconds since 1970, never less than in the last entry."""
-        return self._stamp.now()
-
-    def new_id(self) -> str:
-        """An id for a record: a UUIDv7."""
-        return self._stamp.new_id()
 
     async def append(self, record: Record, *, reserved: bool = False) -> Receipt:
         """Write an entry; returns when it is durable.

@@ -27,19 +27,16 @@ class Recorder:
     def __init__(self, log: Log, vault: Vault) -> None:
         self._log = log
         self._vault = vault
+        # Asked several times in each call: the log's own, without a step between.
+        self.now = log.now
+        """Microseconds since the epoch; never less than the time of the last entry."""
+        self.new_id = log.new_id
+        """A new UUIDv7."""
 
     @property
     def origin(self) -> str:
         """The name of the log."""
         return self._log.origin
-
-    def now(self) -> int:
-        """Microseconds since the epoch; never less than the time of the last entry."""
-        return self._log.now()
-
-    def new_id(self) -> str:
-        """A new UUIDv7."""
-        return self._log.new_id()
 
     async def write(
         self, kind: str, fields: Mapping[str, Json], *, reserved: bool = True

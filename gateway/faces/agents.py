@@ -33,22 +33,19 @@ class AgentsApp:
         self._others = others
         self._ready = ready
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one HTTP request."""
         assert scope["type"] == "http", "the listener speaks HTTP alone"
         path: str = scope["path"]
         if path == "/healthz":
-            await respond(send, _plain(200, b"alive"))
-            return
+            return respond(send, _plain(200, b"alive"))
         if path == "/readyz":
             is_ready = self._ready()
-            await respond(send, _plain(200 if is_ready else 503, b"ready" if is_ready else b"not"))
-            return
+            return respond(send, _plain(200 if is_ready else 503, b"ready" if is_ready else b"not"))
         for prefix, face in self._faces.get(_first_part(path), ()):
             if path == prefix or path.startswith(f"{prefix}/"):
-                await face(scope, receive, send)
-                return
-        await self._others(scope, receive, send)
+                return face(scope, receive, send)
+        return self._others(scope, receive, send)
 
 
 def _first_part(path: str) -> str:

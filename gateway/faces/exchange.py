@@ -65,6 +65,26 @@ class Exchange:
     keep  whether the client means to send another request over this connection
     """
 
+    __slots__ = (
+        "_answered",
+        "_bodiless",
+        "_chunked",
+        "_connection",
+        "_ended",
+        "_gone",
+        "_head",
+        "_left",
+        "_more",
+        "_news",
+        "_parts",
+        "_paused",
+        "_scope",
+        "_started",
+        "_unread",
+        "_waits_for_continue",
+        "keep",
+    )
+
     def __init__(self, connection: Connection, scope: Scope, *, keep: bool) -> None:
         self.keep = keep
         self._connection = connection
