@@ -7,6 +7,7 @@ are stamped is the order in the line and in the log.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, RLock
@@ -20,7 +21,34 @@ MOST_ENTRIES = 1024
 MOST_BYTES = 4 << 20
 """A batch holds no more of either, but for a single entry that is larger."""
 
-Waiting: TypeAlias = "asyncio.Future[Receipt] | Future[Receipt]"
+
+class Unawaited:
+    """In the place of a future that nobody waits for; `lost` hears why an entry was not written."""
+
+    __slots__ = ("_done", "_lost")
+
+    def __init__(self, lost: Callable[[BaseException], None]) -> None:
+        self._lost = lost
+        self._done = False
+
+    def done(self) -> bool:
+        """Whether it is known what became of the entry."""
+        return self._done
+
+    def set_result(self, _receipt: Receipt) -> None:
+        """It is durable."""
+        self._done = True
+
+    def set_exception(self, error: BaseException) -> None:
+        """It was not written in time."""
+        self._done = True
+        self._lost(error)
+
+    def exception(self) -> None:
+        """Nobody asks for it later."""
+
+
+Waiting: TypeAlias = "asyncio.Future[Receipt] | Future[Receipt] | Unawaited"
 
 
 @dataclass(slots=True)

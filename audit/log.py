@@ -23,7 +23,16 @@ from audit.errors import (
     NotIncluded,
 )
 from audit.files import Files, OsFiles
-from audit.line import MOST_BYTES, MOST_WAITING, Line, Waiter, Waiting, acknowledge, refuse
+from audit.line import (
+    MOST_BYTES,
+    MOST_WAITING,
+    Line,
+    Unawaited,
+    Waiter,
+    Waiting,
+    acknowledge,
+    refuse,
+)
 from audit.merkle import consistency_path, inclusion_path, verify_inclusion
 from audit.note import Signer
 from audit.proof import Proof
@@ -47,7 +56,7 @@ def microseconds() -> int:
 
 
 class Log:
-    """An open log. `append` and `enqueue` belong to one event loop; reading, to any thread."""
+    """An open log. Writing belongs to one event loop; reading, to any thread."""
 
     def __init__(self, store: Store, signer: Signer, clock: Callable[[], int]) -> None:
         """Begin to write to an opened store; see `open`."""
@@ -132,19 +141,17 @@ class Log:
         return await self.enqueue(record, reserved=reserved)
 
     def enqueue(self, record: Record, *, reserved: bool = False) -> "asyncio.Future[Receipt]":
-        """Write an entry with the next batch; nobody need wait for the future. See `append`."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Receipt] = loop.create_future()
-        since = loop.time()
-        if loop is not self._loop:
-            self._loop, self._timer, self._calling = loop, None, False
-        self._join(record, future, since, reserved=reserved)
-        if not self._calling:
-            self._calling = True
-            loop.call_soon(self._call)
-        if self._timer is None:
-            self._timer = loop.call_at(since + LONGEST_WAIT_S, self._expire, loop)
+        """Write an entry with the next batch; the future is done when it is durable. See `append`."""
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._enter(record, future, reserved=reserved)
         return future
+
+    def leave(self, record: Record, lost: Callable[[BaseException], None]) -> None:
+        """Write an entry with the next batch, for which nobody waits: cheaper than a future.
+
+        lost  called in the event loop with the error, when it could not be written after all
+        """
+        self._enter(record, Unawaited(lost), reserved=False)
 
     def append_now(self, record: Record, *, reserved: bool = False) -> Receipt:
         """Write an entry and block until it is durable: before an event loop runs, or beside it.
@@ -242,6 +249,18 @@ class Log:
         self._scribe.join()
         if self._timer:
             self._timer.cancel()
+
+    def _enter(self, record: Record, future: Waiting, *, reserved: bool) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        if loop is not self._loop:
+            self._loop, self._timer, self._calling = loop, None, False
+        self._join(record, future, since, reserved=reserved)
+        if not self._calling:
+            self._calling = True
+            loop.call_soon(self._call)
+        if self._timer is None:
+            self._timer = loop.call_at(since + LONGEST_WAIT_S, self._expire, loop)
 
     def _call(self) -> None:
         self._calling = False

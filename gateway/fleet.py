@@ -26,7 +26,7 @@ from gateway.activation import Activation
 from gateway.epoch import Epoch
 from gateway.errors import ActivationRefused, FleetUnavailable
 from gateway.identity.revocation import GRACE_S, Untold
-from gateway.recorder import Recorder, says_when_lost
+from gateway.recorder import Recorder
 from gateway.state import FLEET, State
 from gateway.store.fleet import Fact, FleetDatabase, News, Telling
 from policies.errors import PolicyError
@@ -223,9 +223,7 @@ class Fleet:
     def _enqueue(self, kind: str, news: News, members: dict[str, Json]) -> None:
         recorder = self._around.recorder
         fields: dict[str, Json] = {"number": news.number, "policy": news.policy, **members}
-        recorder.enqueue(Record(recorder.new_id(), kind, fields)).add_done_callback(
-            says_when_lost("fleet.unrecorded")
-        )
+        recorder.leave(Record(recorder.new_id(), kind, fields), "fleet.unrecorded")
 
     # -- the policy -------------------------------------------------------------------------
 

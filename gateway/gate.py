@@ -40,7 +40,7 @@ from gateway.links.jsonrpc import dump
 from gateway.links.link import Answered, Caller, Link, Permit
 from gateway.metrics import Metrics
 from gateway.principal import Principal
-from gateway.recorder import Recorder, says_when_lost
+from gateway.recorder import Recorder
 from gateway.records import decision_entry, outcome_entry, settled_charges
 from gateway.refusals import Refusals
 from gateway.session.charge import Charge
@@ -55,8 +55,6 @@ log = structlog.get_logger(__name__)
 _TURNED_AWAY = frozenset({"denied", "refused"})
 _HELD_UP = frozenset({"guard.throttled"})
 """What a guard answers while it holds an agent up does not prolong that."""
-
-_SAYS_LOST = says_when_lost("outcome.lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +311,7 @@ class Gate:
             words=words,
         )
         if call.is_read and not (labels and self._are_new(call, labels)):
-            self._rooms.recorder.enqueue(record).add_done_callback(_SAYS_LOST)
+            self._rooms.recorder.leave(record, "outcome.lost")
         else:
             outcome = await self._settled(call, record, outcome)
         return self._given(call, outcome).recorded(receipt, call.id)

@@ -6,7 +6,8 @@ person, else the agent), so that destroying that key erases the words and leaves
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
@@ -76,12 +77,20 @@ class Recorder:
         return Record(entry_id, kind, fields, sealed if is_kept else None)
 
     def enqueue(self, record: Record) -> "asyncio.Future[Receipt]":
-        """Write a record, made by `seal` for one, with the next batch.
+        """Write a record, made by `seal` for one; the future is done when it is durable.
 
-        The future is done when it is durable; nobody need wait for it. Raises EntryRefused or
-        AuditUnavailable, as the future does.
+        Raises EntryRefused or AuditUnavailable, as the future does.
         """
         return self._log.enqueue(record)
+
+    def leave(self, record: Record, event: str) -> None:
+        """Write a record with the next batch, for which nobody waits.
+
+        event  what diagnostics say when it was not written
+
+        Raises EntryRefused or AuditUnavailable for what is known at once.
+        """
+        self._log.leave(record, partial(_say_lost, event))
 
     def entry(self, index: int) -> Entry:
         """A durable entry, checked against the signed root. Blocks while it is read.
@@ -105,11 +114,5 @@ class Recorder:
         return self._vault.open_payload(body["id"], sealed)
 
 
-def says_when_lost(event: str) -> Callable[["asyncio.Future[Receipt]"], None]:
-    """A callback for `enqueue`: says `event` in diagnostics when the entry was not written."""
-
-    def say(written: "asyncio.Future[Receipt]") -> None:
-        if not written.cancelled() and written.exception() is not None:
-            log.error(event, reason=type(written.exception()).__name__)
-
-    return say
+def _say_lost(event: str, error: BaseException) -> None:
+    log.error(event, reason=type(error).__name__)

@@ -17,7 +17,7 @@ from audit.log import Log
 from gateway import answers
 from gateway.approval.request import Key, arguments_digest
 from gateway.calls import HOLD_US, Calls, Unfinished
-from gateway.recorder import Recorder, says_when_lost
+from gateway.recorder import Recorder
 from gateway.records import outcome_entry
 
 log = structlog.get_logger(__name__)
@@ -105,6 +105,6 @@ def closes_abandoned(recorder: Recorder) -> Callable[[Mapping[str, Json], int, s
             code="not_forwarded",
         )
         record = Record(recorder.new_id(), "outcome", fields)
-        recorder.enqueue(record).add_done_callback(says_when_lost("outcome.lost"))
+        recorder.leave(record, "outcome.lost")
 
     return close

@@ -18,7 +18,7 @@ from gateway.guard.circuits import Circuits
 from gateway.guard.rules import Burst, Guards
 from gateway.identity.throttle import Throttle
 from gateway.principal import Principal
-from gateway.recorder import Recorder, says_when_lost
+from gateway.recorder import Recorder
 
 BY: Mapping[Kind, str] = {"denials": "guard:denials", "repeats": "guard:repeats"}
 """Who suspends an agent, as entries name it."""
@@ -101,7 +101,7 @@ class Watch:
         log.warning("alarm.raised", alarm=kind, agent=said["agent"], count=count)
         record = Record(self._recorder.new_id(), "alarm.raised", fields)
         try:
-            self._recorder.enqueue(record).add_done_callback(says_when_lost("alarm.lost"))
+            self._recorder.leave(record, "alarm.lost")
         except AuditError as error:
             log.error("alarm.lost", reason=error.code)
 

@@ -75,6 +75,8 @@ class Revocations:
 
         tool  as `server.tool`
         """
+        if not self._standing:  # nearly always, and every call asks
+            return None
         if self.stopped:
             return "gateway.stopped"
         if self.revoked(principal):

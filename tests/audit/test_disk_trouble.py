@@ -222,14 +222,17 @@ async def test_a_wait_that_takes_too_long_is_refused(
     files.rule = hang
     first = log.enqueue(record(log, 1))
     await stuck.wait()
-    second = log.enqueue(record(log, 2))
+    heard: list[BaseException] = []
+    log.leave(record(log, 2), heard.append)
+    second = log.enqueue(record(log, 3))
     for future in (first, second):
         with pytest.raises(AuditUnavailable, match="not durable after"):
             await future
+    assert [type(error) for error in heard] == [AuditUnavailable]
     files.heal()
     released.set()
-    assert (await log.append(record(log, 3))).index == 2  # they became durable all the same
-    assert [entry.body["n"] for entry in log.entries()] == [1, 2, 3]
+    assert (await log.append(record(log, 4))).index == 3  # they became durable all the same
+    assert [entry.body["n"] for entry in log.entries()] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from threading import Thread
 
 import pytest
 
-from audit.entry import Record
+from audit.entry import Receipt, Record
 from audit.errors import AuditUnavailable
-from audit.line import MOST_ENTRIES, Line, Waiter, acknowledge, refuse
+from audit.line import MOST_ENTRIES, Line, Unawaited, Waiter, acknowledge, refuse
 
 RECORD = Record("id", "test", {})
 
@@ -113,11 +113,24 @@ def test_those_who_wait_too_long_are_known_and_stay() -> None:
 
 
 def test_verdicts_reach_only_those_who_still_wait() -> None:
-    one, two, three = (waiter(n) for n in range(3))
-    two.future.cancel()
-    acknowledge([one, two], "log", 8, [b"\x01" * 32, b"\x02" * 32])
-    refuse([one, two, three], "full")
-    assert str(one.future.result()) == f"log;8;{'01' * 32}"
-    assert two.future.cancelled()
+    waiters = [waiter(n) for n in range(3)]
+    one, two, three = futures = [Future[Receipt]() for _ in waiters]
+    for each, future in zip(waiters, futures, strict=True):
+        each.future = future
+    two.cancel()
+    acknowledge(waiters[:2], "log", 8, [b"\x01" * 32, b"\x02" * 32])
+    refuse(waiters, "full")
+    assert str(one.result()) == f"log;8;{'01' * 32}"
+    assert two.cancelled()
     with pytest.raises(AuditUnavailable, match="full"):
-        three.future.result()
+        three.result()
+
+
+def test_what_nobody_waits_for_says_once_why_it_was_not_written() -> None:
+    heard: list[BaseException] = []
+    durable, late = waiter(0), waiter(1)
+    durable.future, late.future = Unawaited(heard.append), Unawaited(heard.append)
+    acknowledge([durable], "log", 8, [b"\x01" * 32])
+    for _ in range(2):
+        refuse([durable, late], "full")
+    assert [str(error) for error in heard] == ["full"]

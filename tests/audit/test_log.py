@@ -164,6 +164,15 @@ async def test_no_more_wait_than_the_line_holds(log: Log) -> None:
     await log.append(record(log))
 
 
+async def test_what_is_left_with_the_log_becomes_durable_in_its_turn(log: Log) -> None:
+    heard: list[BaseException] = []
+    for number in range(3):
+        log.leave(record(log, number), heard.append)
+    await log.append(record(log, 3))
+    assert [entry.body["n"] for entry in log.entries()] == [0, 1, 2, 3]
+    assert not heard
+
+
 async def test_a_caller_that_gives_up_disturbs_nobody(log: Log) -> None:
     tasks = [asyncio.create_task(log.append(record(log, n))) for n in range(10)]
     await asyncio.sleep(0)
