@@ -141,7 +141,7 @@ class Log:
         return await self.enqueue(record, reserved=reserved)
 
     def enqueue(self, record: Record, *, reserved: bool = False) -> "asyncio.Future[Receipt]":
-        """Write an entry with the next batch; the future is done when it is durable. See `append`."""
+        """Write an entry with the next batch; the future is done when it is durable."""
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._enter(record, future, reserved=reserved)
         return future
