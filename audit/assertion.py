@@ -72,7 +72,7 @@ class PasskeyKey:
     def read(cls, text: str) -> Self:
         """Read a SubjectPublicKeyInfo in base64url, as `str` writes it. Raises AssertionRefused."""
         try:
-            return cls.of(load_der_public_key(_decode(text)))
+            return cls.of(load_der_public_key(decode(text)))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise AssertionRefused("not the key of a passkey") from error
 
@@ -161,6 +161,16 @@ def has_grown(before: int, now: int) -> bool:
     return now > before or now == before == 0
 
 
+def decode(text: str) -> bytes:
+    """The bytes of the one spelling in base64url without padding. Raises AssertionRefused."""
+    if len(text) > 2 * MAX_BYTES or not _BASE64.fullmatch(text) or len(text) % 4 == 1:
+        raise AssertionRefused("not base64url without padding")
+    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if _encode(data) != text:
+        raise AssertionRefused("not the one spelling in base64url")
+    return data
+
+
 def _check_authenticator_data(data: bytes, rp_id: str) -> int:
     if len(data) < _HEAD or data[:32] != sha256(rp_id.encode()).digest():
         raise AssertionRefused("made for another name")
@@ -200,18 +210,8 @@ _VERIFY: Mapping[Algorithm, Callable[[object, bytes, bytes], None]] = {
 def _part(text: Json) -> bytes:
     if not isinstance(text, str) or not text:
         raise AssertionRefused("a part of an assertion is a text in base64url")
-    return _decode(text)
+    return decode(text)
 
 
 def _encode(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    """The bytes of the one spelling in base64url without padding."""
-    if len(text) > 2 * MAX_BYTES or not _BASE64.fullmatch(text) or len(text) % 4 == 1:
-        raise AssertionRefused("not base64url without padding")
-    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if _encode(data) != text:
-        raise AssertionRefused("not the one spelling in base64url")
-    return data

@@ -25,6 +25,7 @@ from gateway.gate import Gate
 from gateway.identity.dpop import Proofs
 from gateway.identity.issuer_keys import IssuerKeys
 from gateway.identity.issuers import TrustedIssuer, UserIssuers
+from gateway.identity.passkeys import Site
 from gateway.identity.provider import Provider
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
@@ -35,6 +36,7 @@ from gateway.metrics import Scrape
 from gateway.metrics import Sources as MetricSources
 from gateway.operator import routes
 from gateway.operator.browser_sessions import BrowserSessions
+from gateway.operator.challenges import Challenges
 from gateway.operator.services import Services
 from gateway.operator.single_sign_on import Means as SignOnMeans
 from gateway.operator.single_sign_on import SingleSignOn
@@ -96,6 +98,8 @@ def _services(parts: Parts) -> Services:
         users=_users(parts),
         users_by_name=parts.users_by_name,
         browsers=BrowserSessions(secrets.token_bytes),
+        site=Site.of(settings.operators_url),
+        challenges=Challenges(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
         sign_on=_sign_on(parts),
         console_code=parts.console_code,

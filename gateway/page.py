@@ -1,7 +1,7 @@
 """Pages: the frame of the few that people see in a browser, on either listener.
 
-No script, no frame around them, nothing from elsewhere; nobody keeps a copy. What stands in a page
-is made by who calls, out of texts that were escaped there.
+No script but a file of ours where a page names one, no frame around them, nothing from elsewhere;
+nobody keeps a copy. What stands in a page is made by who calls, of texts that were escaped there.
 """
 
 from base64 import b64encode
@@ -17,9 +17,11 @@ _STYLE = (
 )
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
+_POLICY = "content-security-policy"
+
 HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
-    "content-security-policy": (
+    _POLICY: (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'none'"
     ),
@@ -32,11 +34,19 @@ HEADERS: Mapping[str, str] = {
 """What goes with every page, and with what sends a browser elsewhere."""
 
 
-def page(title: str, body: str, *, head: str = "", status: int = 200) -> HTMLResponse:
+def page(
+    title: str, body: str, *, head: str = "", script: str | None = None, status: int = 200
+) -> HTMLResponse:
     """A whole page.
 
     body, head  HTML
+    script      path of a file of ours that runs in it, and may ask this listener; None: none does
     """
+    headers = HEADERS
+    if script is not None:
+        head = f'{head}<script src="{escape(script)}" defer></script>'
+        allowed = f"{HEADERS[_POLICY]}; script-src 'self'; connect-src 'self'"
+        headers = {**HEADERS, _POLICY: allowed}
     return HTMLResponse(
         f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} - Passavant</title>{head}
@@ -46,7 +56,7 @@ def page(title: str, body: str, *, head: str = "", status: int = 200) -> HTMLRes
 </body></html>
 """,
         status,
-        headers=HEADERS,
+        headers=headers,
     )
 
 

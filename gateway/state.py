@@ -14,7 +14,7 @@ from gateway.approval.approvals import Approvals
 from gateway.calls import Calls
 from gateway.epoch import Epoch
 from gateway.guard.alarms import Alarms
-from gateway.identity import consents
+from gateway.identity import consents, passkeys
 from gateway.identity.consents import Consents
 from gateway.identity.renewals import Renewals
 from gateway.identity.revocation import KINDS, Kind, Revocations
@@ -143,6 +143,7 @@ class State:
         self.membership = Membership()
         self.alarms = Alarms()
         self.memory = Items()
+        self.passkeys = passkeys.Passkeys()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
         self.on_abandoned: Fold = lambda *_: None
@@ -166,6 +167,11 @@ class State:
             memory.WIPED: lambda body, *_: self.memory.wiped(body),
             consents.GIVEN: lambda body, *_: self.consents.given(body),
             consents.WITHDRAWN: self._consent_withdrawn,
+            passkeys.REGISTERED: lambda body, *_: self.passkeys.registered(body),
+            passkeys.REMOVED: lambda body, *_: self.passkeys.removed(body),
+            "operator.login": lambda body, *_: self.passkeys.logged_in(body),
+            "operator.invited": lambda body, *_: self.passkeys.begun_anew(body),
+            "operator.removed": lambda body, *_: self.passkeys.begun_anew(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
             "run.started": lambda body, index, _: runs.started(body, index),
             "run.granted": lambda body, *_: runs.granted(body),
@@ -198,6 +204,7 @@ class State:
             "renewals": self.renewals,
             "membership": self.membership,
             "alarms": self.alarms,
+            "passkeys": self.passkeys,
             "runs": self.runs,
             "memory": self.memory,
         }

@@ -6,6 +6,7 @@ changes must carry the session's second secret too, in the header `X-CSRF-Token`
 
 from starlette.requests import Request
 
+from gateway.identity.errors import AuthError
 from gateway.operator.browser_sessions import BrowserSession
 from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
@@ -16,6 +17,7 @@ HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _COOKIE = "passavant"
 _LOGIN_COOKIE = "passavant-login"
+_PASSKEY_COOKIE = "passavant-passkey"
 
 
 def operator_of(services: Services, request: Request, now_s: int) -> Operator:
@@ -24,7 +26,9 @@ def operator_of(services: Services, request: Request, now_s: int) -> Operator:
     Raises AuthError, or OperatorRefused (`auth.missing`, `operator.csrf`).
     """
     if request.headers.getlist("authorization"):
-        return services.operators.check(_bearer(request), now_s)
+        operator = services.operators.check(_bearer(request), now_s)
+        check_standing(services, operator)
+        return operator
     session = session_of(services, request, now_s)
     if session is None:
         raise OperatorRefused("auth.missing", "an operator's key is needed")
@@ -36,7 +40,17 @@ def operator_of(services: Services, request: Request, now_s: int) -> Operator:
 def session_of(services: Services, request: Request, now_s: int) -> BrowserSession | None:
     """The session of the cookie that came; None: there was none. Raises AuthError."""
     cookie = cookie_of(request, session_cookie(services))
-    return None if cookie is None else services.browsers.find(cookie, now_s)
+    if cookie is None:
+        return None
+    session = services.browsers.find(cookie, now_s)
+    check_standing(services, session.operator)
+    return session
+
+
+def check_standing(services: Services, operator: Operator) -> None:
+    """Raises AuthError (`revoked`) for a person who is suspended, here or anywhere in the fleet."""
+    if services.state.revocations.suspended("user", operator.name):
+        raise AuthError("revoked", "this person is suspended")
 
 
 def check_csrf(session: BrowserSession, given: list[str]) -> None:
@@ -53,6 +67,11 @@ def session_cookie(services: Services) -> str:
 def login_cookie(services: Services) -> str:
     """The name of the cookie that a log-in is bound to while somebody is at the provider."""
     return _prefixed(services, _LOGIN_COOKIE)
+
+
+def passkey_cookie(services: Services) -> str:
+    """The name of the cookie that a challenge is bound to while nobody is logged in."""
+    return _prefixed(services, _PASSKEY_COOKIE)
 
 
 def cookie_of(request: Request, name: str) -> str | None:

@@ -32,10 +32,12 @@ class BrowserSession:
     """One person in one browser.
 
     csrf   what requests that change something must carry besides the cookie
+    by     how they logged in: `code`, `passkey`, or at which provider
     began  second of the log-in; `seen`: of the last request
     """
 
     operator: Operator
+    by: str
     csrf: str = field(repr=False)
     began: int
     seen: int
@@ -55,14 +57,14 @@ class BrowserSessions:
         self._random = random
         self._sessions: dict[str, BrowserSession] = {}  # by digest of the cookie, oldest first
 
-    def begin(self, operator: Operator, now_s: int) -> tuple[str, BrowserSession]:
+    def begin(self, operator: Operator, now_s: int, *, by: str) -> tuple[str, BrowserSession]:
         """Make a session that nobody had; the value of its cookie, seen here alone."""
         self.forget(now_s)
         own = [key for key, each in self._sessions.items() if each.operator.name == operator.name]
         for key in own[: max(0, len(own) + 1 - MAX_EACH)]:
             del self._sessions[key]
         cookie, csrf = (base64url(self._random(_SECRET_BYTES)) for _ in range(2))
-        session = BrowserSession(operator, csrf, began=now_s, seen=now_s)
+        session = BrowserSession(operator, by, csrf, began=now_s, seen=now_s)
         self._sessions[_digest(cookie)] = session
         return cookie, session
 
@@ -82,10 +84,10 @@ class BrowserSessions:
         """Forget one session; nothing when there is none."""
         self._sessions.pop(_digest(cookie), None)
 
-    def end_of(self, name: str) -> None:
-        """Forget every session of one person."""
+    def end_of(self, name: str, *, by: str | None = None) -> None:
+        """Forget every session of one person; only those that began so, where `by` says how."""
         for digest, session in list(self._sessions.items()):
-            if session.operator.name == name:
+            if session.operator.name == name and by in {None, session.by}:
                 del self._sessions[digest]
 
     def forget(self, now_s: int) -> None:

@@ -25,15 +25,13 @@ from gateway.operator.access import (
     session_of,
 )
 from gateway.operator.api import Here, Routes, peer, status_of
-from gateway.operator.browser_sessions import LIFE_S
 from gateway.operator.credentials import Operator
+from gateway.operator.entrance import check_own_page, let_in, now_s, turn_away
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
 from gateway.operator.single_sign_on import PENDING_S, SingleSignOn
 
 MAX_FORM = 1024
-RECORDED = frozenset({"operator.no-role", "operator.code"})
-"""Refusals of people who were known, or could be: an entry each. Others are counted."""
 
 router = Routes(include_in_schema=False)
 
@@ -54,51 +52,51 @@ async def show(services: Here, http: Request) -> Response:
     if http.headers["host"].lower() != url.partition("://")[2]:
         return RedirectResponse(f"{url}/login", 303)  # where forms and cookies are good
     try:
-        session = session_of(services, http, _now_s(services))
+        session = session_of(services, http, now_s(services))
     except AuthError:
         session = None
     if session is not None:
-        return pages.logged_in(session.operator.name, session.csrf)
-    if services.console_code is not None and services.console_code.is_good(_now_s(services)):
-        return pages.code_form(with_provider=services.sign_on is not None)
-    if services.sign_on is not None:
+        own = services.state.passkeys.of(session.operator.name)
+        shown = None if services.site is None else own
+        return pages.logged_in(session.operator.name, session.csrf, shown)
+    ways = _ways(services)
+    if ways == pages.Ways(provider=True):
         return RedirectResponse("/login/oidc", 303)
-    return pages.refused("Nobody logs in here with a browser: operators hold keys.", 404)
+    if ways == pages.Ways():
+        return pages.refused("Nobody logs in here with a browser: operators hold keys.", 404)
+    return pages.ways_in(ways)
 
 
 @router.post("/login")
 async def log_in_with_code(services: Here, http: Request) -> Response:
     """Log in with the one-time code, which was typed into our form."""
-    if "origin" not in http.headers:  # a foreign one has been refused already
-        raise OperatorRefused("operator.origin", "expected a form of this gateway")
+    check_own_page(http)
     form = await _form(http)
     code = services.console_code
     if code is None:
         raise OperatorRefused("operator.unknown", "there is no code here")
-    now_s = _now_s(services)
+    now = now_s(services)
     try:
-        code.redeem(form.get("code", ""), now_s)
+        code.redeem(form.get("code", ""), now)
     except AuthError as error:
         refused = OperatorRefused("operator.code", str(error))
         await _refused(services, http, refused, by="code")
-        again = code.is_good(now_s)
-        if not again:
+        if not code.is_good(now):
             return pages.refused("This code has ended: start the gateway again for another.", 401)
-        other = services.sign_on is not None
-        return pages.code_form(with_provider=other, said="This is not the code.", status=401)
+        return pages.ways_in(_ways(services), said="This is not the code.", status=401)
     answer = RedirectResponse("/login", 303)
-    await _log_in(services, http, answer, _first_administrator(services), by="code")
+    await let_in(services, http, answer, _first_administrator(services), by="code")
     return answer
 
 
 @router.get("/login/oidc")
 async def go_to_provider(services: Here, http: Request, sign_on: SignOn) -> Response:
     """Send the browser to the provider."""
-    now_s = _now_s(services)
+    now = now_s(services)
     try:
-        if services.logins.charge(network(peer(http)), now_s):
+        if services.logins.charge(network(peer(http)), now):
             raise OperatorRefused("operator.slow", "too many log-ins: try again in a minute")
-        begun = await sign_on.begin(now_s)
+        begun = await sign_on.begin(now)
     except GatewayError as error:
         return await _refused(services, http, error, by=sign_on.name)
     answer = RedirectResponse(begun.url, 303)
@@ -122,19 +120,19 @@ async def come_back(services: Here, http: Request, sign_on: SignOn) -> Response:
         if len(answer) < len(pairs):
             raise OperatorRefused("operator.login", "a parameter appears twice")
         browser = cookie_of(http, login_cookie(services))
-        operator = await sign_on.finish(answer, browser, _now_s(services))
+        operator = await sign_on.finish(answer, browser, now_s(services))
+        page = pages.onwards()
+        await let_in(services, http, page, operator, by=sign_on.name)
     except GatewayError as error:
         return await _refused(services, http, error, by=sign_on.name)
-    page = pages.onwards()
     page.delete_cookie(login_cookie(services), secure=is_secure(services), httponly=True)
-    await _log_in(services, http, page, operator, by=sign_on.name)
     return page
 
 
 @router.post("/logout")
 async def log_out(services: Here, http: Request) -> Response:
     """End the browser session."""
-    session = session_of(services, http, _now_s(services))
+    session = session_of(services, http, now_s(services))
     if session is None:
         raise OperatorRefused("auth.missing", "nobody is logged in")
     form = await _form(http)
@@ -151,6 +149,16 @@ async def log_out(services: Here, http: Request) -> Response:
     return answer
 
 
+def _ways(services: Services) -> pages.Ways:
+    """How somebody can log in now."""
+    code = services.console_code
+    return pages.Ways(
+        code=code is not None and code.is_good(now_s(services)),
+        provider=services.sign_on is not None,
+        passkey=services.site is not None and bool(services.state.passkeys.all()),
+    )
+
+
 def _first_administrator(services: Services) -> Operator:
     """The one person of a development gateway."""
     found = next((each for each in services.operators.all() if each.may("administrator")), None)
@@ -159,47 +167,9 @@ def _first_administrator(services: Services) -> Operator:
     return found
 
 
-async def _log_in(
-    services: Services, http: Request, answer: Response, operator: Operator, *, by: str
-) -> None:
-    """Record the log-in, then give the browser a session of its own."""
-    entry: dict[str, Json] = {
-        "operator": operator.name,
-        "roles": list[Json](sorted(operator.roles)),
-        "groups": list[Json](sorted(operator.groups)),
-        "by": by,
-        "source": peer(http),
-    }
-    await services.recorder.write("operator.login", entry)
-    name = session_cookie(services)
-    earlier = cookie_of(http, name)
-    if earlier is not None:
-        services.browsers.end(earlier)
-    cookie, _ = services.browsers.begin(operator, _now_s(services))
-    answer.set_cookie(
-        name,
-        cookie,
-        max_age=LIFE_S,
-        secure=is_secure(services),
-        httponly=True,
-        samesite="strict",
-    )
-
-
 async def _refused(services: Services, http: Request, error: GatewayError, *, by: str) -> Response:
     """Record that somebody was not logged in, and say so."""
-    source = peer(http)
-    if error.code in RECORDED:
-        entry: dict[str, Json] = {
-            "by": by,
-            "code": error.code,
-            "detail": str(error)[:200],
-            "source": source,
-        }
-        await services.recorder.write("operator.refused", entry)
-    else:
-        detail = f"operators' listener, log-in by {by}"
-        await services.refusals.refuse(None, source=source, code=error.code, detail=detail)
+    await turn_away(services, http, error, by=by)
     said = str(error)
     return pages.refused(f"{said[:1].upper()}{said[1:]}.", status_of(error.code))
 
@@ -214,7 +184,3 @@ async def _form(http: Request) -> dict[str, str]:
         return dict(parse_qsl(raw.decode("ascii"), max_num_fields=4))
     except ValueError as error:
         raise OperatorRefused("operator.body", "not a form") from error
-
-
-def _now_s(services: Services) -> int:
-    return services.recorder.now() // 1_000_000

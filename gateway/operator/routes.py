@@ -12,6 +12,8 @@ from gateway.operator import (
     keys,
     login,
     operators,
+    passkey_login,
+    passkeys,
     policy,
     servers,
     sessions,
@@ -32,6 +34,7 @@ def build(services: Services) -> FastAPI:
         "consents": consents.router,
         "keys": keys.router,
         "operators": operators.router,
+        "passkeys": passkeys.router,
         "policy": policy.router,
         "servers": servers.router,
         "sessions": sessions.router,
@@ -41,5 +44,6 @@ def build(services: Services) -> FastAPI:
     app = api.build(services, routers)
     app.include_router(evidence.published)
     app.include_router(login.router)
+    app.include_router(passkey_login.router)
     app.include_router(stopping.router)
     return app

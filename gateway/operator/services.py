@@ -17,6 +17,7 @@ from gateway.home import Home
 from gateway.identity.authorizing import Authorizing
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
+from gateway.identity.passkeys import Site
 from gateway.identity.rotation import Rotation
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
@@ -24,6 +25,7 @@ from gateway.identity.user_proof import UserProofs
 from gateway.links.connecting import Connecting
 from gateway.metrics import Scrape
 from gateway.operator.browser_sessions import BrowserSessions
+from gateway.operator.challenges import Challenges
 from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
 from gateway.operator.single_sign_on import SingleSignOn
@@ -45,6 +47,8 @@ class Services:
     browsers      who is logged in with a browser
     users         takes the tokens of users for whom operators speak
     users_by_name  whether operators name users without such a token, as in development
+    site          what passkeys are made for; None: an address can have none
+    challenges    what passkeys are asked to sign
     logins        counts the log-ins that each place begins
     sign_on       where operators log in; None: nowhere
     console_code  the one-time code of a development gateway
@@ -74,6 +78,8 @@ class Services:
     users: UserProofs
     users_by_name: bool
     browsers: BrowserSessions
+    site: Site | None
+    challenges: Challenges
     logins: Throttle
     sign_on: SingleSignOn | None
     console_code: ConsoleCode | None

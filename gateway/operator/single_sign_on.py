@@ -20,7 +20,7 @@ from gateway.identity.provider import Endpoints, Provider
 from gateway.identity.public_keys import base64url
 from gateway.identity.trust import OperatorLogin
 from gateway.links.fetch import Fetcher
-from gateway.operator.credentials import Operator
+from gateway.operator.credentials import Operator, Role
 from gateway.operator.errors import OperatorRefused
 
 PENDING_S = 600
@@ -183,15 +183,20 @@ class SingleSignOn:
     def _operator(self, claims: Mapping[str, Json]) -> Operator:
         claim = self._login.oidc.groups_claim
         own = groups([] if claim is None else claims.get(claim, []))
-        roles = frozenset(
-            role
-            for role, given in self._login.roles.items()
-            if not own.isdisjoint(GROUP_PREFIX + group for group in given)
-        )
+        roles = roles_of(own, self._login)
         name = person(self._means.issuer.name, claims.get("sub"))
         if not roles:
             raise OperatorRefused("operator.no-role", f"as {name} you are in no group with a role")
         return Operator(name, roles, own)
+
+
+def roles_of(own: frozenset[str], login: OperatorLogin) -> frozenset[Role]:
+    """The roles here of whoever is in these groups there."""
+    return frozenset(
+        role
+        for role, given in login.roles.items()
+        if not own.isdisjoint(GROUP_PREFIX + group for group in given)
+    )
 
 
 def _failed(message: str) -> OperatorRefused:

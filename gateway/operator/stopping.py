@@ -59,6 +59,8 @@ def _add_routes(kind: Kind) -> None:
     ) -> dict[str, Json]:
         if not _KNOWN[kind](services, name):
             raise OperatorRefused("operator.unknown", f"there is no such {kind}")
+        if kind == "user" and name == operator.name:
+            raise OperatorRefused("operator.self", "nobody could let you in again")
         await _record(services, operator, http, f"{kind}.suspended", **{kind: name})
         return _stops(services)
 

@@ -31,7 +31,7 @@ agents:
   clerk: {roles: [clerk], owner: team-office, max_risk: irreversible}
   guest: {roles: [guest], owner: team-office, max_risk: read}
 front_ends:
-  portal: {users: [ana], agents: [clerk]}
+  portal: {users: [bo], agents: [clerk]}
 groups:
   people: {members: [ana, operator]}
 tools:

@@ -18,7 +18,7 @@ def stoppable(desk: Deployment) -> Iterator[Deployment]:
     desk.run("go", *WHY)
     for kind, name in (
         ("agent", "clerk"),
-        ("user", "ana"),
+        ("user", "bo"),
         ("server", "desk"),
         ("tool", "desk.say"),
     ):
@@ -26,9 +26,9 @@ def stoppable(desk: Deployment) -> Iterator[Deployment]:
 
 
 def says(desk: Deployment) -> str | None:
-    """The code that a call by the clerk for ana is answered with."""
+    """The code that a call by the clerk for bo is answered with."""
     url = json.loads((desk.home / "address.json").read_bytes())["agents"]
-    form = {"grant_type": "client_credentials", "agent": "clerk", "user": "ana"}
+    form = {"grant_type": "client_credentials", "agent": "clerk", "user": "bo"}
     with httpx.Client(base_url=f"http://{url}", trust_env=False) as http:
         issued = http.post("/oauth/token", data=form, auth=("portal", SECRET)).json()
         headers = {"authorization": f"Bearer {issued['access_token']}"}
@@ -41,7 +41,7 @@ def says(desk: Deployment) -> str | None:
     ("named", "said"),
     [
         (("--agent", "clerk"), "agent clerk is suspended"),
-        (("--user", "ana"), "user ana is suspended"),
+        (("--user", "bo"), "user bo is suspended"),
         (("--server", "desk"), "server desk is suspended"),
         (("--tool", "desk.say"), "tool desk.say is suspended"),
         (("--all",), "everything is stopped"),

@@ -57,7 +57,17 @@ AUDIENCE = {
 }
 """Whom each part of the agents' listener is for: none is for changing rights."""
 
-LOG_IN = frozenset({"/login", "/login/oidc", "/login/callback", "/logout"})
+LOG_IN = frozenset(
+    {
+        "/login",
+        "/login/oidc",
+        "/login/callback",
+        "/login/passkey",
+        "/login/passkey/begin",
+        "/logout",
+        "/passkeys.js",
+    }
+)
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 BODY = {"agent": "clerk-0", "name": "clerk-0", "roles": ["administrator"], "digest": "0" * 64}
 

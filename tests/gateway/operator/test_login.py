@@ -76,7 +76,7 @@ async def browsing(gateway: Running) -> AsyncIterator[Browser]:
 def identity(corp: Provider, **more: object) -> dict[str, Any]:
     oidc = {"issuer": corp.url, "audience": corp.client, **more}
     return {
-        "identity": {"tokens": {"skew": "0s"}, "operators": {"oidc": oidc, "roles": ROLES}},
+        "identity": {"tokens": {"skew": "10s"}, "operators": {"oidc": oidc, "roles": ROLES}},
     }
 
 

@@ -34,7 +34,7 @@ class Door:
     @property
     def url(self) -> str:
         path = self.path.replace("{node:path}", "gw.example/log/checkpoint").replace("{index}", "0")
-        for name in ("request_id", "session_id", "name", "server", "verdict"):
+        for name in ("request_id", "session_id", "name", "server", "verdict", "passkey"):
             values = {"verdict": "approve", "server": "desk", "name": "clerk-1"}
             path = path.replace("{" + name + "}", values.get(name, NOBODY))
         return path
@@ -60,6 +60,10 @@ DOORS = [
         "POST", "/api/operators", "administrator", {"name": "mallory", "roles": ["administrator"]}
     ),
     Door("POST", "/api/operators/{name}/remove", "administrator", {}),
+    Door("GET", "/api/passkeys", "viewer"),
+    Door("POST", "/api/passkeys/begin", "viewer", {}),
+    Door("POST", "/api/passkeys", "viewer", {}),
+    Door("POST", "/api/passkeys/{passkey}/remove", "viewer", {}),
     Door("GET", "/api/policy", "viewer"),
     Door("GET", "/api/policy/matrix", "viewer"),
     Door("POST", "/api/policy/apply", "administrator", {"digest": HEX}),
@@ -83,6 +87,9 @@ OPEN = {
     ("POST", "/login"),
     ("GET", "/login/oidc"),
     ("GET", "/login/callback"),
+    ("POST", "/login/passkey/begin"),
+    ("POST", "/login/passkey"),
+    ("GET", "/passkeys.js"),
     ("POST", "/logout"),
 }
 """Where people log in and out; tested with `gateway.operator.login`."""
