@@ -281,6 +281,7 @@ def rows(house: House) -> dict[str, dict[str, Json]]:
         "single_use": {name: house.single_use.stored(name) for name in house.single_use._used},
         "runs": {run.id: house.runs.stored(run.id) for run in house.runs.all()},
         "uses": {name: house.state.uses.stored(name) for name in house.state.uses._counted},
+        "memory": {item.id: item.to_row() for item in house.state.memory},
         "activations": {"policy": house.state.activations.stored("policy")},
         "membership": {"fleet": row} if (row := house.state.membership.stored("fleet")) else {},
     }

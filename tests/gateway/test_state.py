@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from audit.canonical import Json
+from audit.sealed import Vault
 from gateway.approval.request import Key, Request, Verdict
 from gateway.errors import ApprovalRefused
+from gateway.memory.memory import Memory, Writer
+from gateway.memory.place import Place, Reach
+from gateway.memory.texts import Texts
 from gateway.session.charge import Charge
 from gateway.session.cost import MICRO
 from gateway.session.purpose import Purpose
@@ -336,6 +340,7 @@ async def everything(house: House) -> None:
     await house.answer(open_one, "ines")
     await house.approvals.withdraw((await house.ask(KEY)).id, by="agent:clerk")
     await house.sessions.end(other.id, by="operator:omar")
+    await remembered(house, session.id)
     for kind in ("agent", "user", "server", "tool"):
         await house.recorder.write(f"{kind}.suspended", {kind: "scout"})
     await house.recorder.write("agent.resumed", {"agent": "scout"})
@@ -349,6 +354,23 @@ async def everything(house: House) -> None:
     changed: dict[str, Json] = {"snapshot": "ee" * 32, "before": "dd" * 32, "by": "operator:omar"}
     await house.recorder.write("policy.changed", changed)
     await house.recorder.write("start", {"version": "0"})
+
+
+async def remembered(house: House, session: str) -> None:
+    """Texts that are put, replaced, deleted and wiped."""
+    texts = Texts(house.recorder, Vault.open(house.folder / "memory", bytes(32)))
+    memory = Memory(house.state.memory, texts, house.recorder, house.sessions)
+    receipt = await house.decide(Call(house.recorder.new_id(), replace(KEY, session=session)))
+    writer = Writer({"agent": "clerk", "chain": [], "sub": None}, session, receipt)
+    own = Reach(Place("session", "session", session), None, 9, 999)
+    team = Reach(Place("team", "board", "team-a"), 3600, 9, 999)
+    for key in ("a", "a", "b"):
+        await memory.put(own, writer, key, "text")
+        await memory.put(team, writer, key, "text")
+    await memory.delete(own, writer, "b")
+    gone = Place("session", "session", "s0")
+    await memory.put(Reach(gone, None, 9, 999), writer, "a", "text")
+    await house.recorder.write("memory.wiped", {"place": gone.to_json(), "items": 1, "keys": 1})
 
 
 def handed_on(parent: Session) -> HandedOn:
