@@ -483,3 +483,24 @@ async def busy(gateway: Reached, done: asyncio.Event) -> list[str | None]:
     while not done.is_set():
         seen += [await looks(early), await looks(await gateway.agent())]
     return seen
+
+
+# -- operators --------------------------------------------------------------------------------
+
+
+async def test_an_operator_whom_one_suspends_is_out_at_all(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (a, b, _):
+        assert (await b.operate("GET", "/api/whoami", by="vera")).is_success
+        await a.operate("POST", "/api/users/vera/suspend", WHY)
+        for gateway in (a, b):
+            stood = gateway.gateway.services.state.revocations
+            await gateway.until(lambda stood=stood: stood.suspended("user", "vera"))  # type: ignore[misc]  # a default
+            refused = await gateway.operate("GET", "/api/whoami", by="vera", check=False)
+            assert (refused.status_code, refused.json()["code"]) == (401, "auth.revoked")
+        await b.operate("POST", "/api/users/vera/resume", WHY)
+        assert (await b.operate("GET", "/api/whoami", by="vera")).is_success
+
+
+async def test_nobody_suspends_themselves(shared: Pair) -> None:
+    refused = await shared[0].operate("POST", "/api/users/adam/suspend", WHY, check=False)
+    assert (refused.status_code, refused.json()["code"]) == (409, "operator.self")
