@@ -26,9 +26,16 @@ class Counter:
     window: int
     slots: dict[int, int] = field(default_factory=dict)
     latest: list[int] = field(default_factory=list)
+    _total: int = 0  # of all slots
+    _first: int = 0  # the end of the earliest
+
+    def __post_init__(self) -> None:
+        self._sum()
 
     def used(self, since: int) -> int:
         """The sum of the slots that end after `since`."""
+        if since < self._first:  # as mostly: nothing has left the window since it was last added to
+            return self._total
         return sum([amount for end, amount in self.slots.items() if end > since])
 
     def last(self, since: int) -> int | None:
@@ -47,7 +54,10 @@ class Counter:
         if end not in self.slots:
             for old in [end for end in self.slots if end <= charge.at - charge.window]:
                 del self.slots[old]
-        self.slots[end] = self.slots.get(end, 0) + charge.amount
+            self.slots[end] = 0
+            self._sum()
+        self.slots[end] += charge.amount
+        self._total += charge.amount
         if charge.kind == "history":
             self.latest = [*self.latest[1 - LATEST :], charge.at]
 
@@ -57,8 +67,13 @@ class Counter:
         left = self.slots.pop(end, 0) - charge.amount + amount
         if left > 0:
             self.slots[end] = left
+        self._sum()
         if not amount and charge.at in self.latest:
             self.latest.remove(charge.at)
+
+    def _sum(self) -> None:
+        self._total = sum(self.slots.values())
+        self._first = min(self.slots, default=0)
 
     def to_json(self) -> dict[str, Json]:
         """The counter as a row of the stored view."""

@@ -18,7 +18,7 @@ from audit.canonical import Json
 from gateway.session.charge import Charge
 from gateway.session.counter import Counter
 from gateway.session.shares import RUNNING, Shares, Use
-from gateway.session.terms import Counted, Demands, Place, demands
+from gateway.session.terms import Counted, Demand, Demands, Place, demands
 from gateway.store.counters import Slot, Want
 from policies.snapshot import Snapshot
 
@@ -66,8 +66,8 @@ class Limits:
 
     def __init__(self) -> None:
         self._charged: dict[str, Counter] = {}
-        self._held: dict[str, Tally[int]] = {}  # by counter and slot
-        self._holders: dict[str, tuple[Charge, ...]] = {}  # by id of the call
+        self._held: dict[str, dict[int, int]] = {}  # by counter and slot
+        self._holders: dict[str, tuple[Demand, ...]] = {}  # by id of the call
         self._running: Tally[str] = Tally()  # calls that run at once, by counter
         self._places: dict[str, tuple[Place, ...]] = {}  # by id of the call
         self._shares: Shares | None = None  # of what is counted in a whole fleet
@@ -97,15 +97,16 @@ class Limits:
 
     def release(self, call_id: str) -> None:
         """Give back what a call holds; what its entry has charged stays."""
-        charges = self._holders.pop(call_id, ())
-        for charge in charges:
-            held = self._held[charge.counter]
-            held[charge.slot] -= charge.amount
-            if not held[charge.slot]:
-                del held[charge.slot]
-            if not held:
-                del self._held[charge.counter]
-        self._touched(charges)
+        taken = self._holders.pop(call_id, ())
+        for charge, _, counter, slot in taken:
+            held = self._held[counter]
+            left = held.pop(slot) - charge.amount
+            if left:
+                held[slot] = left
+            elif not held:
+                del self._held[counter]
+        if self._shares is not None:
+            self._shares.touch(each.charge for each in taken)
 
     def left(self, call_id: str) -> None:
         """A call runs no more."""
@@ -133,7 +134,7 @@ class Limits:
         name, since = charge.counter, charge.at - charge.window
         if name in self._held:  # of calls under way the newest began just now
             several = chain.from_iterable(self._holders.values())
-            return max(each.at for each in several if each.counter == name)
+            return max(each.charge.at for each in several if each.counter == name)
         counter = self._charged.get(name)
         here = None if counter is None else counter.last(since)
         elsewhere = 0 if self._shares is None else self._shares.latest(name)
@@ -160,23 +161,19 @@ class Limits:
         counter, held = self._charged.get(name), self._held.get(name)
         charged = 0 if counter is None else counter.slots.get(slot, 0)
         latest = counter.latest[-1] if counter is not None and counter.latest else 0
-        return Use(charged + (0 if held is None else held[slot]), latest)
-
-    def _touched(self, charges: Iterable[Charge], places: Iterable[Place] = ()) -> None:
-        if self._shares is not None:
-            self._shares.touch(charges, places)
+        return Use(charged + (0 if held is None else held.get(slot, 0)), latest)
 
     # -- reserving --------------------------------------------------------------------------
 
     def _used_here(self, name: str, since: int) -> int:
         counter, held = self._charged.get(name), self._held.get(name)
         charged = 0 if counter is None else counter.used(since)
-        return charged if held is None else charged + held.total()
+        return charged if held is None else charged + sum(held.values())
 
     def _full(self, asked: Demands) -> str | None:
         """The name of the first limit in which there is no room here, whatever others have."""
-        for charge, most in asked.charges:
-            used = self._used_here(charge.counter, charge.at - charge.window)
+        for charge, most, counter, _ in asked.charges:
+            used = self._used_here(counter, charge.at - charge.window)
             if charge.amount > most - used:
                 return charge.name
         for place in asked.places:
@@ -186,15 +183,17 @@ class Limits:
 
     def _hold(self, call_id: str, asked: Demands) -> Reservation:
         assert call_id not in self._holders, "one call reserves once"
-        charges = tuple([charge for charge, _ in asked.charges])
+        charges = tuple([each.charge for each in asked.charges])
         if charges:
-            self._holders[call_id] = charges
-        for charge in charges:
-            self._held.setdefault(charge.counter, Tally())[charge.slot] += charge.amount
+            self._holders[call_id] = asked.charges
+        for charge, _, counter, slot in asked.charges:
+            held = self._held.setdefault(counter, {})
+            held[slot] = held.get(slot, 0) + charge.amount
         if asked.places:
             self._places[call_id] = asked.places
             self._running.update([place.counter for place in asked.places])
-        self._touched(charges, asked.places)
+        if self._shares is not None:
+            self._shares.touch(charges, asked.places)
         return Reservation(self, call_id, charges)
 
     # -- the fold ---------------------------------------------------------------------------
@@ -210,7 +209,8 @@ class Limits:
                 counter = self._charged[name] = Counter(charge.window)
             counter.add(charge)
             self.changed.add(name)
-        self._touched(charges)
+        if self._shares is not None:
+            self._shares.touch(charges)
 
     def returned(self, charges: Iterable[Charge]) -> None:
         """An outcome entry of a call that was not forwarded: it is charged nothing."""
@@ -231,7 +231,8 @@ class Limits:
             if counter is not None:
                 counter.change(charge, amounts.get(charge.counter, 0))
                 self.changed.add(charge.counter)
-                self._touched((charge,))
+                if self._shares is not None:
+                    self._shares.touch((charge,))
 
     def forget(self, now: int) -> None:
         """Drop counters on which nothing counts any more; `now` in microseconds."""

@@ -73,7 +73,7 @@ class Shares:
     def short(self, asked: Demands, now: int) -> tuple[tuple[str, Want], ...]:
         """What is missing for a call, with the name of the limit; empty: it may pass."""
         missing: list[tuple[str, Want]] = []
-        for charge, most in asked.charges:
+        for charge, most, _, _ in asked.charges:
             if charge.kind == "history" or not charge.amount:
                 continue
             slot = slot_of(charge)
@@ -87,7 +87,7 @@ class Shares:
                 missing.append((running.name, Want(slot, now, 1, 1, running.most)))
         return tuple(missing)
 
-    def touch(self, charges: Iterable[Charge], places: Iterable[Place]) -> None:
+    def touch(self, charges: Iterable[Charge], places: Iterable[Place] = ()) -> None:
         """Something was taken, charged or given back."""
         for charge in charges:
             self._known(slot_of(charge)).is_idle = False

@@ -5,6 +5,7 @@ may count beside each at most. `gateway.session.limits` holds the counters.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from audit.canonical import MAX_SAFE, Json
@@ -47,9 +48,7 @@ class Terms(NamedTuple):
         """The same rate over the time in which it gives `burst` calls: `60/min` with a burst of
         20 is 20 in any 20 seconds, and so never more than 60 in a minute.
         """
-        most = burst or rate.count
-        window = -(-most * rate.per_s * 1_000_000 // rate.count)
-        return cls(most, min(window, MAX_SAFE))
+        return cls(*_of_rate(rate.count, rate.per_s, burst))
 
     @classmethod
     def of_budget(cls, budget: Budget) -> "Terms":
@@ -58,10 +57,20 @@ class Terms(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """A charge, and how much may count on its counter at most, itself included."""
+    """A charge, and how much may count on its counter at most, itself included.
+
+    counter, slot  of the charge, found once
+    """
 
     charge: Charge
     most: int
+    counter: str
+    slot: int
+
+    @classmethod
+    def of(cls, charge: Charge, most: int) -> "Demand":
+        """Find the counter and slot of a charge."""
+        return cls(charge, most, charge.counter, charge.slot)
 
 
 class Place(NamedTuple):
@@ -109,9 +118,10 @@ def place_of(name: str, key: str) -> str:
 
 def limit_demand(name: str, limit: Limit, key: str, now: int) -> Demand:
     """One call under a limit by rate."""
-    assert limit.rate is not None, "a limit is by rate, or by what runs at once"
-    terms = Terms.of_rate(limit.rate, limit.burst)
-    return Demand(Charge("limit", name, key, 1, terms.window, now), terms.most)
+    rate = limit.rate
+    assert rate is not None, "a limit is by rate, or by what runs at once"
+    most, window = _of_rate(rate.count, rate.per_s, limit.burst)
+    return Demand.of(Charge("limit", name, key, 1, window, now), most)
 
 
 def settlement(
@@ -149,11 +159,17 @@ def _budget_demand(snapshot: Snapshot, name: str, call: Counted) -> Demand | Non
     if amount is None:
         return None
     terms = Terms.of_budget(budget)
-    return Demand(Charge("budget", name, key, amount, terms.window, facts.now), terms.most)
+    return Demand.of(Charge("budget", name, key, amount, terms.window, facts.now), terms.most)
 
 
 def _remembered(snapshot: Snapshot, facts: Facts) -> Iterator[Demand]:
     """Charges to the histories that some condition asks about; they refuse nothing."""
     for window in snapshot.histories.get(facts.tool, ()):
         charge = Charge("history", facts.tool, principal(facts), 1, window, facts.now)
-        yield Demand(charge, MAX_SAFE)
+        yield Demand.of(charge, MAX_SAFE)
+
+
+@cache
+def _of_rate(count: int, per_s: int, burst: int | None) -> tuple[int, int]:
+    most = burst or count
+    return most, min(-(-most * per_s * 1_000_000 // count), MAX_SAFE)
