@@ -95,6 +95,7 @@ def _services(parts: Parts) -> Services:
         ),
         authorizing=people.authorizing(parts),
         fleet=parts.fleet,
+        sharing=rooms.sharing,
         users=_users(parts),
         users_by_name=parts.users_by_name,
         browsers=BrowserSessions(secrets.token_bytes),

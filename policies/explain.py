@@ -16,6 +16,7 @@ from policies.condition_eval import build
 from policies.condition_facts import reader
 from policies.decision import Decision, Effect, Facts
 from policies.errors import ConditionFailed
+from policies.history import Question, questions
 from policies.kernel import decide, refusal
 from policies.notation import ANY
 from policies.snapshot import Snapshot, covers
@@ -158,6 +159,17 @@ def _values(node: Node, facts: Facts) -> Iterator[tuple[str, str]]:
             yield name, _shown(reader(path)(facts))
         except ConditionFailed:
             yield name, "absent"
+    for asked in dict.fromkeys(questions(node)):
+        yield str(asked), _answered(asked, facts)
+
+
+def _answered(asked: Question, facts: Facts) -> str:
+    if asked.key not in facts.history:
+        return "absent"
+    answer = facts.history[asked.key]
+    if asked.window is not None:
+        return str(answer)
+    return "never" if answer is None else f"{answer / 1_000_000:g} s ago"
 
 
 def _shown(value: object) -> str:

@@ -38,6 +38,11 @@ class Question:
         """Its name among the facts: "desk.pay", or "desk.pay@3600" with seconds."""
         return self.tool if self.window is None else f"{self.tool}@{self.window // _SECOND}"
 
+    def __str__(self) -> str:
+        if self.window is None:
+            return f"last {self.tool}"
+        return f"{self.tool} in {self.window // _SECOND} s"
+
     @property
     def path(self) -> str:
         """Its name among what a condition reads."""

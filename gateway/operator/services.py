@@ -33,6 +33,7 @@ from gateway.recorder import Recorder
 from gateway.refusals import Refusals
 from gateway.runs.service import RunService
 from gateway.settings import Settings
+from gateway.sharing import Sharing
 from gateway.state import State
 from gateway.world import Worlds
 
@@ -75,6 +76,7 @@ class Services:
     connecting: Connecting | None
     authorizing: Authorizing
     fleet: Fleet | None
+    sharing: Sharing | None
     users: UserProofs
     users_by_name: bool
     browsers: BrowserSessions

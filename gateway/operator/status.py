@@ -57,6 +57,7 @@ def _fleet(services: Services) -> dict[str, Json] | None:
         "number": known.number,
         "snapshot": fleet.policy,
         "trouble": fleet.trouble,
+        "counting": services.sharing.trouble if services.sharing is not None else None,
     }
 
 
