@@ -43,6 +43,10 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "p50 at 100,000 rules by p50 at 10": Goal(at_most=1.3),
         "answers unlike the oracle's": Goal(at_most=0),
     },
+    "flow": {
+        "1 MB read: added CPU us per call": Goal("us", at_most=40),
+        "added at 10 MB by added at 10 kB": Goal(at_most=1.3),
+    },
     "revocation": {
         "revoked to refused, maximum s": Goal("s", at_most=1),
         "channel cut to refused, maximum s": Goal("s", at_most=1),

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from audit import canonical
 from audit.canonical import Json
@@ -21,11 +22,14 @@ from gateway.principal import Principal
 from gateway.runs.run import FACE
 from gateway.session.limits import Limits
 from gateway.session.past import recalled
+from gateway.session.scale import Weighed
 from gateway.session.session import Session
 from gateway.world import MOST_SEEN, World
 from policies.decision import ORIGINS, Decision, Facts
 from policies.instant import end_of
 from policies.kernel import decide, may_see
+
+_UNWEIGHED: Mapping[str, str] = MappingProxyType({})
 
 
 @value_type
@@ -43,7 +47,7 @@ class Attempt:
     decision: Decision
     emits: frozenset[str]  # labels this tool puts on the session
     is_read: bool
-    write: str | None  # by what it is known when repeated, if it uses up what the user said
+    rests: bool  # on the user's words: as a write it uses them up
     digest_key: bytes
     began: int  # nanoseconds, monotonic
 
@@ -54,6 +58,11 @@ class Attempt:
         # Equal calls of two steps of a run are two calls, with an approval each.
         step = self.action.request_id if self.action.face == FACE else ""
         return Key(who.agent, who.user, who.chain, who.session, self.facts.tool, pin, digest, step)
+
+    @property
+    def write(self) -> str:
+        """By what this call is known when it is made again."""
+        return f"{self.facts.tool} {arguments_digest(self.words, self.digest_key)}"
 
     @property
     def us(self) -> int:
@@ -106,15 +115,12 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         if not tool.callable:
             raise ToolChanged(f"{name} is not the definition that was accepted")
         tool.check(action.args)
-    facts = _facts(principal, ground.session, name, action.args, ground.now)
+    words, weighed = canonical.write(action.args), None
+    if world.snapshot.engine.weighs and tool is not None:
+        weighed = _weighed(principal, ground, name, action.args, words)
+    facts = _facts(principal, ground.session, name, action.args, ground.now, weighed)
     if world.snapshot.recalls:
         facts = recalled(world.snapshot, facts, ground.limits)
-    words, write = canonical.write(action.args), None
-    if world.snapshot.engine.weighs and tool is not None:
-        found = ground.flow.weighed(
-            world.snapshot, facts, lambda: arguments_digest(words, ground.digest_key)
-        )
-        facts, write = found.facts, found.write
     decision = decide(world.snapshot, facts)
     if tool is None and decision.effect != "deny":
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
@@ -132,9 +138,23 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         decision=decision,
         emits=frozenset() if rule is None or rule.parts else rule.emits,
         is_read=rule is not None and rule.risk == "read",
-        write=write,
+        rests=weighed is not None and weighed.rests,
         digest_key=ground.digest_key,
         began=ground.began,
+    )
+
+
+def _weighed(
+    principal: Principal, ground: Ground, tool: str, args: Mapping[str, Json], words: bytes
+) -> Weighed | None:
+    links, tree = (principal.agent, *principal.chain), ground.session.root
+    return ground.flow.weigh(
+        ground.world.snapshot,
+        links,
+        tree,
+        tool,
+        args,
+        lambda: arguments_digest(words, ground.digest_key),
     )
 
 
@@ -187,7 +207,12 @@ _STRENGTH: Mapping[str, int] = {origin: place for place, origin in enumerate(ORI
 
 
 def _facts(
-    principal: Principal, session: Session, tool: str, args: Mapping[str, Json], now: int
+    principal: Principal,
+    session: Session,
+    tool: str,
+    args: Mapping[str, Json],
+    now: int,
+    weighed: Weighed | None,
 ) -> Facts:
     return Facts(
         agent=principal.agent,
@@ -198,6 +223,8 @@ def _facts(
         chain=principal.chain,
         scopes=principal.scopes,
         labels=session.labels,
+        provenance=_UNWEIGHED if weighed is None else weighed.provenance,
+        origin=_UNWEIGHED if weighed is None else weighed.origin,
         purpose=session.purpose,
         purpose_tools=session.tools,
         session=session.id,

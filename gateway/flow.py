@@ -5,32 +5,20 @@ provenance before it is decided, and looks at what came back before it is given 
 asks for no provenance pays for none, and nothing is remembered for it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from audit.canonical import Json
-from audit.value import value_type
 from gateway.session.memories import Memories
 from gateway.session.provenance import Memory, Source, Traced
 from gateway.session.result_values import read_result, read_text
-from gateway.session.scale import Weighing
+from gateway.session.scale import Weighed, Weighing
 from gateway.session.session import Session, Sessions
 from gateway.session.uses import Uses
 from policies.decision import Facts
-from policies.snapshot import Snapshot, ToolRule
+from policies.snapshot import Snapshot
 
 _ASKED_FOR = frozenset({"provenance", "origin"})
-
-
-@value_type
-class Weighed:
-    """Facts with the provenance of their values.
-
-    write  by what this call is known when it is repeated, if it uses up what the user said
-    """
-
-    facts: Facts
-    write: str | None
 
 
 class Flow:
@@ -42,34 +30,36 @@ class Flow:
         self._uses = uses
         sessions.on_begun = self._begun
 
-    def weighed(self, snapshot: Snapshot, facts: Facts, match: Callable[[], str]) -> Weighed:
-        """The facts with what conditions for this call may ask about its values.
+    def weigh(
+        self,
+        snapshot: Snapshot,
+        links: Sequence[str],
+        tree: str,
+        tool: str,
+        args: Mapping[str, Json],
+        match: Callable[[], str],
+    ) -> Weighed | None:
+        """Where the values of a call come from; None when no condition for this call asks.
 
-        match  the digest by which equal arguments are recognised, if it is needed
+        links  all agents of the chain
+        tree   the session with which it began
+        match  the digest by which equal arguments are recognised
         """
         engine = snapshot.engine
-        links = (facts.agent, *facts.chain)
-        if all(engine.reads(link, facts.tool).isdisjoint(_ASKED_FOR) for link in links):
-            return Weighed(facts, None)
-        rule = snapshot.tools[facts.tool]
-        write = None if rule.risk == "read" else f"{facts.tool} {match()}"
-        found = self._memory(facts.tree).weigh(self._weighing(facts, rule, write))
-        origin = {"target": found.target, "carried": found.carried}
-        facts = replace(facts, provenance=found.provenance, origin=origin)
-        return Weighed(facts, write if found.rests else None)
+        if all(engine.reads(link, tool).isdisjoint(_ASKED_FOR) for link in links):
+            return None
+        return self._memory(tree).weigh(self._weighing(snapshot, tree, tool, args, match))
 
     def traced(self, snapshot: Snapshot, facts: Facts, match: str) -> tuple[Traced, ...]:
         """Each value of a call with where it was read, for the people who are asked."""
         if not snapshot.engine.weighs:
             return ()
-        rule = snapshot.tools[facts.tool]
-        call = self._weighing(facts, rule, f"{facts.tool} {match}")
+        call = self._weighing(snapshot, facts.tree, facts.tool, facts.args, lambda: match)
         return tuple(self._memory(facts.tree).trace(call))
 
-    def hold(self, call_id: str, facts: Facts, write: str | None) -> None:
+    def hold(self, call_id: str, tree: str, write: str) -> None:
         """A write that uses up what the user said is on its way into the log."""
-        if write is not None:
-            self._uses.hold(call_id, facts.tree, write)
+        self._uses.hold(call_id, tree, write)
 
     def examine(
         self,
@@ -100,7 +90,7 @@ class Flow:
             memory = self._memory(facts.tree)
             if not facts.labels.isdisjoint(snapshot.tainting):
                 self._taint(memory, facts)
-            call = self._weighing(facts, rule, None)
+            call = Weighing(_own_name(facts.tool), facts.args, rule.target)
             memory.remember(reading, call, Source(facts.tool, entry))
             if declared.result != "trusted":
                 self._taint(memory, facts)
@@ -112,9 +102,18 @@ class Flow:
         self._memories.forget(roots)
         self._uses.forget(roots)
 
-    def _weighing(self, facts: Facts, rule: ToolRule, write: str | None) -> Weighing:
-        spent = 0 if write is None or rule.risk == "read" else self._uses.count(facts.tree, write)
-        return Weighing(facts.tool.partition(".")[2], facts.args, rule.target, spent)
+    def _weighing(
+        self,
+        snapshot: Snapshot,
+        tree: str,
+        tool: str,
+        args: Mapping[str, Json],
+        match: Callable[[], str],
+    ) -> Weighing:
+        rule = snapshot.tools[tool]
+        spends = rule.risk != "read" and self._uses.any(tree)
+        spent = self._uses.count(tree, f"{tool} {match()}") if spends else 0
+        return Weighing(_own_name(tool), args, rule.target, spent)
 
     def _memory(self, root: str) -> Memory:
         memory = self._memories.of(root)
@@ -137,3 +136,7 @@ class Flow:
             self._memories.begin(session.root, tainted=brings)
         elif brings:
             self._memories.of(session.root).tainted = True
+
+
+def _own_name(tool: str) -> str:
+    return tool.partition(".")[2]

@@ -248,7 +248,8 @@ class Gate:
         fields = decision_entry(
             call, approval=approval, emits=call.emits, charges=reservation.charges
         )
-        self._rooms.flow.hold(call.id, call.facts, call.write)
+        if call.rests and not call.is_read:
+            self._rooms.flow.hold(call.id, call.facts.tree, call.write)
         try:
             return await self._write(call, fields)
         except (AuditError, OSError, asyncio.CancelledError):  # it may become durable all the same

@@ -49,7 +49,8 @@ def decision_entry(
 
 def _used_up(call: Attempt, joined: str | None) -> dict[str, Json]:
     """By what a write that rests on the user's words is known when it is repeated."""
-    return {} if call.write is None or joined is not None else {"write": call.write}
+    rests = call.rests and not call.is_read and joined is None
+    return {"write": call.write} if rests else {}
 
 
 def outcome_entry(

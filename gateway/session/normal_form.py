@@ -16,14 +16,14 @@ another one. `docs/provenance.md` is the reference.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
 from policies.errors import ConditionFailed
 from policies.text import compatible, is_plain
 
-LONGEST_VALUE = 400
+LONGEST_VALUE = 200
 """Characters of a text that is compared as one value; a longer one only carries others."""
 
 _LINK = r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}://|[Ww]{3}\.)[^\s<>\"\u201c\u201d|^`{}]+"
@@ -51,6 +51,10 @@ _DATE = re.compile(
 )
 _IN_FRONT, _BEHIND = "'#$€£¥*^=&@:?\u2013\u2014\u2022", "'.:?*^=&$€£¥%\u2013\u2014-"
 _SIGILS_IN_FRONT, _SIGILS_BEHIND = "#@$€£¥", "$€£¥%"
+_ROUND_WORDS = ",.;:!?()\"'"
+_BETWEEN_WORDS = str.maketrans(
+    dict.fromkeys(",;!?|<>\"'\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2026`(){}[]", " ")
+)
 _UNBALANCED = {")": "(", "]": "["}
 _MOST_DIGITS_OF_SHORT = 5
 _WORD = 3
@@ -81,17 +85,27 @@ def of_number(value: float) -> str:
 def of_value(text: str) -> str | None:
     """The form of a text that is a value of a call; None when it cannot be compared.
 
-    Nothing is taken off it but blanks at its ends and a sign as in `#general` or `$12`.
+    Of a single word nothing is taken off but a sign as in `#general` or `$12`. Of several words the
+    signs between them do not count.
     """
-    text = text.strip()
-    if not text or len(text) > LONGEST_VALUE or not is_level(text):
+    if text.isascii() and text.isalpha():
+        return "w" + text.lower()
+    if len(text) > LONGEST_VALUE or not is_level(text):
         return None
-    if " " not in text and len(text.split()) == 1:
-        return _one_value(text)
-    if _SPACED.fullmatch(text) and _is_account(text):
+    words = text.split()
+    if len(words) < 2:
+        return _one_value(words[0]) if words else None
+    if "".join(words).isalpha():
+        return "w" + " ".join(words).lower()
+    if words[0][-1].isdigit() and _SPACED.fullmatch(text) and _is_account(text):
         return _spaced(text)
-    forms = words_of(text)
-    return "w" + " ".join(forms) if len(forms) > 1 else next(iter(forms), None)
+    return "w" + phrase(text)
+
+
+def phrase(text: str) -> str:
+    """Words in a row, as they are looked for in what was said: without signs between them."""
+    words = " ".join(text.translate(_BETWEEN_WORDS).lower().split())
+    return words.replace(". ", " ").replace(": ", " ").rstrip(".: ")
 
 
 def of_remembered(text: str) -> Iterator[str]:
@@ -106,8 +120,16 @@ def of_remembered(text: str) -> Iterator[str]:
             yield from _also(piece, form)
 
 
+def of_piece(piece: str) -> Iterable[str]:
+    """The same for what stands between two blanks, most of which are plain words."""
+    bare = piece.strip(_ROUND_WORDS)
+    if bare.isascii() and bare.isalpha():
+        return ("w" + bare.lower(),)
+    return of_remembered(piece)
+
+
 def words_of(text: str) -> list[str]:
-    """One form for each word of a remembered text, in order: what phrases are looked for in."""
+    """One form for each word of a remembered text, in order: what ids are looked for in."""
     return [form for form in map(_of_piece, _PIECES.findall(text)) if form]
 
 
@@ -145,26 +167,27 @@ def names_something(form: str) -> bool:
     return form[0] != "#" and not is_short(form) and not _DATE.fullmatch(form[1:])
 
 
-def carried_by(text: str) -> Iterator[Carried]:
+def carried_by(text: str) -> Iterable[Carried]:
     """Every address, link, account and identifier in a text of a call."""
     if not text.isascii() and not is_level(text):
-        yield from (Carried(None, 0, len(text)) for _ in carried_by(_forced(text)))
-        return
+        return tuple(Carried(None, 0, len(text)) for _ in carried_by(_forced(text)))
     # Ends of sentences are as long, and nothing that is carried holds one.
-    looked = text.replace(". ", "  ").replace(": ", "  ")
+    looked = text.replace(". ", "  ")
     left = looked.encode("utf-8", "surrogatepass").translate(None, _IN_PLAIN_WORDS)
-    if not left or left == b".":
-        return
+    return () if left in {b"", b"."} else _found(text, looked, left)
+
+
+def _found(text: str, looked: str, signs: bytes) -> Iterator[Carried]:
     end = 0
-    for sign in _SIGNS.finditer(looked):
-        at = sign.start()
+    for at in _places(looked, signs):
         if at < end:
             continue
         start = max(text.rfind(" ", end, at), text.rfind("\n", end, at), end - 1) + 1
         space = _SPACE.search(text, at)
         end = space.start() if space else len(text)
         yield from _carriers(text, start, end)
-    if _MAY_BE_SPACED.search(text):
+    digits = len(signs) - len(signs.translate(None, _DIGITS))
+    if digits > _ID and _MAY_BE_SPACED.search(text):
         for match in _SPACED.finditer(text):
             if _is_account(match[0]):
                 yield Carried(_spaced(match[0]), match.start(), match.end())
@@ -275,10 +298,25 @@ def _spaced(text: str) -> str:
 # -- what texts carry --------------------------------------------------------------------------
 
 # Everything that is carried has one of these in it.
-_SIGNS = re.compile(r"[@0-9_./:~\\]")
+_SIGNS = re.compile(r"[@0-9_./~\\]")
 _SPACE = re.compile(r"\s")
+_DIGITS = b"0123456789"
+_MOST_TO_FIND = 64
 _MAY_BE_SPACED = re.compile(r"[0-9][ -][(0-9A-Z]")
 _IN_PLAIN_WORDS = bytes(code for code in range(256) if not _SIGNS.match(chr(code)))
+
+
+def _places(looked: str, signs: bytes) -> Iterable[int]:
+    """Where these signs stand, in order. A few are found faster than all are looked through."""
+    if len(signs) > _MOST_TO_FIND:
+        return (sign.start() for sign in _SIGNS.finditer(looked))
+    places: list[int] = []
+    for sign in map(chr, set(signs)):
+        at = looked.find(sign)
+        while at >= 0:
+            places.append(at)
+            at = looked.find(sign, at + 1)
+    return sorted(places)
 
 
 def _carriers(text: str, start: int, end: int) -> Iterator[Carried]:

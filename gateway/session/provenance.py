@@ -17,13 +17,13 @@ from itertools import islice
 from audit.canonical import Json
 from audit.value import value_type
 from gateway.session import normal_form
+from gateway.session.normal_form import as_id
 from gateway.session.result_values import Reading, Record, Scalar
 from gateway.session.scale import (
     NONE,
     TRUSTED,
     UNTRUSTED,
     USER,
-    Found,
     Weighed,
     Weighing,
     values,
@@ -39,6 +39,9 @@ MOST_PIECES = 20_000
 _MOST_LINES = 2000
 _MOST_SOURCES = 1024
 _LONGEST_NAME = 80
+_LINKS = 2
+"""A note on what may be relied upon is twice its source, and one more for an id that stands in one
+record with something the user named."""
 
 
 @value_type
@@ -81,14 +84,16 @@ class Memory:
     """What one tree of sessions has been told and has read.
 
     complete  it knows the tree from its beginning
-    key       secret, for `Seen`
+    key       16 random bytes or more, in hex: stands before each text that is hashed, so that
+              nobody can prepare one that is taken for another
     """
 
     def __init__(self, key: str, *, complete: bool) -> None:
         self.tainted = not complete
         self._said: tuple[str, ...] = ()
         self._words = Words(())
-        self._relied, self._others, self._linked = Seen(key), Seen(key), Seen(key)
+        self._key = key
+        self._relied, self._others = Seen(), Seen()
         self._sources: dict[int, Source] = {}
         self._reads = 0
 
@@ -104,7 +109,8 @@ class Memory:
     def trace(self, call: Weighing) -> Iterator[Traced]:
         """Each value of a call, with where it was read."""
         for path, found in values(call, self):
-            source = self._source(found) if found.rank in {TRUSTED, UNTRUSTED} else None
+            read = found.form is not None and found.rank in {TRUSTED, UNTRUSTED}
+            source = self._source(found.form or "", found.rank) if read else None
             yield Traced(f"args.{path}", ORIGINS[found.rank], found.span, source)
 
     def remember(self, reading: Reading, call: Weighing, source: Source) -> None:
@@ -112,14 +118,15 @@ class Memory:
         self._reads += 1
         self._sources[self._reads] = source
         self._sources.pop(self._reads - _MOST_SOURCES, None)
-        self._others.add(_forms(reading.others), self._reads)
+        self._others.add(self._hashes(_forms(reading.others)), self._reads)
         if self.tainted:
-            self._others.add(_forms(reading.relied), self._reads)
+            self._others.add(self._hashes(_forms(reading.relied)), self._reads)
         elif reading.relied:
             echo = {found.form for _, found in values(call, self) if found.rank > TRUSTED}
             news = (form for form in _forms(reading.relied) if form not in echo)
-            self._relied.add(news, self._reads)
-            self._relied.add(_ids(reading.records, call.tool, echo), self._reads)
+            self._relied.add(self._hashes(news), self._reads * _LINKS)
+            ids = _ids(reading.records, call.tool, echo)
+            self._relied.add(self._hashes(ids), self._reads * _LINKS)
         if self._words and reading.records:
             self._link(reading.records, call.tool)
 
@@ -128,33 +135,38 @@ class Memory:
     def rank(self, form: str, spent: int) -> int:
         """Where a value comes from; an index into ORIGINS."""
         said = self._words.mentions(form)
-        if not said and self._linked.source(form) is not None:
-            said = 1
-        return self._rank(form, said, spent)
+        if said:
+            return USER if said > spent else NONE  # used up: not even a copy of it counts
+        value = hash(self._key + form)  # SipHash: 64 bits
+        note = self._relied.get(value)
+        if note is not None:
+            return self._relied_upon(note, spent)
+        return NONE if self._others.get(value) is None else UNTRUSTED
 
     def rank_id(self, form: str, kinds: Collection[str], spent: int) -> int:
         """Where a short id comes from: known as the id of such an object, or not at all."""
-        typed = [normal_form.as_id(kind, form) for kind in kinds]
         said = self._words.mentions_id(form, kinds)
-        if not said and any(self._linked.source(each) is not None for each in typed):
-            said = 1
-        if said or not any(self._relied.source(each) is not None for each in typed):
-            return self._rank(form, said, spent, may_be_relied_upon=False)
-        return TRUSTED
-
-    def _rank(self, form: str, said: int, spent: int, *, may_be_relied_upon: bool = True) -> int:
         if said:
-            return USER if said > spent else NONE  # used up: not even a copy of it counts
-        if may_be_relied_upon and self._relied.source(form) is not None:
-            return TRUSTED
-        return UNTRUSTED if self._others.source(form) is not None else NONE
+            return USER if said > spent else NONE
+        notes = [self._relied.get(hash(self._key + as_id(kind, form))) for kind in kinds]
+        known = [note for note in notes if note is not None]
+        if known:
+            return self._relied_upon(max(known, key=_is_linked), spent)
+        return NONE if self._others.get(hash(self._key + form)) is None else UNTRUSTED
 
-    def _source(self, found: Found) -> Source | None:
-        assert found.form is not None
-        forms = [*(normal_form.as_id(kind, found.form) for kind in found.kinds), found.form]
-        read = self._relied if found.rank == TRUSTED else self._others
-        numbers = [number for form in forms if (number := read.source(form)) is not None]
-        return self._sources.get(numbers[0]) if numbers else None
+    def _relied_upon(self, note: int, spent: int) -> int:
+        if not _is_linked(note):
+            return TRUSTED
+        return NONE if spent else USER
+
+    def _source(self, form: str, rank: int) -> Source | None:
+        note = (self._relied if rank == TRUSTED else self._others).get(hash(self._key + form))
+        if note is None:
+            return None
+        return self._sources.get(note // _LINKS if rank == TRUSTED else note)
+
+    def _hashes(self, forms: Iterable[str]) -> Iterator[int]:
+        return (hash(self._key + form) for form in forms)
 
     # -- records ------------------------------------------------------------------------------
 
@@ -168,9 +180,10 @@ class Memory:
         most = max(1, len(records) // 2)
         for record, forms in zip(records, named, strict=True):
             if any(counts[form] <= most for form in forms):
-                self._linked.add(_ids([record], tool), self._reads)
-                self._relied.add(_forms([value for _, value in record]), self._reads)
-                self._relied.add(_ids([record], tool), self._reads)
+                stands = self._reads * _LINKS
+                self._relied.add(self._hashes(_forms([each for _, each in record])), stands)
+                for value in self._hashes(_ids([record], tool)):
+                    self._relied.put(value, stands + 1)
 
     def _named(self, record: Record) -> Iterator[str]:
         """What of a record the user has named, beyond accident."""
@@ -185,6 +198,10 @@ class Memory:
         return normal_form.names_something(form) and self._words.mentions(form) > 0
 
 
+def _is_linked(note: int) -> bool:
+    return note % _LINKS == 1
+
+
 def _ids(records: Iterable[Record], tool: str, echo: Collection[str | None] = ()) -> Iterator[str]:
     """What records identify, by itself where that cannot be met by accident, and by kind."""
     for record in records:
@@ -195,7 +212,7 @@ def _ids(records: Iterable[Record], tool: str, echo: Collection[str | None] = ()
             if not normal_form.is_short(form):
                 yield form
             for kind in kinds_of(name, tool):
-                yield normal_form.as_id(kind, form)
+                yield as_id(kind, form)
 
 
 def _of_scalar(value: Scalar) -> str | None:
@@ -215,7 +232,7 @@ def _forms(scalars: Iterable[Scalar]) -> Iterator[str]:
 
 def _forms_of_text(text: str) -> Iterator[str]:
     for piece in islice(dict.fromkeys(text.split()), MOST_PIECES):
-        yield from normal_form.of_remembered(piece)
+        yield from normal_form.of_piece(piece)
     yield from normal_form.spaced(text)
     for line in islice(text.split("\n"), _MOST_LINES):
         whole = normal_form.of_value(line)

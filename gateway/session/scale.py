@@ -53,127 +53,138 @@ class Weighed:
     """
 
     provenance: Mapping[str, str]
-    target: str
-    carried: str
+    origin: Mapping[str, str]
     rests: bool
 
 
 class Found(NamedTuple):
     """One value of a call.
 
-    form     None: it cannot be compared
-    span     where in a text it stands, in code points; None: it is all of it
-    rank     index into ORIGINS
-    kinds    of an id that may be met by accident: what it may be an id of
+    form  None: it cannot be compared
+    span  where in a text it stands, in code points; None: it is all of it
+    rank  index into ORIGINS
     """
 
     form: str | None
     span: tuple[int, int] | None
     rank: int
-    kinds: Collection[str] = ()
-
-
-class _Leaf(NamedTuple):
-    argument: str
-    path: str
-    member: str
-    value: Scalar
-    is_key: bool = False
 
 
 def weigh(call: Weighing, known: Known) -> Weighed:
     """Where the values of a call come from."""
-    ranks = dict.fromkeys(call.args, _NO_VALUE)
-    carried, rests = _NO_VALUE, False
-    for leaf in _leaves(call.args):
-        whole, parts = _look(leaf, call, known)
-        if whole is not None:
-            ranks[leaf.argument] = max(ranks[leaf.argument], whole.rank)
-            rests = rests or whole.rank == USER
-        for part in parts:
-            carried = max(carried, part.rank)
-            rests = rests or part.rank == USER
-    return Weighed(
-        provenance={name: ORIGINS[rank] for name, rank in ranks.items()},
-        target=ORIGINS[max((ranks.get(name, _NO_VALUE) for name in call.targets), default=NONE)],
-        carried=NOTHING_CARRIED if carried == _NO_VALUE else ORIGINS[carried],
-        rests=rests,
-    )
+    scale = _Scale(call, known)
+    provenance: dict[str, str] = {}
+    for name, value in call.args.items():
+        rank = scale.weigh(name, name, value)
+        provenance[name] = ORIGINS[rank]
+        if rank > scale.target and name in call.targets:
+            scale.target = rank
+    carried = NOTHING_CARRIED if scale.carried == _NO_VALUE else ORIGINS[scale.carried]
+    origin = {"target": ORIGINS[scale.target], "carried": carried}
+    return Weighed(provenance, origin, scale.rests)
 
 
 def values(call: Weighing, known: Known) -> Iterator[tuple[str, Found]]:
     """Every value of a call with its path, as "copies[1].to"; what a text carries after it."""
-    for leaf in _leaves(call.args):
-        whole, parts = _look(leaf, call, known)
-        if whole is not None:
-            yield leaf.path, whole
-        for part in parts:
-            if whole is None or part.span is not None:
-                yield leaf.path, part
+    for name, value in call.args.items():
+        scale = _Scale(call, known)
+        for path, member, leaf in _leaves(value, name, name):
+            rank = scale.weigh(name, member, leaf)
+            if rank != _NO_VALUE:
+                yield path, Found(form_of(leaf), None, rank)
+            if isinstance(leaf, str):
+                for each in scale.carried_by(leaf):
+                    yield path, each
 
 
-def _leaves(args: Mapping[str, Json]) -> Iterator[_Leaf]:
-    for name, value in args.items():
+def form_of(value: Scalar) -> str | None:
+    """The form of a value of a call; None when it cannot be compared."""
+    if isinstance(value, str):
+        return normal_form.of_value(value)
+    return normal_form.of_number(value)
+
+
+class _Scale:
+    """What the values weighed so far amount to."""
+
+    __slots__ = ("_call", "_known", "carried", "rests", "target")
+
+    def __init__(self, call: Weighing, known: Known) -> None:
+        self._call, self._known = call, known
+        self.carried = self.target = _NO_VALUE
+        self.rests = False
+
+    def weigh(self, argument: str, member: str, value: Json) -> int:
+        """The weakest origin over the values of an argument or of a part of one; -1 without any."""
         if isinstance(value, str):
-            yield _Leaf(name, name, name, value)
+            return self._text(argument, member, value)
+        if isinstance(value, list):
+            ranks = [self.weigh(argument, member, each) for each in value]
+            return max(ranks, default=_NO_VALUE)
+        if isinstance(value, dict):
+            for name in value:  # of an open object they are the caller's words too
+                self._carry(name)
+            ranks = [self.weigh(argument, name, each) for name, each in value.items()]
+            return max(ranks, default=_NO_VALUE)
+        if value is None or isinstance(value, bool):
+            return _NO_VALUE
+        return self._number(argument, member, value)
+
+    def _number(self, argument: str, member: str, value: float) -> int:
+        """An amount, unless its name says that it identifies something."""
+        form = normal_form.of_number(value)
+        rank = self._rank(argument, member, form)
+        if rank > self.carried and is_id(member) and normal_form.is_carrier(form):
+            self.carried = rank
+        return rank
+
+    def _text(self, argument: str, member: str, value: str) -> int:
+        form = normal_form.of_value(value)
+        if form is None:
+            self._carry(value)
+            return NONE if value.strip() else _NO_VALUE
+        rank = self._rank(argument, member, form)
+        if form[0] == "w":
+            if not form.isalpha() and not form.replace(" ", "").isalpha():
+                self._carry(value)
+        elif rank > self.carried and normal_form.is_carrier(form):
+            self.carried = rank
+        return rank
+
+    def carried_by(self, text: str) -> Iterator[Found]:
+        """What a text carries, but for itself."""
+        for each in normal_form.carried_by(text):
+            if each.end - each.start < len(text) or each.form is None:
+                rank = NONE if each.form is None else self._known.rank(each.form, self._call.spent)
+                yield Found(each.form, (each.start, each.end), rank)
+
+    def _carry(self, text: str) -> None:
+        for each in normal_form.carried_by(text):
+            rank = NONE if each.form is None else self._known.rank(each.form, self._call.spent)
+            self.carried = max(self.carried, rank)
+            self.rests = self.rests or rank == USER
+
+    def _rank(self, argument: str, member: str, form: str) -> int:
+        if (argument in self._call.targets or is_id(member)) and normal_form.is_short(form):
+            kinds = kinds_of(member, self._call.tool)
+            rank = self._known.rank_id(form, kinds, self._call.spent)
         else:
-            yield from _below(value, name, name, name)
+            rank = self._known.rank(form, self._call.spent)
+        if rank == USER:
+            self.rests = True
+        return rank
 
 
-def _below(value: Json, argument: str, path: str, member: str) -> Iterator[_Leaf]:
+def _leaves(value: Json, path: str, member: str) -> Iterator[tuple[str, str, Scalar]]:
+    """Path, name and value of each leaf."""
     match value:
-        case bool() | None:
+        case None:
             return
         case list():
             for at, each in enumerate(value):
-                yield from _below(each, argument, f"{path}[{at}]", member)
+                yield from _leaves(each, f"{path}[{at}]", member)
         case dict():
             for name, each in value.items():
-                yield _Leaf(argument, f"{path}.{name}", name, name, is_key=True)
-                yield from _below(each, argument, f"{path}.{name}", name)
+                yield from _leaves(each, f"{path}.{name}", name)
         case _:
-            yield _Leaf(argument, path, member, value)
-
-
-def _look(leaf: _Leaf, call: Weighing, known: Known) -> tuple[Found | None, tuple[Found, ...]]:
-    """The value of a leaf, where it has one, and what it carries."""
-    value = leaf.value
-    if not isinstance(value, str):
-        return _number(normal_form.of_number(value), leaf, call, known)
-    if leaf.is_key:
-        return None, _carried(value, call, known)
-    form = normal_form.of_value(value)
-    if form is None:
-        whole = Found(None, None, NONE) if value.strip() else None
-        return whole, _carried(value, call, known)
-    whole = _weighed(form, leaf, call, known)
-    if form[0] in "@/=" or (form[0] == "#" and normal_form.is_carrier(form)):
-        return whole, (whole,)
-    if form[0] == "#" or form[1:].isalpha():
-        return whole, ()
-    return whole, _carried(value, call, known)
-
-
-def _number(
-    form: str, leaf: _Leaf, call: Weighing, known: Known
-) -> tuple[Found, tuple[Found, ...]]:
-    """A JSON number is an amount, unless its name says that it identifies something."""
-    whole = _weighed(form, leaf, call, known)
-    is_carried = is_id(leaf.member) and normal_form.is_carrier(form)
-    return whole, (whole,) if is_carried else ()
-
-
-def _weighed(form: str, leaf: _Leaf, call: Weighing, known: Known) -> Found:
-    if normal_form.is_short(form) and (leaf.argument in call.targets or is_id(leaf.member)):
-        kinds = kinds_of(leaf.member, call.tool)
-        return Found(form, None, known.rank_id(form, kinds, call.spent), kinds)
-    return Found(form, None, known.rank(form, call.spent))
-
-
-def _carried(text: str, call: Weighing, known: Known) -> tuple[Found, ...]:
-    return tuple(
-        Found(each.form, (each.start, each.end), NONE)
-        if each.form is None
-        else Found(each.form, (each.start, each.end), known.rank(each.form, call.spent))
-        for each in normal_form.carried_by(text)
-    )
+            yield path, member, value

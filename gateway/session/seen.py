@@ -1,9 +1,8 @@
 """Seen: which values have stood in what a session read, in fixed memory.
 
-Kept are keyed hashes and where each was read first, nothing of the texts. The key is a secret of
-this object that stands before every text that is hashed, so that nobody can prepare a text that is
-taken for another. What is beyond the room there is is forgotten, the longest unseen first: a value
-that was forgotten counts as never seen, which no rule may take for better.
+Kept are keyed hashes and what is known of each, nothing of the texts. What is beyond the room there
+is is forgotten, the longest unmet first: a value that was forgotten counts as never seen, which no
+rule may take for better.
 """
 
 from collections.abc import Iterable
@@ -13,15 +12,11 @@ MOST = 1 << 15
 
 
 class Seen:
-    """Values and the number of the source in which each was met.
+    """Notes on values, by their hashes."""
 
-    key  16 random bytes or more, in hex
-    """
+    __slots__ = ("_early", "_late", "_most")
 
-    __slots__ = ("_early", "_key", "_late", "_most")
-
-    def __init__(self, key: str, *, most: int = MOST) -> None:
-        self._key = key
+    def __init__(self, *, most: int = MOST) -> None:
         self._most = max(1, most // 2)
         self._late: dict[int, int] = {}
         self._early: dict[int, int] = {}
@@ -29,20 +24,19 @@ class Seen:
     def __len__(self) -> int:
         return len(self._late) + len(self._early)
 
-    def add(self, forms: Iterable[str], source: int) -> None:
-        """Remember values; one that is known keeps the source in which it stood first."""
-        key, late = self._key, self._late
-        for form in forms:
-            known = hash(key + form)  # SipHash: 64 bits, and the key is in front
-            if known in late:
-                continue
-            if len(late) >= self._most:
-                self._early, late = late, {}
-                self._late = late
-            late[known] = self._early.get(known, source)
+    def add(self, values: Iterable[int], note: int) -> None:
+        """Remember values; what was noted of one before stands."""
+        for value in values:
+            if value not in self._late:
+                self.put(value, self._early.get(value, note))
 
-    def source(self, form: str) -> int | None:
-        """The source in which a value stood; None when it was not seen, or forgotten."""
-        known = hash(self._key + form)
-        found = self._late.get(known)
-        return self._early.get(known) if found is None else found
+    def put(self, value: int, note: int) -> None:
+        """Remember one value by this note."""
+        if len(self._late) >= self._most and value not in self._late:
+            self._early, self._late = self._late, {}
+        self._late[value] = note
+
+    def get(self, value: int) -> int | None:
+        """What was noted of a value; None when it was not seen, or is forgotten."""
+        found = self._late.get(value)
+        return self._early.get(value) if found is None else found

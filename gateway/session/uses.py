@@ -25,6 +25,10 @@ class Uses:
         self._open: dict[str, tuple[str, str]] = {}  # counted, and not yet known to have happened
         self.changed: set[str] = set()
 
+    def any(self, root: str) -> bool:
+        """Whether anything in this tree has used up what the user said."""
+        return bool(self._held) or root in self._counted
+
     def count(self, root: str, write: str) -> int:
         """How often this write was made, or is being made."""
         counted = self._counted.get(root)

@@ -35,11 +35,11 @@ _NAMES = 4096  # strangers name members of results
 class Words:
     """What a person has said in one session, in the order of saying."""
 
-    __slots__ = ("_forms", "_kinds", "_phrases")
+    __slots__ = ("_forms", "_kinds", "_said")
 
     def __init__(self, said: Iterable[str]) -> None:
         self._forms: Counter[str] = Counter()
-        self._phrases: list[str] = []
+        self._said = ""  # one text after the other, as phrases are looked for
         self._kinds: Counter[str] = Counter()  # by `as_id`
         for text in said:
             self._hear(normal_form.levelled(text))
@@ -52,11 +52,11 @@ class Words:
 
     def mentions(self, form: str) -> int:
         """How often a value, or a run of words, was said."""
-        said = self._forms.get(form)
-        if said is not None or " " not in form:
-            return said or 0
+        said = self._forms.get(form, 0)
+        if said or " " not in form:
+            return said
         phrase = f" {form[1:]} "
-        return sum(each.count(phrase) for each in self._phrases)
+        return self._said.count(phrase) if phrase in self._said else 0
 
     def mentions_id(self, form: str, kinds: Iterable[str]) -> int:
         """How often a short id was said of one of these kinds of object."""
@@ -65,8 +65,8 @@ class Words:
     def _hear(self, text: str) -> None:
         self._forms.update(normal_form.of_remembered(text))
         self._forms.update(normal_form.spaced(text))
+        self._said += f" {normal_form.phrase(text)} \n"
         words = normal_form.words_of(text)
-        self._phrases.append(f" {' '.join(words)} ")
         for at, form in enumerate(words):
             if form[0] == "#" and words[at + 1 : at + 2] != [] and words[at + 1] in _MONTHS:
                 continue

@@ -211,7 +211,6 @@ class Call:
     effect: Effect = "allow"
     emits: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    write: str | None = None
     charges: tuple[Charge, ...] = ()
     now: int = NOW_S * 1_000_000
     words: bytes = b"{}"
@@ -248,7 +247,7 @@ class Call:
             decision=replace(ASKED, effect=self.effect, obligations=self.obligations),
             emits=frozenset(self.emits),
             is_read=False,
-            write=self.write,
+            rests=False,
             digest_key=bytes(32),
             began=0,
         )
