@@ -32,6 +32,18 @@ def show(api: Operators, session: Id, *, json: AsJson = False) -> None:
 
 @app.command()
 @operated
+def widen(
+    api: Operators,
+    session: Id,
+    tools: Annotated[str, typer.Option(help="Tools it may use from now on too, as A,B.")],
+) -> None:
+    """Let a task use further tools; what no rule allows stays denied."""
+    widened = api.post(f"/api/sessions/{quoted(session)}/widen", {"tools": tools.split(",")})
+    say(f"session {session} may use {', '.join(widened['tools'])}")
+
+
+@app.command()
+@operated
 def end(api: Operators, session: Id) -> None:
     """End a session: its tokens are refused from the next call on."""
     api.post(f"/api/sessions/{quoted(session)}/end")

@@ -151,6 +151,7 @@ class State:
             "decision": self._decision,
             "outcome": self._outcome,
             "session.open": lambda body, index, _: sessions.opened(body, index),
+            "session.purpose": lambda body, index, _: sessions.purposed(body, index),
             "session.end": self._session_end,
             "token.issue": lambda body, *_: self.renewals.issued(body),
             "token.revoke": self._token_revoke,

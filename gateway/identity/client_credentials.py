@@ -2,18 +2,20 @@
 
 An agent gets one for itself. A *front end* (a client that policy allows to speak for people) gets
 one for an agent and a user, with the purpose in that user's words; that takes four parameters of
-our own: `agent`, `user`, `purpose` and `purpose_tools`.
+our own: `agent`, `user`, `purpose` and `purpose_tools`. With a fifth, `session`, it hands on what
+the user says later in a session that it opened, and gets another token of it.
 """
 
-from gateway.errors import PurposeInvalid
+from gateway.errors import PurposeInvalid, SessionEnded
 from gateway.identity import names
 from gateway.identity.errors import NameInvalid, OAuthError
 from gateway.identity.grants import Asked, Means
 from gateway.identity.minting import Minted, Order
 from gateway.session.purpose import Purpose
+from gateway.session.session import Session, Sessions
 from policies.snapshot import FrontEnd
 
-SPEAKING = ("agent", "user", "purpose", "purpose_tools")
+SPEAKING = ("agent", "user", "purpose", "purpose_tools", "session")
 """Parameters that only a front end may state."""
 
 
@@ -47,15 +49,14 @@ class ClientCredentials:
         return await means.mint.mint(order, asked.now_s)
 
     async def _for_a_user(self, asked: Asked, front_end: FrontEnd) -> Minted:
-        """The session is clean: what the agent touched elsewhere is no matter of this user's."""
         client, means = asked.client, self._means
         agent, user = _served(asked, front_end)
-        purpose, by = _purpose(asked), f"front-end:{client.agent}"
+        by = f"front-end:{client.agent}"
         granted, lifetime_s = asked.narrowed(client.scopes), asked.lifetime_s(means.ttl_s)
         order = Order(
             agent=agent,
             user=user,
-            session=await means.sessions.open_clean(agent, user, by=by, purpose=purpose),
+            session=await self._session(asked, agent, user, by=by),
             scopes=granted,
             hops=min(client.hops, means.policy().delegation.max_hops),
             lifetime_s=lifetime_s,
@@ -64,6 +65,32 @@ class ClientCredentials:
             bound_to=asked.bound_to,
         )
         return await means.mint.mint(order, asked.now_s)
+
+    async def _session(self, asked: Asked, agent: str, user: str, *, by: str) -> Session:
+        """A clean one (what the agent touched elsewhere is no matter of this user's), or the one
+        that this front end opened for them before.
+        """
+        sessions, known = self._means.sessions, asked.request.one("session")
+        if known is None:
+            return await sessions.open_clean(agent, user, by=by, purpose=_purpose(asked))
+        session = sessions.get(known)
+        if session is None or (session.agent, session.user, session.by) != (agent, user, by):
+            raise OAuthError("invalid_request", "this front end has opened no such session")
+        if session.ended or session.ends <= asked.now_s:
+            raise SessionEnded
+        if asked.request.one("purpose_tools") is not None:
+            raise OAuthError("unauthorized_client", "only a person widens what a task may use")
+        words = asked.request.one("purpose")
+        if words is not None:
+            await _say(sessions, session, words, by=by)
+        return session
+
+
+async def _say(sessions: Sessions, session: Session, words: str, *, by: str) -> None:
+    try:
+        await sessions.say(session, words, by=by)
+    except PurposeInvalid as error:
+        raise OAuthError("invalid_request", str(error)) from error
 
 
 def refuse_speaking(asked: Asked) -> None:

@@ -1,11 +1,23 @@
-"""`/api/sessions`: what is open, what it has touched, and ending it."""
+"""`/api/sessions`: what is open, what it has touched, letting it use more, and ending it."""
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 
 from audit.canonical import Json
-from gateway.operator.api import Administrator, Here, Routes, Viewer
+from gateway.identity import scopes
+from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
 from gateway.session.session import Session
 
 router = Routes()
+
+
+class Further(BaseModel):
+    """What else a task needs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tools: list[str] = Field(min_length=1)
 
 
 @router.get("")
@@ -32,6 +44,22 @@ async def end_session(services: Here, operator: Administrator, session_id: str) 
     return await show_session(services, operator, session_id)
 
 
+@router.post("/{session_id}/widen")
+async def widen_session(
+    services: Here, operator: Administrator, session_id: str, http: Request
+) -> dict[str, Json]:
+    """Let a task use further tools, which its policy must allow all the same."""
+    wanted = await body_of(http, Further)
+    found = services.state.sessions.get(session_id)
+    if found is None or found.ended:
+        raise OperatorRefused("operator.unknown", "there is no such session")
+    if found.tools is None:
+        raise OperatorRefused("operator.body", "the purpose of this session limits no tools")
+    tools = scopes.parse(" ".join(wanted.tools))
+    await services.state.sessions.widen(found, tools, by=f"operator:{operator.name}")
+    return await show_session(services, operator, session_id)
+
+
 def _row(session: Session) -> dict[str, Json]:
     return {
         "id": session.id,
@@ -40,5 +68,9 @@ def _row(session: Session) -> dict[str, Json]:
         "opened": session.opened,
         "ends": session.ends,
         "ended": session.ended,
-        "labels": sorted(session.labels),  # type: ignore[dict-item]  # a list of text is Json
+        "labels": list[Json](sorted(session.labels)),
+        "tools": None if session.tools is None else list[Json](session.tools),
+        "by": session.by,
+        "parent": session.parent,
+        "root": session.root,
     }

@@ -1,7 +1,8 @@
 """Purposes: what a person wants done, in their own words, and the tools that takes.
 
-Stated once, when a session is opened, by whoever may speak for the person: a front end or an
-operator. An agent cannot state one, so nothing it says can be taken for the person's words.
+Stated when a session is opened, by whoever may speak for the person: a front end or an operator. A
+front end may add what the person says later; which tools it takes is widened by people alone. An
+agent can do neither, so nothing it says can be taken for the person's words.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from gateway.identity.errors import ScopeInvalid
 
 MAX_WORDS = 4000
 """Characters."""
+
+MAX_SAID = 16
+"""How often a user may say something in one session: all of it is looked through for each call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,20 @@ nobody sees what the agents tell each other (`gateway.session.kin`).
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Self, cast
+from dataclasses import dataclass, replace
+from typing import cast
 
 from audit.canonical import Json
 from audit.errors import SubjectErased
-from gateway.errors import SessionEnded
+from gateway.errors import PurposeInvalid, SessionEnded
 from gateway.identity.errors import DelegationRefused, OAuthError
 from gateway.principal import Principal
 from gateway.recorder import Recorder
 from gateway.session.kin import Kin
-from gateway.session.purpose import Purpose
+from gateway.session.purpose import MAX_SAID, Purpose
+from gateway.session.task import Session
+
+__all__ = ["HandedOn", "Session", "Sessions"]
 
 LIFETIME_S = 8 * 3600
 MEMORY_S = 24 * 3600
@@ -32,90 +35,6 @@ MOST_OWN = 1000
 
 TOUCHED_EVERY_S = 60
 """How exactly it is known when a session last did something."""
-
-_NOT_STORED = frozenset({"purpose"})
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One task of one principal; times in seconds since the epoch.
-
-    own         the agent asked for it by itself
-    parent      the session that it was handed on from; None: nobody's
-    root        the session with which its tree began; "": itself
-    granted_by  id of the token that it was handed on with
-    purpose_at  the entry that holds its purpose; the words are in memory alone
-    tools       what the purpose needs; None: not stated
-    touched     when it last did something
-    """
-
-    id: str
-    agent: str
-    user: str | None
-    opened: int
-    ends: int
-    labels: frozenset[str] = frozenset()
-    touched: int = 0
-    purpose: str | None = None
-    purpose_at: int | None = None
-    tools: tuple[str, ...] | None = None
-    own: bool = False
-    ended: bool = False
-    parent: str | None = None
-    root: str = ""
-    granted_by: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.root:
-            object.__setattr__(self, "root", self.id)
-
-    @classmethod
-    def from_entry(cls, body: Mapping[str, Json], index: int) -> Self:
-        """The session that entry `index`, a `session.open`, begins."""
-        actor = cast("Mapping[str, str | None]", body["actor"])
-        opened = cast("int", body["opened"])
-        said_here = index if "purpose" in body else None
-        return cls(
-            id=cast("str", body["session"]),
-            agent=cast("str", actor["agent"]),
-            user=actor["sub"],
-            opened=opened,
-            ends=cast("int", body["ends"]),
-            labels=frozenset(cast("list[str]", body["labels"])),
-            touched=opened,
-            purpose_at=cast("int | None", body.get("purpose_at", said_here)),
-            tools=_read_tools(body.get("purpose_tools")),
-            own=cast("bool", body["own"]),
-            parent=cast("str | None", body.get("parent")),
-            root=cast("str", body.get("root", "")),
-            granted_by=cast("str | None", body.get("granted_by")),
-        )
-
-    def to_row(self) -> dict[str, Json]:
-        """The session for the stored view, but for words that are kept sealed."""
-        row = {name: value for name, value in asdict(self).items() if name not in _NOT_STORED}
-        tools = None if self.tools is None else list[Json](self.tools)
-        return {**row, "labels": list[Json](sorted(self.labels)), "tools": tools}
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Json]) -> Self:
-        """The inverse of `to_row`."""
-        return cls(
-            id=cast("str", row["id"]),
-            agent=cast("str", row["agent"]),
-            user=cast("str | None", row["user"]),
-            opened=cast("int", row["opened"]),
-            ends=cast("int", row["ends"]),
-            labels=frozenset(cast("list[str]", row["labels"])),
-            touched=cast("int", row["touched"]),
-            purpose_at=cast("int | None", row["purpose_at"]),
-            tools=_read_tools(row["tools"]),
-            own=cast("bool", row["own"]),
-            ended=cast("bool", row["ended"]),
-            parent=cast("str | None", row["parent"]),
-            root=cast("str", row["root"]),
-            granted_by=cast("str | None", row["granted_by"]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +84,8 @@ class Sessions:
             or session.user != principal.user
         ):
             raise SessionEnded
-        if session.purpose is None and session.purpose_at is not None:
-            session = self._reminded(session, session.purpose_at)
+        if session.purpose is None and session.purpose_at:
+            session = self._reminded(session)
         return session
 
     def get(self, session_id: str) -> Session | None:
@@ -182,8 +101,8 @@ class Sessions:
         session = self._by_id.get(root)
         if session is None:
             return ()
-        if session.purpose is None and session.purpose_at is not None:
-            session = self._reminded(session, session.purpose_at)
+        if session.purpose is None and session.purpose_at:
+            session = self._reminded(session)
         return () if session.purpose is None else (session.purpose,)
 
     def trees_near(self, session_id: str) -> frozenset[str]:
@@ -262,11 +181,35 @@ class Sessions:
             "root": parent.root,
             "granted_by": to.granted_by,
         }
-        if parent.purpose_at is not None:
-            fields["purpose_at"] = parent.purpose_at
+        if parent.purpose_at:
+            fields["purpose_at"] = list[Json](parent.purpose_at)
         if parent.tools is not None:
             fields["purpose_tools"] = list[Json](parent.tools)
         return await self._counted(parent.root, fields)
+
+    async def say(self, session: Session, words: str, *, by: str) -> None:
+        """Record further words of the user, which count in the whole tree from now on.
+
+        Raises PurposeInvalid when they are no purpose or too much was said, and AuditUnavailable.
+        """
+        purpose = Purpose.read(words, None)
+        if len(session.purpose_at) >= MAX_SAID:
+            raise PurposeInvalid(f"a user says something at most {MAX_SAID} times in a session")
+        await self._recorder.write_sealed(
+            "session.purpose",
+            {"session": session.id, "by": by},
+            subject=session.user or session.agent,
+            name="purpose",
+            words=purpose.words.encode(),
+        )
+
+    async def widen(self, session: Session, tools: tuple[str, ...], *, by: str) -> None:
+        """Record that the purpose needs further tools, in the whole tree; for people alone.
+
+        Raises AuditUnavailable.
+        """
+        fields: dict[str, Json] = {"session": session.id, "by": by, "tools": list[Json](tools)}
+        await self._recorder.write("session.purpose", fields)
 
     async def end(self, session_id: str, *, by: str) -> None:
         """End a session, and all that was handed on from it; calls in them are refused from now on.
@@ -320,17 +263,21 @@ class Sessions:
         self.on_begun(session)
         return session
 
-    def _reminded(self, session: Session, purpose_at: int) -> Session:
-        """The session with the words of its purpose, which a restart finds in the log alone."""
-        try:
-            words = self._recorder.words(purpose_at, "purpose")
-        except SubjectErased:
-            words = None
-        if words is None:
+    def _reminded(self, session: Session) -> Session:
+        """The session with the user's words, which a restart finds in the log alone."""
+        said = [words for index in session.purpose_at if (words := self._words(index)) is not None]
+        if not said:
             return session
-        session = replace(session, purpose=words.decode())
+        session = replace(session, purpose="\n".join(said))
         self._keep(session)
         return session
+
+    def _words(self, index: int) -> str | None:
+        try:
+            words = self._recorder.words(index, "purpose")
+        except SubjectErased:
+            return None
+        return None if words is None else words.decode()
 
     def _inherited(self, agent: str, user: str | None, now_s: int) -> frozenset[str]:
         since = now_s - MEMORY_S - TOUCHED_EVERY_S
@@ -351,6 +298,22 @@ class Sessions:
         self._put(session)
         if session.parent is not None:
             self._spread(session, session.opened)
+
+    def purposed(self, body: Mapping[str, Json], index: int) -> None:
+        """Entry `session.purpose`: the user said more, or a person let the task need more tools."""
+        named = self._by_id.get(cast("str", body["session"]))
+        if named is None:
+            return
+        said = (index,) if "purpose" in body else ()
+        more = tuple(cast("list[str]", body.get("tools", [])))
+        for name in self._kin.tree(named.root):
+            session = self._by_id[name]
+            tools = session.tools
+            if tools is not None:
+                tools = (*tools, *(tool for tool in more if tool not in tools))
+            told = None if said else session.purpose  # to be read again, with what is new
+            at = (*session.purpose_at, *said)
+            self._put(replace(session, purpose=told, purpose_at=at, tools=tools))
 
     def closed(self, body: Mapping[str, Json]) -> tuple[Session, ...]:
         """Entry `session.end`: what has ended by it."""
@@ -446,7 +409,3 @@ def _entry(
 
 def _list(names: Iterable[str]) -> list[Json]:
     return list[Json](sorted(names))
-
-
-def _read_tools(tools: Json) -> tuple[str, ...] | None:
-    return None if tools is None else tuple(cast("list[str]", tools))

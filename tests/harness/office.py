@@ -24,7 +24,7 @@ TOOLS: tuple[dict[str, Json], ...] = (
     tool("page", "url", url="string"),
     tool("people", team="string"),
     tool("folder", path="string"),
-    tool("mail", "id", id="integer"),
+    tool("mail", id="integer"),
     tool("send", "to", to="string", text="string", copies=ITEMS, options={"type": "object"}),
     tool("pay", "account", account="string", amount="number"),
     tool("remove", "object_id", object_id="integer"),

@@ -128,7 +128,7 @@ async def test_t41_a_stranger_cannot_name_things_as_the_user_did(
     ]
     office.says("mail", {"mails": mails})
     agent = await gateway.agent(purpose="Remove the draft.")
-    await agent.call("office.mail")
+    assert (await agent.call("office.mail")).done
     assert (await agent.call("office.remove", object_id=41)).code == "approval.pending"
 
 

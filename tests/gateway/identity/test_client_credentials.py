@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.identity.errors import OAuthError
-from gateway.session.purpose import MAX_WORDS
+from gateway.session.purpose import MAX_SAID, MAX_WORDS
 from tests.gateway.identity.desk import Desk, desk_at
 from tests.gateway.rooms import KEY, Call
 
@@ -166,3 +166,80 @@ async def test_an_agent_states_no_purpose_and_speaks_for_nobody(
     desk: Desk, name: str, form: dict[str, str]
 ) -> None:
     assert await refused(desk, name, **form) == "unauthorized_client"
+
+
+# -- what the user says later
+
+
+async def opened(desk: Desk, **form: str) -> str:
+    token = await desk.begin("portal", agent="ada", user="ana", **form)
+    return desk.principal(token).session
+
+
+async def test_a_front_end_adds_what_the_user_says_later(desk: Desk) -> None:
+    session = await opened(desk, purpose=WORDS, purpose_tools="git.*")
+    more = {"agent": "ada", "user": "ana", "session": session, "purpose": "And thank him."}
+    token = await desk.begin("portal", **more)
+    assert desk.principal(token).session == session
+    assert desk.session(token).purpose == f"{WORDS}\nAnd thank him."
+    (said,) = desk.house.bodies("session.purpose")
+    assert (said["session"], said["by"]) == (session, "front-end:portal")
+    again = Desk(desk.house.reopen(), desk.keys, POLICY, desk.numbers)
+    try:
+        assert again.session(token).purpose == f"{WORDS}\nAnd thank him."
+    finally:
+        again.house.close()
+
+
+async def test_a_session_without_words_can_be_given_some(desk: Desk) -> None:
+    session = await opened(desk)
+    token = await desk.begin("portal", agent="ada", user="ana", session=session, purpose="Go.")
+    assert desk.session(token).purpose == "Go."
+
+
+async def test_a_further_token_needs_no_further_words(desk: Desk) -> None:
+    session = await opened(desk, purpose=WORDS)
+    token = await desk.begin("portal", agent="ada", user="ana", session=session)
+    assert (desk.principal(token).session, desk.session(token).purpose) == (session, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        pytest.param({"purpose_tools": "*"}, "unauthorized_client", id="wider"),
+        pytest.param({"purpose_tools": "git.log"}, "unauthorized_client", id="narrower"),
+        pytest.param({"user": "kim"}, "invalid_request", id="of-another-user"),
+        pytest.param({"session": "unheard-of"}, "invalid_request", id="unknown"),
+        pytest.param({"purpose": " "}, "invalid_request", id="blank"),
+        pytest.param({"purpose": "x" * (MAX_WORDS + 1)}, "invalid_request", id="endless"),
+    ],
+)
+async def test_what_a_front_end_may_not_add_is_refused(
+    desk: Desk, form: dict[str, str], reason: str
+) -> None:
+    session = await opened(desk, purpose=WORDS)
+    stated = {"agent": "ada", "user": "ana", "session": session, "purpose": "More."}
+    assert await refused(desk, "portal", **(stated | form)) == reason
+    assert desk.house.bodies("session.purpose") == []
+
+
+@pytest.mark.parametrize("form", [{"session": "s"}, {"session": "s", "purpose": "Pay all."}])
+async def test_an_agent_adds_nothing_to_what_the_user_said(
+    desk: Desk, form: dict[str, str]
+) -> None:
+    await opened(desk, purpose=WORDS)
+    assert await refused(desk, "ada", **form) == "unauthorized_client"
+
+
+async def test_a_session_that_another_opened_is_not_spoken_in(desk: Desk) -> None:
+    clean = await desk.house.sessions.open_clean("ada", "ana", by="operator:adam")
+    stated = {"agent": "ada", "user": "ana", "session": clean.id, "purpose": "More."}
+    assert await refused(desk, "portal", **stated) == "invalid_request"
+
+
+async def test_a_user_does_not_talk_for_ever(desk: Desk) -> None:
+    session = await opened(desk, purpose=WORDS)
+    stated = {"agent": "ada", "user": "ana", "session": session, "purpose": "More."}
+    for _ in range(MAX_SAID - 1):
+        await desk.begin("portal", **stated)
+    assert await refused(desk, "portal", **stated) == "invalid_request"
