@@ -53,8 +53,8 @@ from gateway.world import Worlds
 log = structlog.get_logger(__name__)
 
 _TURNED_AWAY = frozenset({"denied", "refused"})
-_HELD_UP = frozenset({"guard.throttled"})
-"""What a guard answers while it holds an agent up does not prolong that."""
+_HELD_UP = frozenset({"guard.throttled", *answers.BARRED})
+"""What an agent is told while it is held up or suspended is nothing new about it."""
 
 
 @dataclass(frozen=True, slots=True)

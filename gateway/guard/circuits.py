@@ -34,6 +34,8 @@ class Circuits:
 
     def admits(self, server: str, agent: str, now: int) -> bool:
         """Whether a call may be sent; after a pause it is for one call to find out."""
+        if not self._failing:  # as mostly
+            return True
         state = self._failing.get((server, agent))
         if state is None or not state.until or self._rule is None:
             return True

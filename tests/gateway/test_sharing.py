@@ -32,7 +32,10 @@ from tests.gateway.session.test_limits import (
     rate,
     rules,
 )
-from tests.harness.fleet import CUTS, cut, database
+from tests.harness.fleet import CUTS, cut, database, member
+from tests.harness.gateway import Running
+from tests.harness.policy import DESK
+from tests.harness.upstream import desk
 
 FLEET = "fleet-1"
 S = MICRO
@@ -421,3 +424,37 @@ def test_a_database_that_was_put_back_gives_nothing(tmp_path: Path) -> None:
         assert "older" in node.sharing.trouble
 
     asyncio.run(play())
+
+
+async def test_whole_gateways_know_what_was_called_and_used_at_the_others(tmp_path: Path) -> None:
+    policy = (
+        DESK.replace(
+            'when: "args.amount > 0 && args.amount <= 100"',
+            "when: \"before('desk.look') && totals.spend < 10\"\n    budgets: [spend]",
+        ).replace("target: [to]}", "target: [to], cost: {eur: args.amount}}", 1)
+        + "budgets:\n  spend: {per: agent, amount: 100, window: 1d, unit: eur}\n"
+    )
+    async with (
+        desk() as upstream,
+        member(tmp_path, "a", upstream, policy=policy) as a,
+        member(tmp_path, "b", upstream, policy=policy) as b,
+    ):
+        here, there = await a.agent("clerk-1"), await b.agent("clerk-1")
+        assert (await there.call("desk.pay", amount=1)).code == "policy.denied"
+        assert (await here.call("desk.look", at="x")).done
+        await b.until(lambda: _knows(b, "history:desk.look"))
+        assert (await there.call("desk.pay", amount=10)).done
+        await a.until(lambda: _knows(a, "budget:spend"))
+        assert (await here.call("desk.pay", amount=1)).code == "policy.denied"
+        assert upstream.paid == [10]
+
+
+def _knows(gateway: Running, counter: str) -> bool:
+    """Whether something on a counter of others has been heard of."""
+    shares = gateway.gateway.services.state.limits._shares
+    assert shares is not None
+    found = shares._elsewhere
+    return any(
+        name.startswith(counter) and any(share.amount for share in several.values())
+        for name, several in found.items()
+    )

@@ -164,3 +164,17 @@ async def test_t71_what_strangers_do_holds_up_no_agent(tmp_path: Path, times: in
             assert (await stranger.call("desk.look")).http == 401
         assert not gateway.entries("alarm.raised")
         assert (await clerk.call("desk.look")).done
+
+
+async def test_t71_an_agent_that_is_suspended_and_goes_on_is_no_news(tmp_path: Path) -> None:
+    settings = guards(denials=burst("suspend"))
+    async with (
+        desk() as upstream,
+        running(tmp_path, DESK, {"desk": upstream}, settings=settings) as gateway,
+    ):
+        clerk = await gateway.agent()
+        await gateway.operate("POST", f"/api/agents/{clerk.name}/suspend", {"reason": "leave"})
+        for _ in range(20):
+            assert (await clerk.call("desk.look")).code == "auth.revoked"
+        assert not gateway.entries("alarm.raised")
+        assert len(gateway.entries("agent.suspended")) == 1
