@@ -7,7 +7,7 @@ without waiting: what it reads, it reads once, from one world.
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from audit import canonical
@@ -50,9 +50,16 @@ class Attempt:
     rests: bool  # on the user's words: as a write it uses them up
     digest_key: bytes
     began: int  # nanoseconds, monotonic
+    _key: Key | None = field(default=None, init=False, compare=False, repr=False)
 
     def key(self) -> Key:
-        """What an equal call has too; made anew each time, since most reads need none."""
+        """What an equal call has too; made when it is first asked for: most reads need none."""
+        if self._key is None:
+            object.__setattr__(self, "_key", self._made_key())
+        assert self._key is not None
+        return self._key
+
+    def _made_key(self) -> Key:
         pin = "" if self.tool is None else self.tool.pin
         who, digest = self.principal, arguments_digest(self.words, self.digest_key)
         # Equal calls of two steps of a run are two calls, with an approval each.

@@ -15,7 +15,7 @@ from audit.value import value_type
 LinkState = Literal["starting", "up", "down"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Caller:
     """For whom a call is made: the principal, as far as an upstream may learn of it.
 

@@ -313,7 +313,7 @@ class _Awaited:
         self.answer: Answer | Failure | None = None
         self._unasked = unasked
         self._max_bytes = max_bytes
-        self._stream = EventStream()
+        self._stream: EventStream | None = None
 
     def parse(self, raw: bytes) -> Message:
         """Read one message. Raises NotUnderstood."""
@@ -321,7 +321,8 @@ class _Awaited:
 
     def feed(self, chunk: bytes) -> bool:
         """Take a part of the stream; True once the answer is in it."""
-        for data in self._stream.feed(chunk):
+        stream = self._stream = self._stream or EventStream()
+        for data in stream.feed(chunk):
             message = self.parse(data)
             if isinstance(message, Notice | Question):
                 self._unasked(message)
