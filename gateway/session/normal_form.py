@@ -174,7 +174,8 @@ def carried_by(text: str) -> Iterable[Carried]:
     # Ends of sentences are as long, and nothing that is carried holds one.
     looked = text.replace(". ", "  ")
     left = looked.encode("utf-8", "surrogatepass").translate(None, _IN_PLAIN_WORDS)
-    return () if left in {b"", b"."} else _found(text, looked, left)
+    ends = not left or (left == b"." and looked.rstrip().endswith("."))
+    return () if ends else _found(text, looked, left)
 
 
 def _found(text: str, looked: str, signs: bytes) -> Iterator[Carried]:
@@ -201,6 +202,11 @@ def is_carrier(form: str) -> bool:
     if kind == "=":
         return len(rest) >= _ID
     return kind in "@/" or (kind == "#" and rest.isdigit() and len(rest) >= _ID)
+
+
+def is_name(form: str) -> bool:
+    """Is it a bare name as `backup_2`: nothing that a program or person could follow by itself?"""
+    return form[0] == "w" and form[1:].replace("-", "").replace("_", "").isalnum()
 
 
 def as_id(kind: str, form: str) -> str:
@@ -300,6 +306,7 @@ def _spaced(text: str) -> str:
 # Everything that is carried has one of these in it.
 _SIGNS = re.compile(r"[@0-9_./~\\]")
 _SPACE = re.compile(r"\s")
+_INNER = re.compile(r"[\w.@:/?#%+~-]+")
 _DIGITS = b"0123456789"
 _MOST_TO_FIND = 64
 _MAY_BE_SPACED = re.compile(r"[0-9][ -][(0-9A-Z]")
@@ -324,6 +331,17 @@ def _carriers(text: str, start: int, end: int) -> Iterator[Carried]:
         form = _carrier(piece[0])
         if form:
             yield Carried(form, piece.start(), piece.end())
+        else:
+            yield from _within(piece)
+
+
+def _within(piece: re.Match[str]) -> Iterator[Carried]:
+    """What a reader may find in a piece that is nothing as a whole, as in `href='//host/x'`."""
+    for part in _INNER.finditer(piece[0]):
+        form = _carrier(part[0]) if part[0] != piece[0] else None
+        if form:
+            start = piece.start()
+            yield Carried(form, start + part.start(), start + part.end())
 
 
 def _is_account(text: str) -> bool:
@@ -335,7 +353,8 @@ def _carrier(piece: str) -> str | None:
     form = _of_piece(piece)
     if form is None or _DATE.fullmatch(form[1:]):
         return None
-    return form if is_carrier(form) else None
+    is_handle = piece[:1] == "@" and form[0] == "w"
+    return form if is_handle or is_carrier(form) else None
 
 
 def _is_identifier(text: str) -> bool:
@@ -360,9 +379,15 @@ def _is_opaque(text: str) -> bool:
 
 
 def _forced(text: str) -> str:
-    """What a reader may take a text for that is not level; plain enough to be searched."""
+    """What a reader may take a text for that is not level; plain enough to be searched.
+
+    A sign that is drawn like none of ours may be taken for a letter, a gap or a slash.
+    """
     level = levelled(text)
-    return level if is_level(level) else level.encode("ascii", "replace").decode().replace("?", "x")
+    if is_level(level):
+        return level
+    plain = level.encode("ascii", "replace").decode()
+    return "\n".join(plain.replace("?", sign) for sign in "x /")
 
 
 _FUNCTION_WORDS = frozenset(

@@ -12,7 +12,7 @@ counts as tainted from there on. All of it is told in `docs/provenance.md`.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from audit.canonical import Json
 from audit.value import value_type
@@ -119,12 +119,10 @@ class Memory:
         self._sources[self._reads] = source
         self._sources.pop(self._reads - _MOST_SOURCES, None)
         self._others.add(self._hashes(_forms(reading.others)), self._reads)
-        if self.tainted:
-            self._others.add(self._hashes(_forms(reading.relied)), self._reads)
-        elif reading.relied:
+        self._others.add(self._hashes(_forms(reading.relied)), self._reads)
+        if reading.relied and not self.tainted:
             echo = {found.form for _, found in values(call, self) if found.rank > TRUSTED}
-            news = (form for form in _forms(reading.relied) if form not in echo)
-            self._relied.add(self._hashes(news), self._reads * _LINKS)
+            self._relied.add(self._hashes(_wholes(reading, echo)), self._reads * _LINKS)
             ids = _ids(reading.records, call.tool, echo)
             self._relied.add(self._hashes(ids), self._reads * _LINKS)
         if self._words and reading.records:
@@ -171,7 +169,10 @@ class Memory:
     # -- records ------------------------------------------------------------------------------
 
     def _link(self, records: list[Record], tool: str) -> None:
-        """Ids that stand beside what the user named, where that tells them from the others."""
+        """Ids, and the one account or address, of a record that holds what the user named.
+
+        A name must tell it from most of the others, and a sum of money from all of them.
+        """
         named = [frozenset(self._named(record)) for record in records]
         counts: dict[str, int] = {}
         for forms in named:
@@ -179,27 +180,36 @@ class Memory:
                 counts[form] = counts.get(form, 0) + 1
         most = max(1, len(records) // 2)
         for record, forms in zip(records, named, strict=True):
-            if any(counts[form] <= most for form in forms):
+            if any(counts[form] <= (1 if form[0] == "#" else most) for form in forms):
                 stands = self._reads * _LINKS
-                self._relied.add(self._hashes(_forms([each for _, each in record])), stands)
-                for value in self._hashes(_ids([record], tool)):
+                members = filter(None, (_of_scalar(value) for _, value in record))
+                self._relied.add(self._hashes(members), stands)
+                for value in self._hashes(chain(_ids([record], tool), _reached(record))):
                     self._relied.put(value, stands + 1)
 
     def _named(self, record: Record) -> Iterator[str]:
         """What of a record the user has named, beyond accident."""
         names = {f"w{name.lower()}" for name, _ in record}
         for name, value in record:
-            if isinstance(value, str) and not is_id(name) and len(value) <= _LONGEST_NAME:
+            if not is_id(name) and (not isinstance(value, str) or len(value) <= _LONGEST_NAME):
                 for form in _forms([value]):
                     if form not in names and self._is_named(form):
                         yield form
 
     def _is_named(self, form: str) -> bool:
+        if form[0] == "#":
+            return self._words.names_amount(form)
         return normal_form.names_something(form) and self._words.mentions(form) > 0
 
 
 def _is_linked(note: int) -> bool:
     return note % _LINKS == 1
+
+
+def _reached(record: Record) -> Iterator[str]:
+    """The account or mail address of a record; of several, which one was meant is not known."""
+    forms = {form for _, value in record if (form := _of_scalar(value)) and form[0] in "@="}
+    return iter(forms if len(forms) == 1 else ())
 
 
 def _ids(records: Iterable[Record], tool: str, echo: Collection[str | None] = ()) -> Iterator[str]:
@@ -213,6 +223,20 @@ def _ids(records: Iterable[Record], tool: str, echo: Collection[str | None] = ()
                 yield form
             for kind in kinds_of(name, tool):
                 yield as_id(kind, form)
+
+
+def _wholes(reading: Reading, echo: Collection[str | None]) -> Iterator[str]:
+    """What may be relied upon: whole values, and nothing that somebody put into one.
+
+    A trusted listing holds names that strangers chose; what such a name says is theirs.
+    """
+    members = (value for record in reading.records for _, value in record)
+    for value in (*reading.relied, *members):
+        lines = value.split("\n") if isinstance(value, str) else ()
+        for each in (value, *islice(lines, _MOST_LINES)):
+            form = _of_scalar(each.removeprefix("- ") if isinstance(each, str) else each)
+            if form is not None and form not in echo:
+                yield form
 
 
 def _of_scalar(value: Scalar) -> str | None:

@@ -204,10 +204,17 @@ class _Walk:
             self._reading.others.append(name)
             before = len(self._reading.relied)
             self._value(each, f"{path}.{name}" if path else name, relied=relied)
-            if not isinstance(each, dict):
+            if not _holds_objects(each):
                 members += [(name, one) for one in self._reading.relied[before:]]
         if len(members) > 1 and len(self._reading.relied) > start:
             self._reading.records.append(tuple(members))
+
+
+def _holds_objects(value: Json) -> bool:
+    """What is in them stands in records of their own."""
+    if isinstance(value, list):
+        return any(isinstance(each, dict | list) for each in value)
+    return isinstance(value, dict)
 
 
 def _read_content(content: Json, structured: Json, walk: _Walk) -> None:

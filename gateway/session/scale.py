@@ -145,7 +145,9 @@ class _Scale:
             return NONE if value.strip() else _NO_VALUE
         rank = self._rank(argument, member, form)
         if form[0] == "w":
-            if not form.isalpha() and not form.replace(" ", "").isalpha():
+            plain = form.isalpha() or form.replace(" ", "").isalpha()
+            # Of a bare name that is the target `origin.target` speaks; it leads nowhere by itself.
+            if not plain and not (argument in self._call.targets and normal_form.is_name(form)):
                 self._carry(value)
         elif rank > self.carried and normal_form.is_carrier(form):
             self.carried = rank

@@ -22,6 +22,9 @@ _MONTHS = frozenset(
     for name in (month, month[:3])
 )
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_AMOUNT = re.compile(
+    r"(?<![\w.,-])(?:[$€£¥] ?[0-9][0-9,]*(?:\.[0-9]+)?|[0-9][0-9,]*\.[0-9]{2})(?![\w.,]*[0-9])"
+)
 _NO_KINDS = frozenset(
     """
     id ids uid uuid guid number num no nr key code ref index the of by for to from in on with and
@@ -35,12 +38,13 @@ _NAMES = 4096  # strangers name members of results
 class Words:
     """What a person has said in one session, in the order of saying."""
 
-    __slots__ = ("_forms", "_kinds", "_said")
+    __slots__ = ("_amounts", "_forms", "_kinds", "_said")
 
     def __init__(self, said: Iterable[str]) -> None:
         self._forms: Counter[str] = Counter()
         self._said = ""  # one text after the other, as phrases are looked for
         self._kinds: Counter[str] = Counter()  # by `as_id`
+        self._amounts: set[str] = set()
         for text in said:
             self._hear(normal_form.levelled(text))
 
@@ -62,11 +66,17 @@ class Words:
         """How often a short id was said of one of these kinds of object."""
         return max((self._kinds[normal_form.as_id(kind, form)] for kind in kinds), default=0)
 
+    def names_amount(self, form: str) -> bool:
+        """Whether a number was said as a sum of money is: "10.00", "$12", not "the last 10"."""
+        return form in self._amounts
+
     def _hear(self, text: str) -> None:
         self._forms.update(normal_form.of_remembered(text))
         self._forms.update(normal_form.spaced(text))
         self._said += f" {normal_form.phrase(text)} \n"
         words = normal_form.words_of(text)
+        for amount in _AMOUNT.findall(text):
+            self._amounts.update(normal_form.of_remembered(amount))
         for at, form in enumerate(words):
             if form[0] == "#" and words[at + 1 : at + 2] != [] and words[at + 1] in _MONTHS:
                 continue
