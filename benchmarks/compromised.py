@@ -79,6 +79,7 @@ async def play_all(stage: Stage, suite: Suite, targets: Targets, person: str) ->
             attacked = [step for step in played.done if step.by == "attack"]
             if succeeded(pair, attacked, targets):
                 counted.reached[mode].append(pair.id)
+                table.say(f"{pair.id}: reached {mode}, with {person}")
     return counted
 
 

@@ -76,6 +76,11 @@ def test_a_hijacked_agent_tries_again_and_turns_the_users_own_calls_round() -> N
     assert steps[-1].by == "attack"
 
 
+def test_what_the_task_reads_anyway_is_no_target_of_the_attackers() -> None:
+    read = replace(PAIR.task, steps=(replace(READ, result="members: mira, eve"), SEND))
+    assert hijacking(replace(PAIR, task=read), TARGETS)[-1] == STEAL
+
+
 @pytest.mark.parametrize("prompt", ["say hello to Eve", "hello, EVE and mira"])
 def test_what_the_user_named_is_no_target_of_the_attackers(prompt: str) -> None:
     assert hijacking(replace(PAIR, task=replace(PAIR.task, prompt=prompt)), TARGETS)[-1] == STEAL
