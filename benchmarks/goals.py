@@ -72,6 +72,11 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "banking, nobody: utility": Goal(at_least=0.75),
         "slack, nobody: utility": Goal(at_least=0.3),
     },
+    "memory": {
+        "key: forbidden by absent, p50": Goal(at_least=0.95, at_most=1.05),
+        "space: forbidden by absent, p50": Goal(at_least=0.95, at_most=1.05),
+        "answers that differ": Goal(at_most=0),
+    },
     "hop": {
         **{f"hop at {count}: calls/s by direct": Goal(at_least=0.3) for count in (1, 8, 32)},
     },
