@@ -63,13 +63,13 @@ class Asker:
 def measure(gateway: Deployment, probes: int) -> tuple[dict[str, float], list[str]]:
     """The rows, and why they are void. Raises NotMeasurable."""
     victim, asking, *_ = gateway.tokens.read_text().split()
-    known = [secrets.token_hex(KEY_BYTES) for _ in range(KEYS)]
+    known, unknown = ([secrets.token_hex(KEY_BYTES) for _ in range(KEYS)] for _ in range(2))
     _put(Asker(gateway.agents, victim), [{"key": key} for key in known])
     other = _token(gateway, "other")
     _put(Asker(gateway.agents, other), [{"key": key, "space": "hidden"} for key in known])
     kinds: Mapping[str, Probe] = {
         "key: forbidden": lambda: {"key": _CHANCE.choice(known)},
-        "key: absent": lambda: {"key": secrets.token_hex(KEY_BYTES)},
+        "key: absent": lambda: {"key": _CHANCE.choice(unknown)},
         "space: forbidden": lambda: {"key": _CHANCE.choice(known), "space": "hidden"},
         "space: absent": lambda: {"key": _CHANCE.choice(known), "space": "nobody"},
     }

@@ -3,7 +3,8 @@
     keys/log.pem         signs the log            keys/vault.key   wraps the subjects' keys
     keys/tokens/         sign access tokens       keys/subjects/   seal what agents and people said
     keys/state.key       keys digests             keys/operators.json
-    keys/memory/         seal what agents remember; in no backup
+    keys/sessions/       seal what sessions remember, and end with them: for no backup
+    keys/spaces/         seal what is remembered for longer
     keys/refresh.key     tells refresh tokens of ours
     keys/connections/    people's tokens of upstreams, under keys/connections.key
     log/                 segments: the truth      tiles/           the published log
@@ -64,9 +65,14 @@ class Home:
         return self.path / "keys" / "subjects"
 
     @property
-    def memory_keys(self) -> Path:
-        """Folder of the keys that seal memory: one per session, or space and owner, and month."""
-        return self.path / "keys" / "memory"
+    def session_keys(self) -> Path:
+        """Folder of the keys that seal the memory of sessions, one per session and month."""
+        return self.path / "keys" / "sessions"
+
+    @property
+    def space_keys(self) -> Path:
+        """Folder of the keys that seal memory spaces, one per owner and month."""
+        return self.path / "keys" / "spaces"
 
     @property
     def connections(self) -> Path:

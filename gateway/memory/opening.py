@@ -24,7 +24,12 @@ def remembering(state: State, recorder: Recorder, home: Home) -> Remembering:
 
     Raises OSError.
     """
-    texts = Texts(recorder, Vault.open(home.memory_keys, home.vault_key()))
+    kek = home.vault_key()
+    texts = Texts(
+        recorder,
+        sessions=Vault.open(home.session_keys, kek),
+        spaces=Vault.open(home.space_keys, kek),
+    )
     memory = Memory(state.memory, texts, recorder, state.sessions)
     retention = Retention(state.memory, texts, recorder, state.sessions, memory.turns)
     state.sessions.when_ended = retention.sweep

@@ -1,8 +1,8 @@
 """Texts: what items hold, sealed under keys of the places where they belong.
 
-A place has keys of its own, in files of their own, wrapped (`audit.sealed`), in a folder that is
-in no backup. The ciphertext lies in the log, which is never rewritten; what is forgotten is
-forgotten with its key.
+A place has keys of its own, in files of their own, wrapped (`audit.sealed`): those of sessions in
+a folder that belongs into no backup, those of spaces in another. The ciphertext lies in the log,
+which is never rewritten; what is forgotten is forgotten with its key.
 """
 
 from collections.abc import Iterable
@@ -21,20 +21,22 @@ MOST_CACHED = 32 << 20
 class Texts:
     """Seals, opens, and destroys keys. `text` and whatever destroys may block."""
 
-    def __init__(self, recorder: Recorder, vault: Vault) -> None:
+    def __init__(self, recorder: Recorder, *, sessions: Vault, spaces: Vault) -> None:
         self._recorder = recorder
-        self._vault = vault
+        self._sessions = sessions
+        self._spaces = spaces
         self._held: dict[str, bytes] = {}
         self._held_bytes = 0
 
     def seal(self, place: Place, item_id: str, key: str, text: str) -> tuple[Sealed, Sealed]:
         """Key and text of an item to be. Raises OSError."""
-        sealed_key = self._vault.seal(place.subject, _key_id(item_id), key.encode())
-        return sealed_key, self._vault.seal(place.subject, item_id, text.encode())
+        vault = self._vault(place)
+        sealed_key = vault.seal(place.subject, _key_id(item_id), key.encode())
+        return sealed_key, vault.seal(place.subject, item_id, text.encode())
 
     def key(self, item: Item) -> str:
         """The key under which an item is kept. Raises MemoryRefused, as `text` does."""
-        return self._opened(_key_id(item.id), item.key)
+        return self._opened(item.place, _key_id(item.id), item.key)
 
     def text(self, item: Item) -> str:
         """The text of an item.
@@ -44,15 +46,21 @@ class Texts:
         payload = self._held.get(item.id)
         if payload is None:
             payload = self._read(item)
-        return self._opened(item.id, Sealed(item.commit, item.length, payload))
+        return self._opened(item.place, item.id, Sealed(item.commit, item.length, payload))
 
     def destroy(self, place: Place, *, but: Iterable[Item] = ()) -> int:
         """Destroy the keys of a place that none of these items needs; how many. Raises OSError."""
-        return self._vault.erase(place.subject, but=(item.id for item in but))
+        return self._vault(place).erase(place.subject, but=(item.id for item in but))
 
     def destroy_all(self, *, but: Iterable[Item]) -> int:
         """Destroy all keys that none of these items needs; how many. Raises OSError."""
-        return self._vault.erase_all(but=((item.place.subject, item.id) for item in but))
+        kept: dict[Vault, list[tuple[str, str]]] = {self._sessions: [], self._spaces: []}
+        for item in but:
+            kept[self._vault(item.place)].append((item.place.subject, item.id))
+        return sum(vault.erase_all(but=needed) for vault, needed in kept.items())
+
+    def _vault(self, place: Place) -> Vault:
+        return self._sessions if place.of == "session" else self._spaces
 
     def _read(self, item: Item) -> bytes:
         try:
@@ -66,9 +74,9 @@ class Texts:
         self._held_bytes += len(payload)
         return payload
 
-    def _opened(self, sealed_id: str, sealed: Sealed) -> str:
+    def _opened(self, place: Place, sealed_id: str, sealed: Sealed) -> str:
         try:
-            return self._vault.open_payload(sealed_id, sealed).decode()
+            return self._vault(place).open_payload(sealed_id, sealed).decode()
         except AuditError as error:
             raise _unreadable() from error
 

@@ -358,7 +358,8 @@ async def everything(house: House) -> None:
 
 async def remembered(house: House, session: str) -> None:
     """Texts that are put, replaced, deleted and wiped."""
-    texts = Texts(house.recorder, Vault.open(house.folder / "memory", bytes(32)))
+    sessions, spaces = (Vault.open(house.folder / name, bytes(32)) for name in ("own", "spaces"))
+    texts = Texts(house.recorder, sessions=sessions, spaces=spaces)
     memory = Memory(house.state.memory, texts, house.recorder, house.sessions)
     receipt = await house.decide(Call(house.recorder.new_id(), replace(KEY, session=session)))
     writer = Writer({"agent": "clerk", "chain": [], "sub": None}, session, receipt)

@@ -7,6 +7,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.home import Home
 
+FOLDERS = ("sessions", "spaces")
+"""Where the keys of memory are, below `keys`."""
+
 
 def files_with(home: Path, secret: bytes) -> list[str]:
     """Names of the files below `home` that hold the secret: as it is, in hex, base64 or UTF-16."""
@@ -23,14 +26,14 @@ def files_with(home: Path, secret: bytes) -> list[str]:
 
 def key_files(home: Path) -> list[str]:
     """Names of the files that hold keys of memory; they may be on their way out."""
-    return [file.name for file in (home / "keys" / "memory").iterdir()]
+    return [file.name for folder in FOLDERS for file in (home / "keys" / folder).iterdir()]
 
 
 def memory_keys(home: Path) -> list[bytes]:
     """The keys that seal memory at this moment, unwrapped, and what they are wrapped as."""
     wrap = AESGCM(Home.at(home).vault_key())
     found = []
-    for file in sorted((home / "keys" / "memory").iterdir()):
+    for file in sorted(file for each in FOLDERS for file in (home / "keys" / each).iterdir()):
         wrapped = file.read_bytes()
         found += [wrap.decrypt(wrapped[:12], wrapped[12:], file.name.encode()), wrapped]
     return found

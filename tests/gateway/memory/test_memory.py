@@ -10,9 +10,7 @@ import pytest
 import pytest_asyncio
 
 from audit.canonical import Json
-from gateway.links.link import Caller
 from gateway.memory.definitions import MAX_KEY, MAX_VALUE
-from gateway.memory.place import reach
 from gateway.memory.tools import ABSENT, NO_SPACE
 from tests.harness.agent import WAYS, Agent, Answer
 from tests.harness.gateway import Running, running
@@ -296,15 +294,6 @@ async def test_a_space_that_is_not_for_the_caller_is_like_none(
     arguments = {"put": {"key": "k", "value": "v"}, "search": {"text": "k"}}
     answer = await clerk.call(f"memory.{tool}", **arguments.get(tool, {"key": "k"}), space=space)
     assert (answer.http, answer.text, answer.done) == (200, NO_SPACE, False)
-
-
-async def test_of_a_chain_every_agent_must_be_let_into_a_space(gateway: Running) -> None:
-    snapshot = gateway.gateway.services.worlds.current.snapshot
-    alone = Caller("clerk-1", "ana")
-    assert reach(snapshot, alone, "s", "profile") is not None
-    assert reach(snapshot, Caller("clerk-1", "ana", ("clerk-2",)), "s", "profile") is not None
-    assert reach(snapshot, Caller("clerk-1", "ana", ("clerk-9",)), "s", "profile") is None
-    assert reach(snapshot, Caller("clerk-1", "ana", ("stranger",)), "s", "profile") is None
 
 
 # -- labels ----------------------------------------------------------------------------------

@@ -63,7 +63,8 @@ class Walk(RuleBasedStateMachine):
 
     def take(self, house: House) -> None:
         self.house = house
-        texts = Texts(house.recorder, Vault.open(Path(self.folder.name) / "memory", bytes(32)))
+        sessions, spaces = (Vault.open(folder, bytes(32)) for folder in self.key_folders())
+        texts = Texts(house.recorder, sessions=sessions, spaces=spaces)
         self.memory = Memory(house.state.memory, texts, house.recorder, house.sessions)
         self.retention = Retention(
             house.state.memory, texts, house.recorder, house.sessions, self.memory.turns
@@ -222,8 +223,11 @@ class Walk(RuleBasedStateMachine):
             if place.of == "session" and place.owner not in self.sessions:
                 pytest.fail("the memory of a session that has ended")
 
+    def key_folders(self) -> list[Path]:
+        return [Path(self.folder.name) / name for name in ("sessions", "spaces")]
+
     def key_files(self) -> int:
-        return len(list((Path(self.folder.name) / "memory").iterdir()))
+        return sum(len(list(folder.iterdir())) for folder in self.key_folders())
 
     def needed(self) -> int:
         """One key for each place and month of whatever lives there."""

@@ -165,7 +165,7 @@ async def test_a_key_that_a_crash_left_without_an_entry_is_destroyed(tmp_path: P
     async with opened(tmp_path) as gateway:
         await remembering(gateway)
     found = Home.at(tmp_path / "home")
-    vault = Vault.open(found.memory_keys, found.vault_key())
+    vault = Vault.open(found.session_keys, found.vault_key())
     vault.seal("session:session/nobody", "01a1f88c-5449-7add-9220-bf15c624b1c8", b"x")
     assert len(memory_keys(found.path)) == 4
     async with opened(tmp_path):
