@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.session.charge import Charge
+from gateway.errors import FleetUnavailable
+from gateway.session.charge import SLOTS, Charge
 from gateway.session.cost import MICRO
 from gateway.session.limits import Limits, Reservation, Short
 from gateway.session.shares import IDLE, LEASE
 from gateway.sharing import Around, Sharing
-from gateway.store.counters import FleetCounters
+from gateway.store.counters import FleetCounters, News, Telling
 from gateway.store.fleet import FleetDatabase
 from policies.decision import Facts
 from policies.snapshot import Snapshot
@@ -89,6 +90,9 @@ class Node:
     log: list[tuple[str, object]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.line = Line(self.fleet.database)
+
     async def start(self) -> None:
         """Begin as after a crash: what the log has is all there is; its open calls are kept."""
         self.stop()
@@ -97,7 +101,7 @@ class Node:
         for kind, what in self.log:
             getattr(self.limits, kind)(*what)  # type: ignore[misc]  # as it was folded
         around = Around(
-            FleetCounters(self.fleet.database),
+            self.line,
             self.limits,
             self.origin,
             lambda: self.fleet.now,
@@ -327,10 +331,10 @@ async def test_a_cost_beyond_what_was_reserved_counts_for_all(tmp_path: Path) ->
 
 # -- whatever happens -----------------------------------------------------------------------
 
-HAPPENS = ("call", "call", "record", "finish", "return", "settle", "crash", "tell", "wait")
+HAPPENS = ("call", "call", "record", "record", "finish", "return", "settle", "crash", "tell")
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(HAPPENS),
+        st.sampled_from((*HAPPENS, "wait", "cut", "lost", "well")),
         st.integers(0, 2),
         st.integers(1, 30),
     ),
@@ -338,36 +342,83 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=20)
+class Line(FleetCounters):
+    """The way to the database, which can be cut in either direction."""
+
+    state = "well"
+
+    def exchange(self, telling: Telling) -> News:
+        if self.state == "cut":
+            raise FleetUnavailable("nothing gets there")
+        news = super().exchange(telling)
+        if self.state == "lost":
+            raise FleetUnavailable("nothing comes back")
+        return news
+
+
+@settings(max_examples=25)
 @given(STEPS)
 def test_never_more_is_charged_than_there_is_and_nothing_is_lost(
     steps: Sequence[tuple[str, int, int]],
 ) -> None:
+    """In a window that outlasts the walk: what is charged, held and free is always the budget."""
     with TemporaryDirectory() as folder:
-        asyncio.run(_walk(Path(folder), steps))
+        asyncio.run(_walk(Path(folder), steps, window_s=100_000))
 
 
-async def _walk(folder: Path, steps: Sequence[tuple[str, int, int]]) -> None:
-    fleet, snapshot = Fleet(folder), rules(spend=budget(BUDGET))
+@settings(max_examples=25)
+@given(STEPS)
+def test_never_more_is_charged_in_any_window_than_there_is(
+    steps: Sequence[tuple[str, int, int]],
+) -> None:
+    """In a short window: whatever has left it is free again, and not a moment before."""
+    with TemporaryDirectory() as folder:
+        asyncio.run(_walk(Path(folder), steps, window_s=60))
+
+
+async def _walk(folder: Path, steps: Sequence[tuple[str, int, int]], *, window_s: int) -> None:
+    fleet, snapshot = Fleet(folder), rules(spend=budget(BUDGET, window_s=window_s))
     for _ in range(3):
         await fleet.join()
-    spent: dict[str, int] = {}
+    spent: dict[str, tuple[int, int]] = {}  # when, and how much: what all logs have charged
     for step, which, amount in steps:
         node = fleet.nodes[which]
         call = node.calls[amount % len(node.calls)] if node.calls else None
         await _step(fleet, node, call, snapshot, spent, (step, amount))
-        held = {c.id: _amount(c) for n in fleet.nodes for c in n.calls if not c.is_recorded}
-        assert sum(spent.values()) + sum(held.values()) <= BUDGET
-    for node in fleet.nodes:
-        await node.start()
-    await told(fleet)
-    counter = "budget:spend:agent:clerk"
-    assert fleet.total(counter, fleet.now - 3600 * S) == sum(spent.values()) * MICRO
-    left = BUDGET - sum(spent.values())
-    assert not await fleet.nodes[0].call(snapshot, args={"amount": left + 1})
-    assert not left or await fleet.nodes[0].call(snapshot, args={"amount": left})
+        since = fleet.now - window_s * S
+        held = sum(_amount(c) for n in fleet.nodes for c in n.calls if not c.is_recorded)
+        assert _within(spent, since) + held <= BUDGET or window_s == 60
+        _check_windows(spent, window_s)
+    await _settle(fleet, snapshot, spent, window_s)
     for node in fleet.nodes:
         node.stop()
+
+
+async def _settle(
+    fleet: Fleet, snapshot: Snapshot, spent: dict[str, tuple[int, int]], window_s: int
+) -> None:
+    """Everybody is there again and idle: what is free is what nobody has spent."""
+    for node in fleet.nodes:
+        node.line.state = "well"
+        await node.start()
+    await told(fleet)
+    since = fleet.now - window_s * S
+    total = fleet.total("budget:spend:agent:clerk", since) // MICRO
+    slot = -(-window_s * S // SLOTS)
+    assert _within(spent, since) <= total <= _within(spent, since - slot)
+    left = BUDGET - total
+    assert not await fleet.nodes[0].call(snapshot, args={"amount": left + 1})
+    assert not left or await fleet.nodes[0].call(snapshot, args={"amount": left})
+
+
+def _within(spent: dict[str, tuple[int, int]], since: int) -> int:
+    return sum(amount for at, amount in spent.values() if at > since)
+
+
+def _check_windows(spent: dict[str, tuple[int, int]], window_s: int) -> None:
+    for first, _ in spent.values():
+        within = [amount for at, amount in spent.values() if first <= at < first + window_s * S]
+        assert sum(within) <= BUDGET
 
 
 async def _step(
@@ -375,7 +426,7 @@ async def _step(
     node: Node,
     call: Call | None,
     snapshot: Snapshot,
-    spent: dict[str, int],
+    spent: dict[str, tuple[int, int]],
     what: tuple[str, int],
 ) -> None:
     """One thing that may happen; `spent` is what all logs together have charged."""
@@ -387,23 +438,29 @@ async def _step(
     elif step == "tell":
         await node.tell()
     elif step == "wait":
-        fleet.now += amount * S  # half an hour at most in all: nothing leaves the window
-    elif call is None:
-        return
-    elif step == "record" and not call.is_recorded:
+        fleet.now += amount * S
+    elif step in {"cut", "lost", "well"}:
+        node.line.state = step
+    elif call is not None:
+        _go_on(node, call, spent, step)
+
+
+def _go_on(node: Node, call: Call, spent: dict[str, tuple[int, int]], step: str) -> None:
+    """What may become of one call."""
+    (charge,) = call.reservation.charges
+    if step == "record" and not call.is_recorded:
         node.record(call)
-        spent[call.id] = _amount(call)
+        spent[call.id] = (charge.at, _amount(call))
     elif step == "finish":
         node.finish(call)
     elif step == "return" and call.is_recorded:
-        node.fold("returned", call.reservation.charges)
+        node.fold("returned", (charge,))
         node.finish(call)
-        spent[call.id] = 0
+        del spent[call.id]
     elif step == "settle" and call.is_recorded:
-        (charge,) = call.reservation.charges
         node.fold("settled", (charge,), (charge.of(_amount(call) // 2 * MICRO),))
         node.finish(call)
-        spent[call.id] = _amount(call) // 2
+        spent[call.id] = (charge.at, _amount(call) // 2)
 
 
 def _amount(call: Call) -> int:

@@ -40,9 +40,11 @@ def rate(count: int, per_s: int, *, burst: int | None = None, per: str = "agent"
     return Limit.model_construct(per=per, rate=Rate(count, per_s), burst=burst, at_once=None)
 
 
-def budget(amount: int, *, unknown_cost: int | str = "deny", per: str = "agent") -> Budget:
+def budget(
+    amount: int, *, unknown_cost: int | str = "deny", per: str = "agent", window_s: int = 3600
+) -> Budget:
     return Budget.model_construct(
-        per=per, amount=amount, window=3600, unit="eur", unknown_cost=unknown_cost
+        per=per, amount=amount, window=window_s, unit="eur", unknown_cost=unknown_cost
     )
 
 
