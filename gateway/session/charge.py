@@ -97,7 +97,9 @@ def counted_for(per: str, facts: Facts) -> str | None:
             return None
 
 
-def principal(facts: Facts) -> str:
-    """The key of a history: an agent and whom it acts for, in whatever session."""
-    agent = f"agent:{facts.agent}"
-    return agent if facts.user is None else f"{agent} user:{facts.user}"
+def histories(facts: Facts) -> tuple[str, ...]:
+    """The keys of the histories that a call belongs to: of every agent that has a part in it, with
+    whom it is done for, in whatever session. So handing work on is no way around one.
+    """
+    suffix = "" if facts.user is None else f" user:{facts.user}"
+    return tuple([f"agent:{link}{suffix}" for link in (facts.agent, *facts.chain)])

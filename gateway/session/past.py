@@ -6,7 +6,7 @@ entry with the other facts, so that a replay decides on the same numbers.
 
 from dataclasses import replace
 
-from gateway.session.charge import Charge, counted_for, principal
+from gateway.session.charge import Charge, counted_for, histories
 from gateway.session.cost import MICRO
 from gateway.session.limits import Limits
 from gateway.session.terms import Terms, limit_demand, place_of
@@ -34,12 +34,13 @@ def recalled(snapshot: Snapshot, facts: Facts, limits: Limits) -> Facts:
 
 
 def _answer(asked: Question, facts: Facts, limits: Limits) -> int | None:
+    """The most, or the latest, that any agent with a part in the call has done."""
     window = asked.window or KEPT
-    counted = Charge("history", asked.tool, principal(facts), 1, window, facts.now)
+    of_all = [Charge("history", asked.tool, key, 1, window, facts.now) for key in histories(facts)]
     if asked.window is not None:
-        return limits.used(counted)
-    latest = limits.latest(counted)
-    return None if latest is None else max(0, facts.now - latest)
+        return max(map(limits.used, of_all))
+    latest = max(limits.latest(each) or 0 for each in of_all)
+    return max(0, facts.now - latest) if latest else None
 
 
 def _total(snapshot: Snapshot, name: str, facts: Facts, limits: Limits) -> int | None:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple, Protocol
 
 from audit.canonical import MAX_SAFE, Json
-from gateway.session.charge import Charge, counted_for, principal
+from gateway.session.charge import Charge, counted_for, histories
 from gateway.session.cost import MICRO, afterwards, beforehand, is_known_afterwards
 from policies.decision import Decision, Facts
 from policies.notation import Rate
@@ -165,8 +165,9 @@ def _budget_demand(snapshot: Snapshot, name: str, call: Counted) -> Demand | Non
 def _remembered(snapshot: Snapshot, facts: Facts) -> Iterator[Demand]:
     """Charges to the histories that some condition asks about; they refuse nothing."""
     for window in snapshot.histories.get(facts.tool, ()):
-        charge = Charge("history", facts.tool, principal(facts), 1, window, facts.now)
-        yield Demand.of(charge, MAX_SAFE)
+        for key in histories(facts):
+            charge = Charge("history", facts.tool, key, 1, window, facts.now)
+            yield Demand.of(charge, MAX_SAFE)
 
 
 @cache
