@@ -23,6 +23,7 @@ NOUNS = {
     "policy": "cli.policy",
     "approval": "cli.approval",
     "session": "cli.session",
+    "run": "cli.run",
     "server": "cli.server",
     "audit": "cli.audit",
     "key": "cli.key",

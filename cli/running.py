@@ -19,6 +19,7 @@ from gateway.errors import GatewayError
 from gateway.faces.listener import answering
 from gateway.listeners import address_of, bind, serving, until_stopped
 from gateway.redaction import Redaction
+from gateway.runs.service import Orchestration
 from gateway.settings import Settings
 from policies.errors import PolicyError
 
@@ -77,6 +78,7 @@ def run(
         redaction=redaction,
         console_code=console_code,
         show_code=show_code,
+        orchestration=_orchestration(settings),
     )
     gc.disable()  # until everything is open: nothing of it is garbage
     agents, operators = listeners
@@ -89,6 +91,20 @@ def run(
         stop(f"{error}\nThe gateway of {settings.home} does not start")
     finally:
         gc.enable()
+
+
+def _orchestration(settings: Settings) -> Orchestration | None:
+    """What runs the flows of a deployment; it is loaded where there are any."""
+    if not settings.flows:
+        return None
+    from orchestration.errors import OrchestrationError  # noqa: PLC0415 - half a second at start
+    from orchestration.files import load_flows  # noqa: PLC0415
+    from orchestration.service import Flows  # noqa: PLC0415
+
+    try:
+        return Flows(load_flows(settings.flows))
+    except OrchestrationError as error:
+        stop(f"{error}\n{error.code}: the gateway of {settings.home} does not start")
 
 
 async def _run(

@@ -9,6 +9,7 @@
     keys/connections/    people's tokens of upstreams, under keys/connections.key
     log/                 segments: the truth      tiles/           the published log
     state.db             the view of the log      catalogue.lock.json
+    runs.db              steps of flows, sealed under keys/runs.key
 
 Folders are 0700 and files 0600; anything looser is refused, never repaired.
 """
@@ -100,6 +101,11 @@ class Home:
         return self.path / "state.db"
 
     @property
+    def runs(self) -> Path:
+        """What flows have done, step by step."""
+        return self.path / "runs.db"
+
+    @property
     def search_index(self) -> Path:
         """The derived index of the log."""
         return self.path / "index.db"
@@ -148,6 +154,10 @@ class Home:
     def refresh_key(self) -> bytes:
         """32 bytes by which refresh tokens of ours are told from others."""
         return self._random("refresh.key")
+
+    def runs_key(self) -> bytes:
+        """32 bytes that seal what flows keep."""
+        return self._random("runs.key")
 
     def digest_key(self) -> bytes:
         """32 bytes that key the digests by which equal arguments are recognised."""

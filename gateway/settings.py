@@ -254,6 +254,7 @@ class Fleet(_Model):
 class Settings(_Model):
     """One deployment.
 
+    flows                       files of flows that can be run, one flow each
     insecure_unsandboxed_stdio  start local servers where nothing can confine them
     insecure_volatile_log       keep the log on a file system in memory, which a restart loses
     insecure_plain_http         let agents and operators use http:// beyond this machine
@@ -270,6 +271,7 @@ class Settings(_Model):
     listen: Listen = Listen()
     database: Literal["sqlite"] = "sqlite"
     policy: list[str] = Field(min_length=1)
+    flows: list[str] = Field(default_factory=list)
     servers: dict[str, ServerSpec] = Field(default_factory=dict)
     identity: Identity = Identity()
     audit: Audit = Audit()
@@ -324,6 +326,7 @@ def load(path: Path) -> Settings:
         update={
             "home": base / settings.home,
             "policy": [str(base / name) for name in settings.policy],
+            "flows": [str(base / name) for name in settings.flows],
             "identity": _rooted(settings.identity, base),
             "fleet": None if settings.fleet is None else settings.fleet.below(base),
         }

@@ -18,7 +18,7 @@ published = Routes()
 
 PAGE = 200
 MOST = 1000
-SEALED = ("args", "result", "reason")
+SEALED = ("args", "result", "reason", "input", "output")
 """Members of entries whose words are kept sealed."""
 
 

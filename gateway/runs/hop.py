@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from audit.canonical import Json
-from audit.errors import SealBroken, SubjectErased
+from audit.errors import AuditError, SealBroken, SubjectErased
 from audit.value import value_type
 from gateway import answers
 from gateway.action import Action, Outcome, Status
@@ -21,6 +21,7 @@ from gateway.approval.request import OPEN
 from gateway.errors import ApprovalRefused, NotUnderstood, SessionEnded
 from gateway.gate import Gate, Rooms
 from gateway.identity import scopes
+from gateway.identity.errors import DelegationRefused
 from gateway.identity.minting import Mint
 from gateway.links.jsonrpc import dump, read
 from gateway.runs.errors import RunRefused
@@ -134,14 +135,23 @@ class Hop:
             raise RunRefused("run.input", "what this run was started with has been erased")
         return read(words, max_bytes=MAX_INPUT)
 
-    async def hand_on(self, run_id: str, grant: str, path: str, agent: str) -> None:
+    async def hand_on(self, run_id: str, grant: str, path: str, agent: str) -> Outcome | None:
         """Let `agent` act for the agent of `grant`, under `path`; at most once for each path.
 
-        Raises DelegationRefused, SessionEnded and AuditUnavailable.
+        What it comes to, when it may not; then there is no grant at `path`.
         """
         run = self.runs.get(run_id)
-        if path not in run.grants:
+        if path in run.grants:
+            return None
+        try:
             await self._standing.hand_on(run, grant, path, agent)
+        except DelegationRefused as refused:
+            return Outcome("denied", refused.code, f"{agent} cannot be handed the work: {refused}.")
+        except SessionEnded:
+            return self._over(run_id)
+        except AuditError:
+            return answers.not_recorded(agent)
+        return None
 
     async def deliver(self, step: Step) -> Outcome:
         """Have a step done, once, and wait for it however long people take.
@@ -160,14 +170,30 @@ class Hop:
         finally:
             self._under_way.discard(place)
 
+    def asked(self, run_id: str, path: str) -> bool:
+        """Whether the step that was made there was authorised by people's answer."""
+        taken = self.runs.steps(run_id).get(path)
+        return taken is not None and taken.asked
+
+    async def sleep(self, run_id: str, until_s: int) -> None:
+        """Wait until then, or until the run is stopped."""
+        while self.now_s < until_s and self.runs.get(run_id).state in {"running", "paused"}:
+            await self._wait(self.runs.moved(run_id), until_s=until_s)
+
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Say how a run ended, and end its session; what ended before stays as it was.
 
-        Raises AuditUnavailable.
+        Raises RunRefused while that cannot be recorded.
         """
-        run = self.runs.get(run_id)
+        try:
+            await self._end(self.runs.get(run_id), result, detail, output)
+        except AuditError as error:
+            raise RunRefused(error.code, "the end of the run cannot be recorded") from error
+        self._standing.forget(run_id)
+
+    async def _end(self, run: Run, result: str, detail: str, output: Json) -> None:
         if run.state != "ended":
-            fields: dict[str, Json] = {"run": run_id, "result": result, "detail": detail}
+            fields: dict[str, Json] = {"run": run.id, "result": result, "detail": detail}
             await self._rooms.recorder.write_sealed(
                 "run.ended",
                 fields,
@@ -175,8 +201,7 @@ class Hop:
                 name="output",
                 words=dump(output),
             )
-        await self._end_session(run, by=f"run:{run_id}")
-        self._standing.forget(run_id)
+        await self._end_session(run, by=f"run:{run.id}")
 
     def output(self, run: Run) -> Json:
         """What came out of a run; None while it goes on, and when it is not kept."""
@@ -214,6 +239,8 @@ class Hop:
             principal = await self._standing.principal(run, step.grant)
         except SessionEnded:
             return self._over(run.id)
+        except AuditError:
+            return answers.not_recorded(f"{step.server}.{step.tool}")
         place = request_id(step.run, step.path)
         name = f"{step.server}.{step.tool}"
         action = Action(step.server, step.tool, step.args, FACE, place, None, FACE, name)

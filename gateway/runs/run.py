@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self, cast
 
-from audit.canonical import Json
+from audit.canonical import Json as Json  # noqa: PLC0414 - orchestration has it from here
 from gateway.identity import scopes
 
 FACE = "run"
@@ -66,6 +66,7 @@ class Taken:
     call     id of its last decision
     index    of that decision's entry
     outcome  index of the entry that says what came of it; None: there is none yet
+    asked    people were asked, and their answer is what authorised it
     """
 
     tool: str
@@ -73,6 +74,7 @@ class Taken:
     index: int
     status: StepStatus
     outcome: int | None = None
+    asked: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """The step as rows and pages hold it."""
@@ -82,6 +84,7 @@ class Taken:
             "index": self.index,
             "status": self.status,
             "outcome": self.outcome,
+            "asked": self.asked,
         }
 
     @classmethod
@@ -93,6 +96,7 @@ class Taken:
             index=cast("int", row["index"]),
             status=cast("StepStatus", row["status"]),
             outcome=cast("int | None", row["outcome"]),
+            asked=cast("bool", row["asked"]),
         )
 
 

@@ -133,7 +133,9 @@ class Runs:
             status = "under way"
             self._calls[cast("str", body["id"])] = run_id, path
         tool = cast("str", cast("Mapping[str, Json]", body["tool"])["name"])
-        self._took(run_id, path, Taken(tool, cast("str", body["id"]), index, status))
+        asked = authorised and body["approval"] is not None
+        taken = Taken(tool, cast("str", body["id"]), index, status, asked=asked)
+        self._took(run_id, path, taken)
 
     def settled(self, call_id: str, status: str, index: int) -> None:
         """The outcome entry of a call, if it is one of a step."""

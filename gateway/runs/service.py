@@ -29,6 +29,15 @@ class RunService(Protocol):
         Raises RunRefused and AuditUnavailable.
         """
 
+    async def cancel(self, run_id: str, *, by: str) -> Run:
+        """Stop a run and all that it has handed on.
+
+        Raises RunRefused and AuditUnavailable.
+        """
+
+    def output(self, run: Run) -> Json:
+        """What came out of a run; None while it goes on, and when it is not kept."""
+
 
 class Orchestration(Protocol):
     """What a gateway is opened with so that it runs flows."""

@@ -186,7 +186,7 @@ def constants(tree: ast.AST) -> Iterator[str]:
 
 
 def codes() -> Iterator[str]:
-    for package in ("audit", "policies", "gateway"):
+    for package in ("audit", "policies", "gateway", "orchestration"):
         for path in sorted((ROOT / package).rglob("*.py")):
             yield from filter(CODE.fullmatch, constants(ast.parse(path.read_text())))
 

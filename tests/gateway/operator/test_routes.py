@@ -34,7 +34,8 @@ class Door:
     @property
     def url(self) -> str:
         path = self.path.replace("{node:path}", "gw.example/log/checkpoint").replace("{index}", "0")
-        for name in ("request_id", "session_id", "name", "server", "verdict", "passkey"):
+        names = ("request_id", "session_id", "run_id", "name", "server", "verdict", "passkey")
+        for name in names:
             values = {"verdict": "approve", "server": "desk", "name": "clerk-1"}
             path = path.replace("{" + name + "}", values.get(name, NOBODY))
         return path
@@ -68,6 +69,14 @@ DOORS = [
     Door("GET", "/api/policy/matrix", "viewer"),
     Door("POST", "/api/policy/apply", "administrator", {"digest": HEX}),
     Door("POST", "/api/policy/explain", "viewer", {"agent": "clerk-1", "tool": "desk.look"}),
+    Door("GET", "/api/runs", "viewer"),
+    Door("GET", "/api/runs/flows", "viewer"),
+    Door("GET", "/api/runs/{run_id}", "viewer"),
+    Door("GET", "/api/runs/{run_id}/output", "viewer"),
+    Door("POST", "/api/runs", "administrator", {"flow": "report"}),
+    Door("POST", "/api/runs/{run_id}/pause", "administrator", {}),
+    Door("POST", "/api/runs/{run_id}/resume", "administrator", {}),
+    Door("POST", "/api/runs/{run_id}/cancel", "administrator", {}),
     Door("GET", "/api/servers", "viewer"),
     Door("GET", "/api/servers/{server}", "viewer"),
     Door("GET", "/api/servers/{server}/review", "viewer"),

@@ -50,6 +50,12 @@ class NoFlows:
     async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
         raise NotImplementedError
 
+    async def cancel(self, run_id: str, *, by: str) -> Run:
+        raise NotImplementedError
+
+    def output(self, run: Run) -> Json:
+        raise NotImplementedError
+
 
 @asynccontextmanager
 async def hopping(

@@ -1,0 +1,154 @@
+"""`passavant run`: flows, and what they are doing."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audit import canonical
+from audit.errors import NotStrict
+from cli.arguments import MAX_BYTES
+from cli.client import Operators, operated, quoted
+from cli.errors import Exit, stop
+from cli.options import AsJson
+from cli.output import as_card, as_json, as_table, inert, moment, say
+
+app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
+
+Id = Annotated[str, typer.Argument(help="Id of the run.")]
+COLUMNS = ("id", "flow", "state", "result", "by", "started", "ended")
+STEPS = ("path", "tool", "status", "asked", "index", "outcome")
+WATCH_EVERY_S = 0.5
+
+
+@app.command("list")
+@operated
+def list_runs(api: Operators, *, json: AsJson = False) -> None:
+    """List runs, newest first."""
+    rows = api.get("/api/runs")
+    as_json(rows) if json else as_table([_row(row) for row in rows], COLUMNS)
+
+
+@app.command()
+@operated
+def flows(api: Operators, *, json: AsJson = False) -> None:
+    """List the flows that can be started."""
+    found = api.get("/api/runs/flows")
+    rows = [{"name": name, "title": flow["title"]} for name, flow in sorted(found.items())]
+    as_json(found) if json else as_table(rows, ("name", "title"))
+
+
+@app.command()
+@operated
+def show(
+    api: Operators,
+    run: Id,
+    *,
+    output: Annotated[
+        bool, typer.Option("--output", help="What came out, too; opening it is recorded.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Show one run and its steps."""
+    found = api.get(f"/api/runs/{quoted(run)}")
+    if output:
+        found |= api.get(f"/api/runs/{quoted(run)}/output")
+    if json:
+        as_json(found)
+        return
+    steps = found.pop("steps")
+    as_card(_row(found))
+    typer.echo()
+    as_table(steps, STEPS)
+
+
+@app.command()
+@operated
+def start(
+    api: Operators,
+    flow: Annotated[str, typer.Argument(help="Name of the flow.")],
+    *,
+    given: Annotated[str, typer.Option("--input", help="JSON, or @FILE.")] = "null",
+    key: Annotated[
+        str | None, typer.Option(help="Your name for it: the same start again is the same run.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Start a flow; it goes on by itself."""
+    body = {"flow": flow, "input": _read(given)} | ({"key": key} if key is not None else {})
+    run = api.post("/api/runs", body)
+    if not wait:
+        as_json(run) if json else typer.echo(run["id"])
+        return
+    found = _watched(api, run["id"], talk=not json)
+    if json:
+        as_json(found)
+    raise typer.Exit(Exit.DONE if found["result"] == "done" else Exit.FAILED)
+
+
+@app.command()
+@operated
+def watch(api: Operators, run: Id) -> None:
+    """Print each step of a run as it is made, until the run has ended."""
+    with suppress(KeyboardInterrupt):
+        _watched(api, run, talk=True)
+
+
+@app.command()
+@operated
+def pause(api: Operators, run: Id) -> None:
+    """Let no further step of a run begin."""
+    _moved(api, run, "pause")
+
+
+@app.command()
+@operated
+def resume(api: Operators, run: Id) -> None:
+    """Let a paused run go on."""
+    _moved(api, run, "resume")
+
+
+@app.command()
+@operated
+def cancel(api: Operators, run: Id) -> None:
+    """Stop a run and all that it has handed on."""
+    _moved(api, run, "cancel")
+
+
+def _moved(api: Operators, run: str, where: str) -> None:
+    found = api.post(f"/api/runs/{quoted(run)}/{where}")
+    say(f"run {run} is {found['state']}")
+
+
+def _watched(api: Operators, run: str, *, talk: bool) -> dict[str, Any]:
+    """Follow a run to its end, and say what happens where somebody listens."""
+    told: dict[str, str] = {}
+    while True:
+        found: dict[str, Any] = api.get(f"/api/runs/{quoted(run)}")
+        for step in found["steps"]:
+            if talk and told.get(step["path"]) != step["status"]:
+                typer.echo(inert(f"{step['path']}  {step['tool']}  {step['status']}"))
+            told[step["path"]] = step["status"]
+        if found["state"] == "ended":
+            if talk:
+                say(f"{found['result']} {found['detail']}".strip())
+            return found
+        time.sleep(WATCH_EVERY_S)
+
+
+def _read(text: str) -> Any:  # noqa: ANN401 - JSON
+    """The input of a run, strictly."""
+    try:
+        raw = Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
+        return canonical.read(raw, max_bytes=MAX_BYTES)
+    except (OSError, NotStrict) as error:
+        stop(f"--input: {error}", Exit.USAGE)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    ended = row["ended"]
+    times = {"started": moment(row["started"]), "ended": None if ended is None else moment(ended)}
+    return {**row, **times}

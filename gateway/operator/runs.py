@@ -1,0 +1,114 @@
+"""`/api/runs`: the flows of this gateway, their runs, and where each has come."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from starlette.requests import Request
+
+from audit.canonical import Json
+from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
+from gateway.operator.errors import OperatorRefused
+from gateway.operator.services import Services
+from gateway.runs.run import Run
+from gateway.runs.service import RunService
+
+router = Routes()
+
+
+class Wanted(BaseModel):
+    """What is to be started.
+
+    key  the starter's own name for it: the same start again is the same run
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    flow: str
+    input: JsonValue = None
+    key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
+@router.get("")
+async def list_runs(services: Here, _: Viewer) -> list[dict[str, Json]]:
+    """Every known run, newest first."""
+    return [_row(run) for run in reversed(services.state.runs.all())]
+
+
+@router.get("/flows")
+async def list_flows(services: Here, _: Viewer) -> Mapping[str, Json]:
+    """The flows that can be started, by name, each as it is written."""
+    return {} if services.runs is None else services.runs.flows()
+
+
+@router.get("/{run_id}")
+async def show_run(services: Here, _: Viewer, run_id: str) -> dict[str, Json]:
+    """One run with its steps, in the order in which they were last decided."""
+    run = services.state.runs.get(run_id)
+    taken = sorted(services.state.runs.steps(run_id).items(), key=lambda step: step[1].index)
+    steps: list[Json] = [{"path": path, **step.to_json()} for path, step in taken]
+    grants: dict[str, Json] = {path: grant.to_json() for path, grant in run.grants.items()}
+    return {**_row(run), "digest": run.digest, "grants": grants, "steps": steps}
+
+
+@router.get("/{run_id}/output")
+async def show_output(services: Here, operator: Viewer, run_id: str) -> dict[str, Json]:
+    """What came out of a run; that it was opened is an entry itself."""
+    run = services.state.runs.get(run_id)
+    if run.ended_at is None:
+        raise OperatorRefused("run.state", "this run has not ended")
+    output = _service(services).output(run)
+    fields: dict[str, Json] = {"opened": run.ended_at, "by": f"operator:{operator.name}"}
+    await services.recorder.write("audit.opened", fields)
+    return {"output": output}
+
+
+@router.post("")
+async def start_run(services: Here, operator: Administrator, http: Request) -> dict[str, Json]:
+    """Start a flow; it goes on by itself."""
+    wanted = await body_of(http, Wanted)
+    by = f"operator:{operator.name}"
+    given: Json = wanted.input
+    return _row(await _service(services).start(wanted.flow, given, by=by, key=wanted.key))
+
+
+@router.post("/{run_id}/pause")
+async def pause_run(services: Here, operator: Administrator, run_id: str) -> dict[str, Json]:
+    """Let no further step of a run begin; what is under way ends."""
+    by = f"operator:{operator.name}"
+    return _row(await services.state.runs.move(run_id, "run.paused", by=by))
+
+
+@router.post("/{run_id}/resume")
+async def resume_run(services: Here, operator: Administrator, run_id: str) -> dict[str, Json]:
+    """Let a paused run go on."""
+    by = f"operator:{operator.name}"
+    return _row(await services.state.runs.move(run_id, "run.resumed", by=by))
+
+
+@router.post("/{run_id}/cancel")
+async def cancel_run(services: Here, operator: Administrator, run_id: str) -> dict[str, Json]:
+    """Stop a run and all that it has handed on; what is under way is cut short."""
+    return _row(await _service(services).cancel(run_id, by=f"operator:{operator.name}"))
+
+
+def _service(services: Services) -> RunService:
+    if services.runs is None:
+        raise OperatorRefused("operator.unknown", "this gateway runs no flows")
+    return services.runs
+
+
+def _row(run: Run) -> dict[str, Json]:
+    return {
+        "id": run.id,
+        "flow": run.flow,
+        "agent": run.grants[""].agent,
+        "session": run.session,
+        "by": run.by,
+        "key": run.key,
+        "state": run.state,
+        "started": run.started,
+        "ended": run.ended,
+        "result": run.result,
+        "detail": run.detail,
+    }

@@ -1,0 +1,95 @@
+"""Agents of flows: what they are to the catalogue, and how they answer.
+
+To the gate an agent is a tool of the server `agents`: calling it is an action that a rule must
+allow, with its arguments on record. An agent that answers in one piece does so behind that call.
+One that has steps of its own (a flow) is only announced by it: what it then does crosses the gate
+in its own name, step by step.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.links.link import Answered, Permit
+from gateway.links.local import LocalLink, OwnTool
+from gateway.runs.run import Json
+
+Answer = Callable[[Json], Awaitable[Json]]
+"""What an agent makes of its task. Raises AgentFailed where it says itself that it failed."""
+
+ANNOUNCED: dict[str, Json] = {
+    "content": [{"type": "text", "text": "accepted"}],
+    "structuredContent": {"accepted": True},
+    "isError": False,
+}
+
+
+class AgentFailed(Exception):
+    """An agent says that it failed; the message is its own and goes to the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAgent:
+    """An agent that is a function of this process, brought by the program and never by a file.
+
+    schema  of its task (JSON Schema); {}: anything
+    """
+
+    name: str
+    answer: Answer = field(repr=False)
+    description: str = "An agent of this gateway."
+    schema: Mapping[str, Json] = field(default_factory=dict)
+
+
+def agents_link(locals_: Iterable[LocalAgent], flows: Mapping[str, str]) -> LocalLink:
+    """The server `agents`: these agents, and flows with what they are said to do."""
+    tools = {each.name: OwnTool(_definition(each), _answering(each)) for each in locals_}
+    for name, description in flows.items():
+        tools[name] = OwnTool(_described(name, description, {}), _announced)
+    return LocalLink("agents", tools)
+
+
+def people_link(names: Iterable[str]) -> LocalLink:
+    """The server `approvals`: one tool for each group of people that flows ask.
+
+    Its calls do nothing; what they are for is the question that a rule makes of them.
+    """
+    return LocalLink("approvals", {name: OwnTool(_question(name), _announced) for name in names})
+
+
+def _definition(agent: LocalAgent) -> dict[str, Json]:
+    return _described(agent.name, agent.description, dict(agent.schema))
+
+
+def _described(name: str, description: str, schema: dict[str, Json]) -> dict[str, Json]:
+    return {
+        "name": name,
+        "description": description,
+        "inputSchema": {"type": "object", "properties": {"task": schema}, "required": ["task"]},
+    }
+
+
+def _question(name: str) -> dict[str, Json]:
+    return {
+        "name": name,
+        "description": f"A question of a flow to {name}.",
+        "inputSchema": {
+            "type": "object",
+            "properties": {"question": {"type": "string"}, "about": {}},
+            "required": ["question", "about"],
+        },
+    }
+
+
+def _answering(agent: LocalAgent) -> Callable[[dict[str, Json], Permit], Awaitable[Answered]]:
+    async def handle(args: dict[str, Json], _: Permit) -> Answered:
+        try:
+            answer = await agent.answer(args["task"])
+        except AgentFailed as error:
+            return Answered({"content": [{"type": "text", "text": str(error)}], "isError": True})
+        return Answered({"content": [], "structuredContent": {"result": answer}, "isError": False})
+
+    return handle
+
+
+async def _announced(_args: dict[str, Json], _: Permit) -> Answered:
+    return Answered(ANNOUNCED)

@@ -1,0 +1,226 @@
+"""The context: what a pattern is given, and everything that it can do.
+
+A pattern calls (`call`), calls several at once (`fan`), asks people (`human`) and waits (`wait`).
+Each call is one checkpoint, whose body crosses the gate; a branch that has steps of its own is a
+task of its own, so that no two of them draw checkpoints from one sequence. Everything else that a
+pattern does must follow from what these gave it: after a crash it is done again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.runs.hop import Hop, Step
+from gateway.runs.run import Json
+from orchestration.engine import Engine, Task
+from orchestration.lease import Lease
+from orchestration.reach import Told, addressed, opened, reached
+from orchestration.spec import Agent, Approve, Part, Tool
+from orchestration.stop import Stopped
+
+Perform = Callable[["Context", Part, Json], Awaitable[Json]]
+"""Does a node that is more than one step. Raises Stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What all nodes of a run share.
+
+    inside   agents that have steps of their own, by name, as they were when the run began; the
+             others answer in one
+    until_s  when the run's time is up, seconds since 1970
+    """
+
+    hop: Hop
+    engine: Engine
+    perform: Perform
+    inside: Mapping[str, Part]
+    run: str
+    until_s: int
+
+    def task(
+        self, path: str, node: Part, value: Json, *, grant: str, lease: Lease, depth: int
+    ) -> Task:
+        """A node as a task of its own: all that it needs after a crash."""
+        inside = {name: _written(each) for name, each in self.inside.items()}
+        what: Json = {
+            "node": _written(node),
+            "value": value,
+            "grant": grant,
+            "lease": lease.to_json(),
+            "depth": depth,
+            "until": self.until_s,
+            "inside": cast("Json", inside),
+        }
+        return Task(self.run, path, what)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One branch: a node, what it is given, and its name among the others."""
+
+    node: Part
+    value: Json
+    label: str
+
+
+class Context:
+    """One place in a run.
+
+    grant  the path of the grant in whose name it acts
+    lease  what it may still use
+    depth  how deep agents and parts may still lie in each other
+    """
+
+    def __init__(self, around: Around, path: str, grant: str, lease: Lease, depth: int) -> None:
+        self.around = around
+        self.path = path
+        self.grant = grant
+        self.lease = lease
+        self.depth = depth
+        self._made = 0
+
+    async def call(self, node: Part, value: Json, label: str | None = None) -> Json:
+        """Have one node done. Raises Stopped."""
+        path = self._next(label or label_of(node))
+        if not isinstance(node, Agent | Tool | Approve):
+            return await self.around.perform(self._below(path, self.grant), node, value)
+        answer = opened(await self._step(node, path, value))
+        inside = self.around.inside.get(node.name) if isinstance(node, Agent) else None
+        if inside is None:
+            return answer
+        return await self.around.perform(self._below(path, path), inside, value)
+
+    async def fan(self, jobs: Sequence[Job], *, max_parallel: int) -> list["Json | Stopped"]:
+        """Have several nodes done at once; what each gave, in their order."""
+        turn = asyncio.Semaphore(max_parallel)
+        parts = sum(not self._is_single(job.node) for job in jobs)
+        leases = self.lease.split(parts, keep=len(jobs) - parts) if parts else []
+        told = await asyncio.gather(*[self._branch(job, turn, leases) for job in jobs])
+        return [_given(each) for each in told]
+
+    async def human(self, by: str, question: str, about: Json) -> bool:
+        """Ask people; whether they agree. Raises Stopped for anything but a yes or a no."""
+        node = Approve(by=by, question=question, otherwise="go-on")
+        answer = opened(await self._step(node, self._next(f"ask-{by}"), about))
+        return cast("dict[str, bool]", answer)["approved"]
+
+    async def wait(self, seconds: int) -> None:
+        """Let time pass; after a crash no more than is left of it. Raises Stopped."""
+        hop, run, path = self.around.hop, self.around.run, self._next("wait")
+
+        async def until() -> Json:
+            return hop.now_s + seconds
+
+        ends = cast("int", await self._checkpoint(f"{path}/until", seconds, until))
+
+        async def slept() -> Json:
+            await hop.sleep(run, min(ends, self.around.until_s))
+            return None
+
+        await self._checkpoint(f"{path}/slept", ends, slept)
+        if ends > self.around.until_s:
+            raise self.exhausted("wall", "the time of the run is up")
+
+    def exhausted(self, what: str, detail: str) -> Stopped:
+        """A bound of this place is reached; to be raised."""
+        return Stopped("exhausted", detail, at=self.path, code=f"run.{what}")
+
+    def failed(self, what: str, detail: str) -> Stopped:
+        """An answer that makes no sense; to be raised."""
+        return Stopped("failed", detail, at=self.path, code=f"run.{what}")
+
+    def tripped(self, what: str, detail: str) -> Stopped:
+        """Something of the flow says stop; to be raised."""
+        return Stopped("tripped", detail, at=self.path, code=f"run.{what}")
+
+    # -- one step ---------------------------------------------------------------------------
+
+    async def _step(
+        self, node: Part, path: str, value: Json, turn: asyncio.Semaphore | None = None
+    ) -> Told:
+        """Make one step as a checkpoint, which is drawn before anything is waited for."""
+        try:
+            server, tool, args = addressed(node, value, at=path)
+            self.lease.take(at=path)
+        except Stopped as stopped:
+            return {"stopped": stopped.to_json()}
+        hop, inside = self.around.hop, self.around.inside
+        step = Step(self.around.run, self.grant, path, server, tool, args, self.around.until_s)
+        hand_to = node.name if isinstance(node, Agent) and node.name in inside else None
+
+        async def made() -> Json:
+            return await reached(hop, step, node, value, hand_to=hand_to)
+
+        given: Json = [self.grant, server, tool, args]
+        return cast("Told", await self._checkpoint(path, given, made, turn))
+
+    async def _checkpoint(
+        self,
+        path: str,
+        given: Json,
+        do: Callable[[], Awaitable[Json]],
+        turn: asyncio.Semaphore | None = None,
+    ) -> Json:
+        reserved = self.around.engine.reserve()  # no await lies between the caller and this
+        async with turn or asyncio.Semaphore():
+            return await reserved.step(self.around.run, path, given, do)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    async def _branch(self, job: Job, turn: asyncio.Semaphore, leases: list[Lease]) -> Told:
+        path = self._next(job.label)
+        if self._is_single(job.node):
+            return await self._step(job.node, path, job.value, turn)
+        lease = leases.pop()
+        if self.depth < 1:
+            self.lease.give_back(lease)
+            return {"stopped": self._too_deep(path).to_json()}
+        task = self.around.task(
+            path, job.node, job.value, grant=self.grant, lease=lease, depth=self.depth - 1
+        )
+
+        async def ended() -> Json:
+            return await self.around.engine.end_of(task)
+
+        told = cast("Told", await self._checkpoint(path, task.what, ended, turn))
+        self.lease.give_back(Lease.from_json(told["left"]))
+        return told
+
+    def _is_single(self, node: Part) -> bool:
+        if isinstance(node, Agent):
+            return node.name not in self.around.inside
+        return isinstance(node, Tool | Approve)
+
+    def _below(self, path: str, grant: str) -> "Context":
+        if self.depth < 1:
+            raise self._too_deep(path)
+        return Context(self.around, path, grant, self.lease, self.depth - 1)
+
+    def _too_deep(self, path: str) -> Stopped:
+        detail = "agents and parts lie too deep in each other"
+        return Stopped("exhausted", detail, at=path, code="run.depth")
+
+    def _next(self, label: str) -> str:
+        self._made += 1
+        place = f"{self._made}:{label}"
+        return f"{self.path}/{place}" if self.path else place
+
+
+def _given(told: Told) -> "Json | Stopped":
+    try:
+        return opened(told)
+    except Stopped as stopped:
+        return stopped
+
+
+def _written(node: Part) -> Json:
+    return cast("Json", node.model_dump(mode="json", by_alias=True))
+
+
+def label_of(node: Part) -> str:
+    """How a node is called in paths where it has no name of its own there."""
+    if isinstance(node, Agent | Tool):
+        return node.name
+    return str(getattr(node, "kind", "node"))

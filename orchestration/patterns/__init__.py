@@ -1,0 +1,1 @@
+"""The patterns: each a short function over the context, in a file of its own."""

@@ -1,0 +1,12 @@
+"""Wait: nothing is done for a time."""
+
+from gateway.runs.run import Json
+from gateway.settings import milliseconds
+from orchestration.context import Context
+from orchestration.spec import Wait
+
+
+async def wait(here: Context, node: Wait, value: Json) -> Json:
+    """The same value, later. Raises Stopped when the run's time is up before."""
+    await here.wait(milliseconds(node.duration) // 1000)
+    return value

@@ -1,0 +1,119 @@
+"""Reaching out: one step of a run, from what a flow says to what came of it.
+
+What comes of a step is kept as `{"value": ...}`, or as `{"stopped": ...}` with a named reason: a
+replay then sees the same, whatever the gate would say today.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import cast
+
+from gateway.action import Outcome
+from gateway.runs.hop import Hop, Step
+from gateway.runs.run import Json
+from orchestration.spec import Agent, Approve, Part, Tool
+from orchestration.stop import Reason, Stopped
+from orchestration.template import filled
+
+Told = dict[str, Json]
+
+AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before further attempts at a step for which something was away; nothing was done then."""
+
+_REASONS: Mapping[str, Reason] = {
+    "denied": "denied",
+    "refused": "refused",
+    "error": "failed",
+    "unknown": "unknown",
+    "unavailable": "unavailable",
+}
+
+
+def addressed(node: Part, value: Json, *, at: str) -> tuple[str, str, dict[str, Json]]:
+    """Server, tool and arguments of a node that is one step. Raises Stopped."""
+    if isinstance(node, Agent):
+        return "agents", node.name, {"task": value}
+    if isinstance(node, Approve):
+        return "approvals", node.by, {"question": node.question, "about": value}
+    assert isinstance(node, Tool), "no other node is one step"
+    server, _, tool = node.name.partition(".")
+    args = value if node.args is None else filled(cast("Json", node.args), value, at=at)
+    if not isinstance(args, dict):
+        detail = f"{node.name} takes an object, and the value at hand is none"
+        raise Stopped("failed", detail, at=at, code="run.arguments")
+    return server, tool, args
+
+
+async def reached(hop: Hop, step: Step, node: Part, value: Json, *, hand_to: str | None) -> Told:
+    """Make a step, again where something was away.
+
+    hand_to  the agent that goes on in its own name once it was reached; None: it answers at once
+    """
+    outcome = await _made(hop, step)
+    if outcome.status == "done" and hand_to is not None:
+        refused = await hop.hand_on(step.run, step.grant, step.path, hand_to)
+        outcome = refused or outcome
+    if isinstance(node, Approve):
+        return _approved(hop, step, node, outcome, value)
+    if outcome.status == "done":
+        return {"value": _value(outcome)}
+    return _stopped(outcome, step.path)
+
+
+def opened(told: Told) -> Json:
+    """The value of what came of a step. Raises Stopped where there is none."""
+    if "stopped" in told:
+        raise Stopped.from_json(cast("dict[str, Json]", told["stopped"]))
+    return told["value"]
+
+
+async def _made(hop: Hop, step: Step) -> Outcome:
+    for pause in AGAIN_S:
+        if hop.now_s >= step.until_s:
+            return Outcome("denied", "run.wall", "The time of the run is up.")
+        outcome = await hop.deliver(step)
+        if outcome.status != "unavailable":
+            return outcome
+        await asyncio.sleep(pause)
+    return await hop.deliver(step)
+
+
+def _approved(hop: Hop, step: Step, node: Approve, outcome: Outcome, value: Json) -> Told:
+    if outcome.code == "approval.denied" and node.otherwise == "go-on":
+        return {"value": {"approved": False, "value": value}}
+    if outcome.status != "done":
+        return _stopped(outcome, step.path)
+    if not hop.asked(step.run, step.path):  # a rule that allows it is no person's yes
+        detail = f"the policy lets approvals.{node.by} pass without asking anybody"
+        stopped = Stopped("refused", detail, at=step.path, code="run.not-asked")
+        return {"stopped": stopped.to_json()}
+    return {"value": value if node.otherwise == "stop" else {"approved": True, "value": value}}
+
+
+def _stopped(outcome: Outcome, at: str) -> Told:
+    reason, code = _REASONS[outcome.status], outcome.code
+    if code == "run.cancelled":
+        reason = "cancelled"
+    elif code == "run.wall":
+        reason = "exhausted"
+    detail = outcome.text or _text(outcome) or outcome.status
+    return {"stopped": Stopped(reason, detail, at=at, code=code).to_json()}
+
+
+def _value(outcome: Outcome) -> Json:
+    """What a tool gave: its structured content, else its text."""
+    result = outcome.result or {}
+    structured = result.get("structuredContent")
+    if structured is None:
+        return _text(outcome)
+    if isinstance(structured, dict) and structured.keys() == {"result"}:
+        return structured["result"]
+    return structured
+
+
+def _text(outcome: Outcome) -> str:
+    content = (outcome.result or {}).get("content")
+    parts = content if isinstance(content, list) else []
+    return "\n".join(
+        str(part["text"]) for part in parts if isinstance(part, dict) and part.get("type") == "text"
+    )

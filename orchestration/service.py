@@ -1,0 +1,226 @@
+"""The run service: the flows of one gateway, started, taken up again, and brought to an end.
+
+It is what `gateway` is opened with (`gateway.runs.service`). The log says which runs there are; the
+engine knows how far each has come. A run of the log that the engine has never heard of, because the
+process ended in between or its database is gone, begins at its first step: what was done before is
+in the log, and is not done again.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+
+import structlog
+from pydantic import TypeAdapter
+
+from gateway.errors import GatewayError
+from gateway.home import Home
+from gateway.links.jsonrpc import dump_sorted
+from gateway.links.local import LocalLink
+from gateway.runs.errors import RunRefused
+from gateway.runs.hop import Hop, Start
+from gateway.runs.run import ROOT, Json, Run
+from orchestration.agents import LocalAgent, agents_link, people_link
+from orchestration.context import Around, Context
+from orchestration.engine import Engine, Task
+from orchestration.errors import FlowInvalid
+from orchestration.lease import Lease
+from orchestration.performing import perform
+from orchestration.spec import Agent, Approve, Flow, Magentic, Node, Part, nodes
+from orchestration.stop import Stopped
+
+log = structlog.get_logger(__name__)
+
+_NODE: TypeAdapter[Part] = TypeAdapter(Node)
+_RECORD_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Flows:
+    """Flows and the agents in them, for one gateway.
+
+    Raises FlowInvalid where two have one name.
+    """
+
+    def __init__(self, flows: Iterable[Flow], agents: Iterable[LocalAgent] = ()) -> None:
+        every = tuple(flows)
+        self._flows = {flow.name: flow for flow in every}
+        self._agents = tuple(agents)
+        names = [flow.name for flow in every] + [agent.name for agent in self._agents]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise FlowInvalid(f"two flows or agents have the name {', '.join(twice)}")
+
+    def links(self) -> tuple[LocalLink, ...]:
+        """The servers `agents` and `approvals`."""
+        told = {name: flow.title or f"The flow {name}." for name, flow in self._flows.items()}
+        asked = {by for flow in self._flows.values() for by in _asked(flow)}
+        return agents_link(self._agents, told), people_link(sorted(asked))
+
+    @asynccontextmanager
+    async def opened(self, hop: Hop, home: Home) -> AsyncIterator["Service"]:
+        """Take up what was running, and run until the context is left. Raises EngineRefused."""
+        service = Service(self._flows, hop)
+        async with (
+            Engine.opened(home.runs, home.runs_key(), service.body) as engine,
+            service.taking_up(engine),
+        ):
+            yield service
+
+
+class Service:
+    """Runs flows over one engine."""
+
+    def __init__(self, flows: Mapping[str, Flow], hop: Hop) -> None:
+        self._flows = flows
+        self._hop = hop
+        self._engine: Engine | None = None
+
+    def flows(self) -> Mapping[str, Json]:
+        """The flows that can be started, by name, each as it is written."""
+        dumped = {n: f.model_dump(mode="json", by_alias=True) for n, f in self._flows.items()}
+        return cast("Mapping[str, Json]", dumped)
+
+    async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
+        """Start a run; see `gateway.runs.service.RunService`."""
+        spec = self._flows.get(flow)
+        if spec is None:
+            raise RunRefused("run.flow", f"there is no flow {flow}")
+        start = Start(flow, self._digest(spec), spec.name, by, key, given, spec.limits.wall_s)
+        run = await self._hop.start(start)
+        await self._begin(run, spec, given)
+        return run
+
+    async def cancel(self, run_id: str, *, by: str) -> Run:
+        """Stop a run; see `gateway.runs.service.RunService`."""
+        return await self._hop.cancel(run_id, by=by)
+
+    def output(self, run: Run) -> Json:
+        """What came out of a run; see `gateway.runs.service.RunService`."""
+        return self._hop.output(run)
+
+    # -- runs of the log --------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def taking_up(self, engine: Engine) -> AsyncIterator[None]:
+        """Bring engine and log together: every run of the log goes on, in the background."""
+        self._engine = engine
+        live = {run.id: run for run in self._hop.runs.all() if run.state != "ended"}
+        unknown = await engine.unknown(frozenset(live))
+        taking = [asyncio.create_task(self._take_up(live[each])) for each in sorted(unknown)]
+        try:
+            yield
+        finally:
+            for task in taking:
+                task.cancel()
+            await asyncio.gather(*taking, return_exceptions=True)
+
+    async def _take_up(self, run: Run) -> None:
+        spec = self._flows.get(run.flow)
+        if spec is None or self._digest(spec) != run.digest:
+            await self._ended(run.id, "failed", "the flow is no longer what it was", None)
+            return
+        try:
+            given = self._hop.input(run)
+        except RunRefused as error:
+            await self._ended(run.id, "failed", str(error), None)
+            return
+        await self._begin(run, spec, given)
+
+    async def _begin(self, run: Run, spec: Flow, given: Json) -> None:
+        assert self._engine is not None, "runs are started while the engine is open"
+        limits = spec.limits
+        around = Around(
+            hop=self._hop,
+            engine=self._engine,
+            perform=perform,
+            inside=self._inside(spec),
+            run=run.id,
+            until_s=run.started + limits.wall_s,
+        )
+        lease = Lease(limits.calls, limits.tokens, limits.cost)
+        task = around.task("", spec.flow, given, grant=ROOT, lease=lease, depth=limits.depth)
+        await self._engine.begin(task)
+
+    def _inside(self, spec: Flow) -> dict[str, Part]:
+        """The flows that a flow calls as agents, and those that they call."""
+        found: dict[str, Part] = {}
+        waiting: list[Part] = [spec.flow]
+        while waiting:
+            for node in nodes(waiting.pop()):
+                inner = self._flows.get(node.name) if isinstance(node, Agent) else None
+                if inner is not None and inner.name not in found:
+                    found[inner.name] = inner.flow
+                    waiting.append(inner.flow)
+        return found
+
+    def _digest(self, spec: Flow) -> str:
+        """The digest of a flow with everything that it calls of other flows."""
+        inner: list[Json] = [
+            [name, self._flows[name].digest] for name in sorted(self._inside(spec))
+        ]
+        return hashlib.sha256(dump_sorted([spec.digest, *inner])).hexdigest()
+
+    # -- one task ---------------------------------------------------------------------------
+
+    async def body(self, engine: Engine, task: Task) -> Json:
+        """Do one node of a run, and end the run where it is the whole of it."""
+        what = cast("dict[str, Json]", task.what)
+        lease = Lease.from_json(what["lease"])
+        told = await self._performed(engine, task, what, lease)
+        if not task.path:
+            await self._ended(task.run, *_ending(told), told.get("value"))
+        return {**told, "left": lease.to_json()}
+
+    async def _performed(
+        self, engine: Engine, task: Task, what: dict[str, Json], lease: Lease
+    ) -> dict[str, Json]:
+        written = cast("dict[str, Json]", what["inside"])
+        around = Around(
+            hop=self._hop,
+            engine=engine,
+            perform=perform,
+            inside={name: _NODE.validate_python(node) for name, node in written.items()},
+            run=task.run,
+            until_s=cast("int", what["until"]),
+        )
+        here = Context(around, task.path, str(what["grant"]), lease, cast("int", what["depth"]))
+        try:
+            node = _NODE.validate_python(what["node"])
+            return {"value": await perform(here, node, what["value"])}
+        except Stopped as stopped:
+            return {"stopped": stopped.to_json()}
+        except Exception as error:
+            # A replay that went astray, or a defect: the run ends here, and says so.
+            log.exception("run.failed", run=task.run, path=task.path)
+            detail = f"the run could not go on: {type(error).__name__}"
+            return {"stopped": _defect(detail, task.path)}
+
+    async def _ended(self, run_id: str, result: str, detail: str, output: Json) -> None:
+        """Record the end, however long that takes: a run that cannot say so has not ended."""
+        for pause in _RECORD_AGAIN_S:
+            with suppress(GatewayError):
+                return await self._hop.end(run_id, result, detail, output)
+            await asyncio.sleep(pause)
+        return await self._hop.end(run_id, result, detail, output)
+
+
+def _asked(flow: Flow) -> Iterable[str]:
+    """Who is asked in a flow."""
+    for node in nodes(flow.flow):
+        if isinstance(node, Approve):
+            yield node.by
+        elif isinstance(node, Magentic) and node.review is not None:
+            yield node.review
+
+
+def _ending(told: dict[str, Json]) -> tuple[str, str]:
+    """How a run ended, and a sentence about it."""
+    stopped = cast("dict[str, str] | None", told.get("stopped"))
+    if stopped is None:
+        return "done", ""
+    return stopped["reason"], f"{stopped['detail']} (at {stopped['at'] or 'the beginning'})"
+
+
+def _defect(detail: str, at: str) -> Json:
+    return Stopped("failed", detail, at=at, code="run.defect").to_json()

@@ -1,0 +1,363 @@
+"""Flows: what may be done by whom in which order, as one tree of models.
+
+A flow is written in YAML or built in Python; both are these models. In YAML a node is a mapping
+with one key, its kind; a name alone is an agent, `server.tool` alone is a tool:
+
+    sequential:
+      - parallel: {branches: [web, papers]}
+      - approve: {by: editors, question: "Publish this?"}
+      - tool: {name: site.publish, args: {text: {from: /text}}}
+
+Values go from step to step as JSON; `{from: <JSON pointer>}` (RFC 6901) is the only thing that is
+evaluated, beside the policy's own conditions in a router. Everything has a bound.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    model_validator,
+)
+
+from gateway.links.jsonrpc import dump_sorted
+from gateway.settings import milliseconds
+
+NAME = r"^[a-z][a-z0-9-]{0,39}$"
+TOOL = r"^[a-z][a-z0-9-]{0,19}\.[A-Za-z0-9_.-]{1,128}$"
+
+
+def _duration(text: str) -> str:
+    if milliseconds(text) < 1000:
+        raise ValueError(f"{text!r} is shorter than a second")
+    return text
+
+
+Name = Annotated[str, Field(pattern=NAME)]
+ToolName = Annotated[str, Field(pattern=TOOL)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
+Rounds = Annotated[int, Field(ge=1, le=100)]
+OnError = Literal["fail", "keep", "drop"]
+
+
+class Part(BaseModel):
+    """What all models of a flow share: strict, closed, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Limits(Part):
+    """What a run may use at most; reaching one is a named end, with what was done until then.
+
+    calls   steps that reach somebody       depth  how deep agents and parts may lie in each other
+    tokens  of models, in and out together  cost   of models, in millionths of the prices' unit
+    wall    from start to end, waiting for people included
+    """
+
+    calls: Annotated[int, Field(ge=1, le=10_000)] = 100
+    tokens: Annotated[int, Field(ge=0, le=100_000_000)] = 200_000
+    cost: Annotated[int, Field(ge=0, le=2**53 - 1)] = 2_000_000
+    wall: Duration = "1h"
+    depth: Annotated[int, Field(ge=1, le=8)] = 4
+
+    @property
+    def wall_s(self) -> int:
+        """The time in seconds."""
+        return milliseconds(self.wall) // 1000
+
+
+class Agent(Part):
+    """An agent does what it is given."""
+
+    kind: Literal["agent"] = "agent"
+    name: Name
+
+
+class Tool(Part):
+    """One call of a tool. Without `args` the value at hand is what it is called with."""
+
+    kind: Literal["tool"] = "tool"
+    name: ToolName
+    args: dict[str, JsonValue] | None = None
+
+
+class Approve(Part):
+    """People are asked whether the run may go on with the value at hand.
+
+    by         who, as the policy knows it: the tool `approvals.<by>`, which a rule must ask about
+    otherwise  what a no comes to: the run stops, or goes on with {"approved": false}
+    """
+
+    kind: Literal["approve"] = "approve"
+    by: Name
+    question: Sentence
+    otherwise: Literal["stop", "go-on"] = "stop"
+
+
+class Wait(Part):
+    """Nothing is done for a time."""
+
+    kind: Literal["wait"] = "wait"
+    duration: Duration = Field(alias="for")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Sequential(Part):
+    """One after another, each with what the one before gave."""
+
+    kind: Literal["sequential"] = "sequential"
+    steps: Annotated[tuple["Node", ...], Field(min_length=1, max_length=100, strict=False)]
+
+
+class Fan(Part):
+    """What parallel and map have in common.
+
+    on_error      one that stops stops all; or its place holds {"stopped": ...}; or is left out
+    max_parallel  how many are under way at a time
+    """
+
+    on_error: OnError = "fail"
+    max_parallel: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class Parallel(Fan):
+    """Several at once with the same value; the result is the list of theirs, in this order.
+
+    merge  the results are objects, and become one; a member that two of them have is refused
+    """
+
+    kind: Literal["parallel"] = "parallel"
+    branches: Annotated[tuple["Node", ...], Field(min_length=1, max_length=64, strict=False)]
+    merge: bool = False
+
+
+class Map(Fan):
+    """One for each member of a list; the result is the list of theirs, in its order.
+
+    over  where in the value at hand the list is (JSON pointer); "": it is the value
+    """
+
+    kind: Literal["map"] = "map"
+    each: "Node"
+    over: str = ""
+    max_items: Annotated[int, Field(ge=1, le=1000)] = 64
+
+
+class Route(Part):
+    """Where to go when a condition of the policy's language holds; `args` is the value at hand."""
+
+    when: Annotated[str, Field(min_length=1, max_length=2000)]
+    to: "Node"
+
+
+class Router(Part):
+    """One of several ways, by conditions in their order, or by what a classifier names.
+
+    otherwise  where to go when nothing fits; without it the run stops
+    """
+
+    kind: Literal["router"] = "router"
+    classifier: "Node | None" = None
+    routes: dict[Name, "Node"] = Field(default_factory=dict)
+    conditions: Annotated[tuple[Route, ...], Field(strict=False)] = ()
+    otherwise: "Node | None" = None
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> Self:
+        if (self.classifier is None) == (not self.conditions):
+            raise ValueError("expected either `classifier` with `routes`, or `conditions`")
+        if (self.classifier is None) != (not self.routes):
+            raise ValueError("`routes` belong to a `classifier`")
+        return self
+
+
+class Handoff(Part):
+    """Agents that pass the work on to each other, as far as `edges` let them.
+
+    Who has it answers {"handoff": <name>, "input": ...} to pass it on, or anything else to end.
+    `back` lets each return it to whom it came from.
+    """
+
+    kind: Literal["handoff"] = "handoff"
+    start: Name
+    agents: Annotated[dict[Name, "Node"], Field(min_length=1, max_length=32)]
+    edges: dict[Name, Annotated[tuple[Name, ...], Field(strict=False)]]
+    back: bool = False
+    max_handoffs: Rounds = 5
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        named = {self.start, *self.edges, *(name for to in self.edges.values() for name in to)}
+        _refuse_unknown(named, self.agents)
+        return self
+
+
+class Supervisor(Part):
+    """A manager that gives tasks to workers until it has an answer.
+
+    It is given {"task", "workers", "results"} and answers {"tasks": [{"worker", "input"}, ...]},
+    {"answer": ...}, or {"forward": n} for the n-th result as it is.
+    """
+
+    kind: Literal["supervisor"] = "supervisor"
+    manager: "Node"
+    workers: Annotated[dict[Name, "Node"], Field(min_length=1, max_length=32)]
+    max_rounds: Rounds = 8
+    max_parallel: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class MakerChecker(Part):
+    """One makes, another checks, until it is approved.
+
+    The maker is given {"task", "feedback"}, the checker {"task", "draft"}; that answers
+    {"approved": true} or {"approved": false, "feedback": ...}.
+
+    otherwise  what happens after the last round: the run stops, or the last draft is taken
+    """
+
+    kind: Literal["maker_checker"] = "maker_checker"
+    maker: "Node"
+    checker: "Node"
+    max_rounds: Rounds = 3
+    otherwise: Literal["stop", "last"] = "stop"
+
+    @model_validator(mode="after")
+    def _two(self) -> Self:
+        if self.maker == self.checker:
+            raise ValueError("nobody checks their own work: maker and checker are the same")
+        return self
+
+
+class Magentic(Part):
+    """A manager that keeps a plan and a record of progress, and says who does what next.
+
+    It is asked to "plan", then before each turn for "progress" ({"done", "stuck", "next",
+    "input"}), to "replan" after too many turns without progress, and for the "final" answer.
+
+    review  who must approve each plan, as in `approve`
+    """
+
+    kind: Literal["magentic"] = "magentic"
+    manager: "Node"
+    team: Annotated[dict[Name, "Node"], Field(min_length=1, max_length=32)]
+    max_rounds: Rounds = 20
+    max_stalls: Annotated[int, Field(ge=0, le=20)] = 3
+    max_resets: Annotated[int, Field(ge=0, le=10)] = 2
+    review: Name | None = None
+
+
+class GroupChat(Part):
+    """Members who speak in turn and all hear everything.
+
+    Who speaks is named by the moderator ({"next"} or {"answer"}), else it goes round. A member
+    that answers {"vote": ...} votes; when so large a part has voted the same, that is the result.
+    """
+
+    kind: Literal["group_chat"] = "group_chat"
+    members: Annotated[dict[Name, "Node"], Field(min_length=2, max_length=32)]
+    moderator: "Node | None" = None
+    consensus: Annotated[float, Field(gt=0.5, le=1)] | None = None
+    max_rounds: Rounds = 10
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.moderator is None and self.consensus is None:
+            raise ValueError("expected a `moderator` or a `consensus`: what ends the chat?")
+        return self
+
+
+def _spelled(value: object) -> object:
+    """A node as it is written, in the form of the models."""
+    if isinstance(value, str):
+        return {"kind": "tool" if "." in value else "agent", "name": value}
+    if not isinstance(value, Mapping) or "kind" in value or len(value) != 1:
+        return value
+    ((kind, members),) = value.items()
+    if kind in {"agent", "tool"} and isinstance(members, str):
+        return {"kind": kind, "name": members}
+    if kind == "sequential" and isinstance(members, list | tuple):
+        return {"kind": kind, "steps": members}
+    if kind == "parallel" and isinstance(members, list | tuple):
+        return {"kind": kind, "branches": members}
+    if kind == "wait" and isinstance(members, str):
+        return {"kind": kind, "for": members}
+    return {**members, "kind": kind} if isinstance(members, Mapping) else value
+
+
+def _kind_of(value: object) -> str | None:
+    found = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+    return found if isinstance(found, str) else None
+
+
+Node = Annotated[
+    Annotated[Agent, Tag("agent")]
+    | Annotated[Tool, Tag("tool")]
+    | Annotated[Approve, Tag("approve")]
+    | Annotated[Wait, Tag("wait")]
+    | Annotated[Sequential, Tag("sequential")]
+    | Annotated[Parallel, Tag("parallel")]
+    | Annotated[Map, Tag("map")]
+    | Annotated[Router, Tag("router")]
+    | Annotated[Handoff, Tag("handoff")]
+    | Annotated[Supervisor, Tag("supervisor")]
+    | Annotated[MakerChecker, Tag("maker_checker")]
+    | Annotated[Magentic, Tag("magentic")]
+    | Annotated[GroupChat, Tag("group_chat")],
+    Discriminator(_kind_of),
+    BeforeValidator(_spelled),
+]
+
+
+class Flow(Part):
+    """A flow, as a file holds it.
+
+    name   how it is started, and the agent that it acts as, which the policy must name
+    title  a sentence for people
+    """
+
+    api_version: Literal["passavant/v1"] = Field(default="passavant/v1", alias="apiVersion")
+    kind: Literal["Flow"] = "Flow"
+    name: Name
+    title: Sentence | None = None
+    limits: Limits = Limits()
+    flow: Node
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of the flow as it counts."""
+        return hashlib.sha256(dump_sorted(self.model_dump(mode="json"))).hexdigest()
+
+
+def nodes(node: Part) -> Iterator[Part]:
+    """A node and all that are in it."""
+    yield node
+    for name in type(node).model_fields:
+        for inner in _within(getattr(node, name)):
+            yield from nodes(inner)
+
+
+def _within(value: object) -> Iterator[Part]:
+    if isinstance(value, Part):
+        yield value
+    elif isinstance(value, tuple):
+        yield from (each for each in value if isinstance(each, Part))
+    elif isinstance(value, dict):
+        yield from (each for each in value.values() if isinstance(each, Part))
+
+
+def _refuse_unknown(named: set[str], known: Mapping[str, object]) -> None:
+    unknown = sorted(named - known.keys())
+    if unknown:
+        raise ValueError(f"named and not there: {', '.join(unknown)}")
