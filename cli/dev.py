@@ -9,7 +9,7 @@ import typer
 
 from audit.errors import AuditError
 from cli.client import KEY_FILE
-from cli.demo.workspace import AGENT, OPERATOR, Workspace
+from cli.demo.workspace import AGENT, APPLICATION, OPERATOR, Workspace
 from cli.errors import stop
 from cli.options import DEFAULT_HOME, Home
 from cli.output import say
@@ -95,6 +95,7 @@ Passavant is running: development, with keys in {settings.home}. Not for product
   agents     {settings.public_url}/mcp   (MCP, both eras)   and   {settings.public_url}/v1/tools/...
   operators  {settings.operators_url}    (API; the commands below use it)
   browser    {settings.operators_url}/login    with the code {code}, once, within half an hour
+  desktop    client id {APPLICATION}, or as a program: passavant connect --agent {AGENT}
   policy     {workspace.policy}   (edit it: a change that compiles is in force at once)
 
 Three calls to try, from another terminal:

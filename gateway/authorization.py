@@ -54,7 +54,7 @@ def authorization(parts: Parts, services: Services, listener: Listener) -> FastA
         refuse=listener.refuse,
         now_s=parts.now_s,
         nonce=listener.proofs.nonce,
-        sends_back=bool(settings.identity.applications),
+        applications=applications.declared(settings.identity.applications),
     )
     app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face.router())

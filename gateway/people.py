@@ -13,6 +13,7 @@ from gateway.errors import SettingsInvalid
 from gateway.identity import applications
 from gateway.identity.authorizing import Authorizing
 from gateway.identity.authorizing import Sources as AuthorizingSources
+from gateway.identity.client_documents import ClientDocuments
 from gateway.identity.codes import Codes
 from gateway.identity.issuers import TrustedIssuer, oidc_keys
 from gateway.identity.log_ins import LogIn, LogIns
@@ -51,6 +52,7 @@ def authorizing(parts: Parts) -> Authorizing:
         raise SettingsInvalid("identity.applications need identity.users: people must log in")
     sources = AuthorizingSources(
         applications=applications.declared(identity.applications),
+        documents=ClientDocuments(parts.upstream.fetcher, parts.now_s),
         consents=parts.state.consents,
         codes=Codes(secrets.token_bytes, parts.now_s),
         policy=lambda: rooms.worlds.current.snapshot,

@@ -27,7 +27,7 @@ from gateway.catalogue.servers import ServerSpec
 from gateway.errors import SettingsInvalid
 from gateway.guard.rules import Guards
 from gateway.identity import trust
-from gateway.identity.applications import ApplicationName, ApplicationSpec
+from gateway.identity.applications import ApplicationId, ApplicationSpec, check_redirects
 from policies.errors import PolicyInvalid
 from policies.source import Source
 
@@ -173,7 +173,7 @@ class Identity(_Model):
     """
 
     clients: dict[str, Client] = Field(default_factory=dict)
-    applications: dict[ApplicationName, ApplicationSpec] = Field(default_factory=dict)
+    applications: dict[ApplicationId, ApplicationSpec] = Field(default_factory=dict)
     users: trust.Users = Field(default_factory=dict)
     workloads: trust.Workloads = Field(default_factory=dict)
     operators: trust.OperatorLogin | None = None
@@ -182,6 +182,7 @@ class Identity(_Model):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         trust.check_apart(self.users, self.workloads, self.operators)
+        check_redirects(self.applications)
         both = self.applications.keys() & (self.clients.keys() | self.workload_agents)
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: an application and another client")

@@ -16,8 +16,14 @@ from gateway.settings import Settings
 from policies.starter import starter
 
 AGENT = "clerk"
+APPLICATION = "desktop"
 OPERATOR = "operator"
 LEDGER = Path(__file__).parents[2] / "examples" / "ledger"
+
+_REDIRECTS = [
+    f"http://{host}{path}" for host in ("127.0.0.1", "localhost") for path in ("/", "/callback")
+]
+"""Where desktop clients listen, at whichever port."""
 
 _COMMITS = (
     ("README.md", "# Office\n", "Open the office"),
@@ -93,7 +99,10 @@ class Workspace:
                         },
                     },
                 },
-                "identity": {"tokens": {"skew": "1s"}},
+                "identity": {
+                    "tokens": {"skew": "1s"},
+                    "applications": {APPLICATION: {"agent": AGENT, "redirect_uris": _REDIRECTS}},
+                },
                 "audit": {"origin": "passavant.localhost/dev", "segment_bytes": 8 << 20},
             }
         )

@@ -47,7 +47,7 @@ class AuthorizeFace:
     async def _start(self, request: Request) -> Response:
         async def begin() -> Response:
             parameters = self._visits.parameters(request)
-            asked = self._authorizing.read(parameters)
+            asked = await self._authorizing.read(parameters)
             at = parameters.get("at", (None,))[0]
             return await self._log_in.begin(request, asked, at)
 
@@ -81,8 +81,8 @@ def _question(question: Question) -> str:
     # Refusing comes first: it is what the Enter key does.
     return f"""
 <p>You are <strong>{escape(question.person.name)}</strong>.</p>
-<p>May <strong>{escape(request.application.id)}</strong> act for you as the agent
-<strong>{name}</strong>{of}{purpose}</p>
+<p>May <strong>{escape(request.application.id)}</strong>{_unverified(request)} act for you as the
+agent <strong>{name}</strong>{of}{purpose}</p>
 <p>It could use {_tools(request.scopes)}, until this session ends after eight hours. The answer goes
 to {_destination(request)}.</p>
 <p>What it does stays subject to the rules of this gateway and is recorded in your name. Refuse if
@@ -91,6 +91,11 @@ you did not begin this in that application just now.</p>
 <input type="hidden" name="ticket" value="{escape(question.ticket)}">
 <button name="answer" value="deny">Refuse</button>
 <button name="answer" value="allow">Let it act for me</button></form>"""
+
+
+def _unverified(request: AuthorizationRequest) -> str:
+    # What it is, only the owner of that address says.
+    return " (unverified)" if request.application.is_a_document else ""
 
 
 def _tools(scopes: Scopes) -> str:

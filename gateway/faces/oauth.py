@@ -20,6 +20,7 @@ from gateway.errors import RequestRefused
 from gateway.faces.edge import METADATA
 from gateway.faces.http import ClientGone, EdgeRules, Head, Reply, read_body, read_head, source
 from gateway.faces.problems import problem
+from gateway.identity.applications import NONE, Applications
 from gateway.identity.authorization_server import (
     AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
@@ -54,7 +55,7 @@ class OAuthFace:
 
     now_s  seconds since 1970, never backwards
     nonce  what proofs of possession must carry at a second
-    sends_back  whether people are asked here, and sent back with a code
+    applications  for whom people are asked here, and sent back with a code
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class OAuthFace:
         refuse: Refuse,
         now_s: Callable[[], int],
         nonce: Callable[[int], str],
-        sends_back: bool = False,
+        applications: Applications = NONE,
     ) -> None:
         self._server = server
         self._keys = keys
@@ -75,7 +76,7 @@ class OAuthFace:
         self._refuse = refuse
         self._now_s = now_s
         self._nonce = nonce
-        self._sends_back = sends_back
+        self._applications = applications
 
     def router(self) -> APIRouter:
         """The routes, to be included in the listener's application."""
@@ -167,7 +168,7 @@ class OAuthFace:
 
     async def _server_metadata(self, request: Request) -> Response:
         return await self._publish(
-            request, lambda _: server_metadata(self._url, sends_back=self._sends_back)
+            request, lambda _: server_metadata(self._url, self._applications)
         )
 
     async def _resource_metadata(self, request: Request) -> Response:
@@ -186,13 +187,13 @@ class OAuthFace:
         return _response(Reply(200, body, ((b"cache-control", cache),)))
 
 
-def server_metadata(public_url: str, *, sends_back: bool) -> Json:
+def server_metadata(public_url: str, applications: Applications) -> Json:
     """The authorization server's metadata (RFC 8414).
 
-    sends_back  whether people are asked here, and sent back with a code
+    applications  for whom people are asked here, and sent back with a code
     """
     proving = list[Json](_AUTHENTICATION)
-    public: list[Json] = ["none"] if sends_back else []
+    public: list[Json] = ["none"] if applications else []
     metadata: dict[str, Json] = {
         "issuer": public_url,
         # Also where nobody is asked and nothing answers there: the official MCP client (2.3) reads
@@ -212,7 +213,7 @@ def server_metadata(public_url: str, *, sends_back: bool) -> Json:
         "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
         "response_types_supported": [],
     }
-    if sends_back:
+    if applications:
         metadata |= {
             "grant_types_supported": [
                 AUTHORIZATION_CODE,
@@ -224,6 +225,7 @@ def server_metadata(public_url: str, *, sends_back: bool) -> Json:
             "response_modes_supported": ["query"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,  # RFC 9207
+            "client_id_metadata_document_supported": applications.any_document,
         }
     return metadata
 

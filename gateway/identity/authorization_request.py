@@ -11,7 +11,7 @@ from typing import Self
 from urllib.parse import urlencode
 
 from gateway.identity import scopes
-from gateway.identity.applications import Application, Applications
+from gateway.identity.applications import Application
 from gateway.identity.errors import (
     ApplicationRefused,
     OAuthError,
@@ -48,14 +48,11 @@ class AuthorizationRequest:
     bound_to: str | None
 
     @classmethod
-    def read(cls, parameters: Parameters, applications: Applications, public_url: str) -> Self:
-        """Read what a browser brings.
+    def read(cls, parameters: Parameters, application: Application, public_url: str) -> Self:
+        """Read what a browser brings, sent by an application.
 
         Raises ApplicationRefused, and SentBack for what the application is to be told.
         """
-        application = applications.get(_one(parameters, "client_id"))
-        if application is None:
-            raise ApplicationRefused("this application is not registered here")
         redirect = _one(parameters, "redirect_uri") or ""
         registered = application.redirect(redirect)
         if registered is None:

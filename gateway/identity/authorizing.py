@@ -17,8 +17,10 @@ from gateway.identity.authorization_request import (
     Parameters,
     answer_url,
 )
+from gateway.identity.client_documents import ClientDocuments
 from gateway.identity.codes import Agreed, Codes
 from gateway.identity.consents import GIVEN, WITHDRAWN, Consent, Consents, entry
+from gateway.identity.errors import ApplicationRefused
 from gateway.identity.log_ins import Person
 from gateway.links.tickets import Tickets
 from policies.register import Agent
@@ -43,11 +45,13 @@ class Question:
 class Sources:
     """What authorizing is done with.
 
+    documents  what applications say of themselves, where they do
     policy  the snapshot in force
     record  writes an entry
     """
 
     applications: Applications
+    documents: ClientDocuments
     consents: Consents
     codes: Codes
     policy: Callable[[], Snapshot]
@@ -75,9 +79,14 @@ class Authorizing:
         """The codes that people were sent back with."""
         return self._sources.codes
 
-    def read(self, parameters: Parameters) -> AuthorizationRequest:
+    async def read(self, parameters: Parameters) -> AuthorizationRequest:
         """The request that a browser brings. Raises ApplicationRefused or SentBack."""
-        return AuthorizationRequest.read(parameters, self._sources.applications, self._url)
+        named = parameters.get("client_id", (None,))[0]
+        application = self._sources.applications.get(named)
+        if application is None:
+            raise ApplicationRefused("this application is not registered here")
+        completed = await self._sources.documents.completed(application)
+        return AuthorizationRequest.read(parameters, completed, self._url)
 
     def question(
         self, request: AuthorizationRequest, person: Person, browser: str | None

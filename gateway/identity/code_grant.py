@@ -71,7 +71,7 @@ class CodeGrant:
     def _check(self, asked: Asked, agreed: Agreed) -> None:
         """A code is good for who asked for it, at the place it was sent to, and nobody else."""
         request = agreed.request
-        if asked.client.application != request.application:
+        if asked.client.id != request.application.id:
             raise OAuthError("invalid_grant", "another application's code")
         if asked.request.needed("redirect_uri") != request.redirect:
             raise OAuthError("invalid_grant", "the code was sent elsewhere")

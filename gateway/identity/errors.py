@@ -7,8 +7,8 @@ GatewayError
     │   ├── DelegationRefused  delegation.<why>    work may not be handed on in this way
     │   ├── CodeReused         oauth.invalid_grant a code came a second time
     │   └── SentBack           oauth.<error>       told to an application by way of the browser
-    ├── ApplicationRefused auth.application  a browser that no registered application sent
-    ├── RedirectRefused  auth.redirect       an address that nobody may be sent back to
+    ├── ApplicationRefused  oauth.application  a browser that no registered application sent
+    ├── RedirectRefused  oauth.redirect        an address that nobody may be sent back to
     ├── IssuerSilent     auth.issuer           a trusted issuer gives no keys or tokens now
     ├── ScopeInvalid     auth.scope            a text that is no list of tool patterns
     ├── NameInvalid      auth.name             no name for an agent, a user, a role or an operator
@@ -154,13 +154,13 @@ class SentBack(OAuthError):
 class ApplicationRefused(IdentityError):
     """A browser was not sent by a registered application, or would be sent elsewhere."""
 
-    code = "auth.application"
+    code = "oauth.application"
 
 
 class RedirectRefused(IdentityError):
     """A text is no address that people may be sent back to."""
 
-    code = "auth.redirect"
+    code = "oauth.redirect"
 
 
 class ScopeInvalid(IdentityError):

@@ -302,6 +302,12 @@ def test_gateways_of_a_fleet_have_logs_of_different_names(tmp_path: Path) -> Non
 # -- applications ------------------------------------------------------------------------------
 
 
+def test_an_application_may_say_itself_where_it_is_sent_back_to(tmp_path: Path) -> None:
+    text = with_application("'https://ide.example/client.json'", "agent: clerk")
+    [name] = load(written(tmp_path, text)).identity.applications
+    assert name == "https://ide.example/client.json"
+
+
 def with_application(name: str, members: str) -> str:
     return f"{LEAST}identity: {{applications: {{{name}: {{{members}}}}}}}\n"
 
@@ -320,6 +326,17 @@ def test_an_application_may_ask_for_everything_unless_it_says_which_tools(tmp_pa
         pytest.param(
             "editor", "redirect_uris: ['http://127.0.0.1/cb']", "agent", id="no-agent-of-ours"
         ),
+        pytest.param(
+            "'https://ide.example/client.json'",
+            "agent: clerk, redirect_uris: ['http://127.0.0.1/cb']",
+            "redirect_uris",
+            id="in-two-ways",
+        ),
+        pytest.param("'https://ide.example/'", "agent: clerk", "path", id="no-document"),
+        pytest.param("'https://ide.example/../x'", "agent: clerk", "path", id="dots"),
+        pytest.param("'https://ide.example/c?x=1'", "agent: clerk", "path", id="query"),
+        pytest.param("'http://ide.example/c.json'", "agent: clerk", "https", id="unencrypted"),
+        pytest.param("'https://a@ide.example/c'", "agent: clerk", "user", id="user"),
         pytest.param(
             "editor", "agent: clerk, redirect_uris: ['javascript:x']", "redirect", id="a-script"
         ),
