@@ -74,6 +74,18 @@ def remove(api: Operators, name: Name) -> None:
     say(f"{name} is no operator any more")
 
 
+@app.command()
+@operated
+def code(api: Operators, *, json: AsJson = False) -> None:
+    """Get a code that logs you in with a browser: once, within half an hour."""
+    given = api.post("/api/operators/code")
+    if json:
+        as_json(given)
+        return
+    say(f"type it at {given['url']}")
+    typer.echo(given["code"])
+
+
 def _first(
     folder: Path,
     name: str,

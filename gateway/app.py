@@ -44,8 +44,8 @@ from gateway.identity.tokens import Issuer
 from gateway.memory.opening import Remembering, remembering
 from gateway.memory.tools import memory_link
 from gateway.metrics import Metrics
-from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
+from gateway.operator.login_codes import LoginCodes
 from gateway.parts import Parts
 from gateway.recorder import Recorder
 from gateway.redaction import Redaction
@@ -118,7 +118,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         state, log_of = ground.state, ground.evidence
         rooms = _rooms(ground, links, activation.worlds)
         operators = Operators.open(ground.home.operators)
-        code = _console_code(around, log_of) if mode == "dev" else None
+        codes = _codes(mode, around, operators, log_of.recorder.now() // 1_000_000)
         await _begin(log_of, state, rooms, operators)
         await ground.mind.retention.begin()
         rotation = Rotation(ground.keys, rooms.recorder.write, kept_s=_kept_s(settings))
@@ -150,7 +150,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 mint=mint,
                 runs=runs,
                 fleet=ground.fleet,
-                console_code=code,
+                codes=codes,
                 users_by_name=mode == "dev",
                 show_code=around.show_code if mode == "dev" else None,
             )
@@ -226,10 +226,12 @@ async def _governed(
         yield links, activation
 
 
-def _console_code(around: Surroundings, log_of: Evidence) -> ConsoleCode | None:
-    if around.console_code is None:
-        return None
-    return ConsoleCode(around.console_code, made_s=log_of.recorder.now() // 1_000_000)
+def _codes(mode: Mode, around: Surroundings, operators: Operators, now_s: int) -> LoginCodes:
+    codes = LoginCodes(secrets.token_bytes)
+    first = next((each for each in operators.all() if each.may("administrator")), None)
+    if mode == "dev" and around.console_code is not None and first is not None:
+        codes.put_out(first.name, around.console_code, now_s)
+    return codes
 
 
 def _state(settings: Settings, recorder: Recorder, epoch: Epoch) -> State:

@@ -103,7 +103,7 @@ def _services(parts: Parts) -> Services:
         challenges=Challenges(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
         sign_on=_sign_on(parts),
-        console_code=parts.console_code,
+        codes=parts.codes,
         scrape=Scrape(rooms.metrics, _metric_sources(parts)),
         vkey=parts.evidence.vkey,
         version=distribution_version("passavant"),

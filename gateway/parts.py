@@ -11,8 +11,8 @@ from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.rotation import Rotation
-from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
+from gateway.operator.login_codes import LoginCodes
 from gateway.runs.service import RunService
 from gateway.settings import Settings, milliseconds
 from gateway.state import State
@@ -23,7 +23,7 @@ from gateway.upstream import Upstream
 class Parts:
     """What both applications are made of.
 
-    console_code  what logs the first administrator in with a browser, once
+    codes         one-time codes with which operators log in
     show_code     brings a code before the eyes of the one person of a development gateway
     """
 
@@ -40,7 +40,7 @@ class Parts:
     mint: Mint
     runs: RunService | None
     fleet: Fleet | None
-    console_code: ConsoleCode | None
+    codes: LoginCodes
     show_code: Callable[[str], None] | None
     users_by_name: bool
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 from audit import canonical
@@ -134,6 +134,12 @@ async def body_of(request: Request, model: type[Model]) -> Model:
             for found in error.errors(include_input=False, include_url=False)
         )
         raise OperatorRefused("operator.body", "; ".join(places)) from error
+
+
+class Nothing(BaseModel):
+    """The body of a request that says everything by its path."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def status_of(code: str) -> int:

@@ -1,6 +1,6 @@
 """`/login` and `/logout`: how a person gets a browser session, and ends it.
 
-At the configured provider, or in development with the one-time code. Somebody is logged in only
+At the configured provider, or with a one-time code. Somebody is logged in only
 once that is recorded; the session is always a new one, whatever cookie was there before.
 """
 
@@ -32,6 +32,7 @@ from gateway.operator.services import Services
 from gateway.operator.single_sign_on import PENDING_S, SingleSignOn
 
 MAX_FORM = 1024
+NO_WAY_IN = "Nobody can log in now: whoever holds a key gets a code by `passavant operator code`."
 
 router = Routes(include_in_schema=False)
 
@@ -63,7 +64,7 @@ async def show(services: Here, http: Request) -> Response:
     if ways == pages.Ways(provider=True):
         return RedirectResponse("/login/oidc", 303)
     if ways == pages.Ways():
-        return pages.refused("Nobody logs in here with a browser: operators hold keys.", 404)
+        return pages.refused(NO_WAY_IN, 404)
     return pages.ways_in(ways)
 
 
@@ -72,20 +73,19 @@ async def log_in_with_code(services: Here, http: Request) -> Response:
     """Log in with the one-time code, which was typed into our form."""
     check_own_page(http)
     form = await _form(http)
-    code = services.console_code
-    if code is None:
-        raise OperatorRefused("operator.unknown", "there is no code here")
-    now = now_s(services)
     try:
-        code.redeem(form.get("code", ""), now)
+        name = services.codes.redeem(form.get("code", ""), now_s(services))
+        operator = _holder(services, name)
     except AuthError as error:
-        refused = OperatorRefused("operator.code", str(error))
-        await _refused(services, http, refused, by="code")
-        if not code.is_good(now):
-            return pages.refused("This code has ended: start the gateway again for another.", 401)
+        # Only what may have been a guess is an entry: there are five at most.
+        code = "operator.login" if error.reason == "expired" else "operator.code"
+        refused = OperatorRefused(code, str(error))
+        page = await _refused(services, http, refused, by="code")
+        if not services.codes.is_any_good(now_s(services)):
+            return page
         return pages.ways_in(_ways(services), said="This is not the code.", status=401)
     answer = RedirectResponse("/login", 303)
-    await let_in(services, http, answer, _first_administrator(services), by="code")
+    await let_in(services, http, answer, operator, by="code")
     return answer
 
 
@@ -151,19 +151,18 @@ async def log_out(services: Here, http: Request) -> Response:
 
 def _ways(services: Services) -> pages.Ways:
     """How somebody can log in now."""
-    code = services.console_code
     return pages.Ways(
-        code=code is not None and code.is_good(now_s(services)),
+        code=services.codes.is_any_good(now_s(services)),
         provider=services.sign_on is not None,
         passkey=services.site is not None and bool(services.state.passkeys.all()),
     )
 
 
-def _first_administrator(services: Services) -> Operator:
-    """The one person of a development gateway."""
-    found = next((each for each in services.operators.all() if each.may("administrator")), None)
+def _holder(services: Services, name: str) -> Operator:
+    """The operator of that name. Raises OperatorRefused when they hold a key no more."""
+    found = next((each for each in services.operators.all() if each.name == name), None)
     if found is None:
-        raise OperatorRefused("operator.unknown", "there is no administrator")
+        raise OperatorRefused("operator.no-role", f"{name} is no operator any more")
     return found
 
 

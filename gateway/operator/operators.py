@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from audit.canonical import Json
-from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of, peer
+from gateway.operator.api import (
+    Administrator,
+    Here,
+    Nothing,
+    Routes,
+    Viewer,
+    body_of,
+    peer,
+)
 from gateway.operator.credentials import KEY_BYTES, Operator, Role
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
@@ -56,7 +64,21 @@ async def invite(services: Here, operator: Administrator, http: Request) -> dict
     await services.recorder.write("operator.invited", entry)
     key = services.operators.add(invited, services.random(KEY_BYTES), expires=expires)
     services.browsers.end_of(invited.name)  # they may have had other roles
+    services.codes.take_back(invited.name)
     return {**_row(services, invited), "key": key}
+
+
+@router.post("/code")
+async def give_code(services: Here, operator: Viewer, http: Request) -> dict[str, Json]:
+    """Give whoever holds this key a code, which logs them in with a browser once."""
+    await body_of(http, Nothing)
+    if "authorization" not in http.headers:
+        # Else a browser that somebody left open would let them in anew, as if just proven.
+        raise OperatorRefused("operator.fresh", "a code is given to whoever shows a key")
+    entry: dict[str, Json] = {"operator": operator.name, "source": peer(http)}
+    await services.recorder.write("operator.code", entry)
+    code = services.codes.give(operator.name, services.recorder.now() // 1_000_000)
+    return {"code": code, "url": f"{services.settings.operators_url}/login"}
 
 
 @router.post("/{name}/remove")
@@ -73,6 +95,7 @@ async def remove(
     await services.recorder.write("operator.removed", entry)
     services.operators.remove(name)
     services.browsers.end_of(name)
+    services.codes.take_back(name)
     return {"removed": name}
 
 

@@ -17,7 +17,7 @@ _SAID = '<p id="said" role="status"></p>'
 """Where the script says what went wrong."""
 
 _CODE = """<form method="post" action="/login" autocomplete="off">
-<p><label for="code">The code that was shown where this gateway was started</label></p>
+<p><label for="code">The code that was shown in the terminal</label></p>
 <p><input id="code" name="code" required autofocus spellcheck="false" maxlength="32">
 <button>Log in</button></p>
 </form>"""

@@ -18,7 +18,7 @@ from gateway.identity.passkeys import Passkey, Site
 from gateway.identity.public_keys import base64url
 from gateway.identity.throttle import network
 from gateway.operator.access import cookie_of, is_secure, passkey_cookie
-from gateway.operator.api import Here, Routes, body_of, peer
+from gateway.operator.api import Here, Nothing, Routes, body_of, peer
 from gateway.operator.challenges import LIFE_S
 from gateway.operator.credentials import Operator
 from gateway.operator.entrance import check_own_page, let_in, now_s, turn_away
@@ -60,6 +60,7 @@ async def begin(services: Here, http: Request) -> JSONResponse:
     """A challenge for any passkey of this site."""
     site = site_of(services)
     check_own_page(http)
+    await body_of(http, Nothing)
     now = now_s(services)
     if services.logins.charge(network(peer(http)), now):
         refused = OperatorRefused("operator.slow", "too many log-ins: try again in a minute")

@@ -16,7 +16,7 @@ from gateway.identity.passkeys import MAX_EACH, REGISTERED, REMOVED, Passkey
 from gateway.identity.public_keys import base64url
 from gateway.operator import registration
 from gateway.operator.access import session_of
-from gateway.operator.api import Here, Routes, Viewer, body_of, peer
+from gateway.operator.api import Here, Nothing, Routes, Viewer, body_of, peer
 from gateway.operator.browser_sessions import BrowserSession
 from gateway.operator.challenges import LIFE_S
 from gateway.operator.credentials import Operator
@@ -58,6 +58,7 @@ async def list_passkeys(services: Here, operator: Viewer) -> list[dict[str, Json
 @router.post("/begin")
 async def begin(services: Here, operator: Viewer, http: Request) -> dict[str, Json]:
     """What an authenticator is asked to make."""
+    await body_of(http, Nothing)
     site, session = site_of(services), _fresh(services, http)
     own = services.state.passkeys.of(operator.name)
     if len(own) >= MAX_EACH:
@@ -105,6 +106,7 @@ async def register(services: Here, operator: Viewer, http: Request) -> dict[str,
 @router.post("/{passkey}/remove")
 async def remove(services: Here, operator: Viewer, http: Request, passkey: str) -> dict[str, Json]:
     """Remove a passkey of one's own; anybody's, as an administrator. It logs nobody in any more."""
+    await body_of(http, Nothing)
     found = _own(services, operator, passkey)
     entry: dict[str, Json] = {
         "operator": found.operator,

@@ -26,8 +26,8 @@ from gateway.links.connecting import Connecting
 from gateway.metrics import Scrape
 from gateway.operator.browser_sessions import BrowserSessions
 from gateway.operator.challenges import Challenges
-from gateway.operator.console_code import ConsoleCode
 from gateway.operator.credentials import Operators
+from gateway.operator.login_codes import LoginCodes
 from gateway.operator.single_sign_on import SingleSignOn
 from gateway.recorder import Recorder
 from gateway.refusals import Refusals
@@ -52,7 +52,7 @@ class Services:
     challenges    what passkeys are asked to sign
     logins        counts the log-ins that each place begins
     sign_on       where operators log in; None: nowhere
-    console_code  the one-time code of a development gateway
+    codes         one-time codes with which operators log in
     random        so many bytes that nobody can guess
     """
 
@@ -84,7 +84,7 @@ class Services:
     challenges: Challenges
     logins: Throttle
     sign_on: SingleSignOn | None
-    console_code: ConsoleCode | None
+    codes: LoginCodes
     scrape: Scrape
     vkey: str
     version: str

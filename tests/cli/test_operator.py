@@ -212,3 +212,11 @@ def test_a_key_that_others_can_read_is_not_used(
     ran = desk.run("whoami", "--key-file", key)
     assert ran.exit_code == 4
     assert "open to others" in ran.stderr
+
+
+def test_a_code_for_a_browser_is_printed_alone(desk: Deployment) -> None:
+    ran = desk.run("operator", "code")
+    assert ran.exit_code == 0
+    assert len(ran.stdout.strip()) == 11
+    assert "/login" in ran.stderr
+    assert ran.stdout.strip() not in str(kinds(desk, "kind:operator.code"))

@@ -31,6 +31,7 @@ from gateway.faces.listener import answering
 from gateway.home import Home
 from gateway.identity.minting import Order
 from gateway.listeners import address_of, bind, serving
+from gateway.operator.credentials import Operators
 from gateway.runs.service import Orchestration
 from gateway.settings import Settings
 from tests.harness.agent import REST, Agent
@@ -204,6 +205,7 @@ async def running(
         made = make_settings(
             folder, policy, servers or {}, agents=agents, operators=operators, more=more
         )
+        keys = give_keys(Operators.open(Home.at(made.home).operators))
         async with (
             opened(made, mode, around) as gateway,
             _served(gateway, *listeners),
@@ -214,7 +216,7 @@ async def running(
                 operators_url=f"http://{operators}",
                 policy=Path(made.policy[0]),
                 http=http,
-                keys=give_keys(gateway.services.operators),
+                keys=keys,
                 gateway=gateway,
                 clock=clock,
             )

@@ -60,6 +60,7 @@ DOORS = [
     Door(
         "POST", "/api/operators", "administrator", {"name": "mallory", "roles": ["administrator"]}
     ),
+    Door("POST", "/api/operators/code", "viewer"),
     Door("POST", "/api/operators/{name}/remove", "administrator", {}),
     Door("GET", "/api/passkeys", "viewer"),
     Door("POST", "/api/passkeys/begin", "viewer", {}),
@@ -229,6 +230,8 @@ async def test_nobody_is_let_in_from_elsewhere_even_with_a_key(
 async def test_a_hostile_body_is_refused_without_effect(
     house: tuple[Running, Agent], door: Door, body: bytes
 ) -> None:
+    if body == b"" and door.path == "/api/operators/code":
+        pytest.skip("it needs none")
     gateway, _ = house
     before = gateway.size
     by = "omar" if door.role == "approver" else "adam"
