@@ -15,7 +15,7 @@ from gateway.errors import MemoryRefused
 from gateway.memory.definitions import MAX_VALUE, MOST_FOUND
 from gateway.memory.item import Item, sealed_to_json
 from gateway.memory.items import PUT, REMOVED, Items
-from gateway.memory.place import Place, Reach
+from gateway.memory.place import Reach
 from gateway.memory.texts import Texts
 from gateway.memory.turns import Turns
 from gateway.recorder import Recorder
@@ -72,7 +72,7 @@ class Memory:
             raise MemoryRefused(f"Key and text have more than {MAX_VALUE} bytes.")
         provenance = await asyncio.to_thread(self._provenance, writer.decision)
         async with self.turns.at(to.place):
-            living = await self._known(to.place)
+            living = await self._known(to)
             same = [item for item in living if self._key(item) == key]
             _check_room(to, [item for item in living if item not in same], size)
             session = self._live(writer.session)  # nothing is waited for between this and sealing
@@ -96,7 +96,7 @@ class Memory:
 
     async def get(self, at: Reach, key: str) -> Found | None:
         """What is kept under `key`; None when there is nothing. Raises MemoryRefused."""
-        same = [item for item in await self._known(at.place) if self._key(item) == key]
+        same = [item for item in await self._known(at) if self._key(item) == key]
         if not same:
             return None
         item = same[-1]
@@ -107,13 +107,13 @@ class Memory:
 
         What cannot be read is passed over, as if it were not there.
         """
-        living = self._living(at.place)
+        living = self._living(at)
         return await asyncio.to_thread(self._matching, living[::-1], _folded(words))
 
     async def delete(self, at: Reach, writer: Writer, key: str) -> bool:
         """Forget what is kept under `key`; whether there was anything. Raises AuditError."""
         async with self.turns.at(at.place):
-            same = [item for item in await self._known(at.place) if self._key(item) == key]
+            same = [item for item in await self._known(at) if self._key(item) == key]
             if not same:
                 return False
             fields: dict[str, Json] = {
@@ -134,13 +134,18 @@ class Memory:
             raise MemoryRefused("This session has ended, and with it its memory.")
         return session
 
-    def _living(self, place: Place) -> list[Item]:
+    def _living(self, at: Reach) -> list[Item]:
+        """What is there for a caller: as the policy has it now, not when it was written."""
         now_s = self._now_s()
-        return [item for item in self._items.of(place) if item.lives(now_s)]
+        return [
+            item
+            for item in self._items.of(at.place)
+            if item.lives(now_s) and (at.keep_s is None or now_s < item.written + at.keep_s)
+        ]
 
-    async def _known(self, place: Place) -> list[Item]:
-        """What lives in a place, with the keys opened that a restart has closed."""
-        living = self._living(place)
+    async def _known(self, at: Reach) -> list[Item]:
+        """What is there, with the keys opened that a restart has closed."""
+        living = self._living(at)
         if any(item.id not in self._keys for item in living):
             await asyncio.to_thread(lambda: [self._key(item) for item in living])
         return living

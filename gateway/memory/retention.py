@@ -5,13 +5,11 @@ A crash in between leaves something that is still to be forgotten, and the next 
 """
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
 
 from audit.canonical import Json
 from audit.errors import AuditError
-from gateway.memory.item import Item
 from gateway.memory.items import REMOVED, WIPED, Items
 from gateway.memory.place import Place
 from gateway.memory.texts import Texts
@@ -61,10 +59,8 @@ class Retention:
         if self._has_ended(place):
             await self._wipe(place)
             return
-        now_s = self._recorder.now() // 1_000_000
-        over = [item for item in self._items.of(place) if not item.lives(now_s)]
-        for first in range(0, len(over), _MOST_NAMED):
-            await self._expire(place, over[first : first + _MOST_NAMED])
+        if any(not item.lives(self._now_s()) for item in self._items.of(place)):
+            await self._expire(place)
 
     async def _wipe(self, place: Place) -> None:
         async with self._turns.at(place):
@@ -75,10 +71,14 @@ class Retention:
             fields: dict[str, Json] = {"place": place.to_json(), "items": count, "keys": keys}
             await self._recorder.write(WIPED, fields)
 
-    async def _expire(self, place: Place, over: Sequence[Item]) -> None:
-        ids = list[Json](item.id for item in over)
-        fields: dict[str, Json] = {"place": place.to_json(), "items": ids, "why": "expired"}
-        await self._recorder.write(REMOVED, fields)
+    async def _expire(self, place: Place) -> None:
+        async with self._turns.at(place):
+            now_s = self._now_s()
+            over = list[Json](i.id for i in self._items.of(place) if not i.lives(now_s))
+            for first in range(0, len(over), _MOST_NAMED):
+                ids = over[first : first + _MOST_NAMED]
+                fields: dict[str, Json] = {"place": place.to_json(), "items": ids, "why": "expired"}
+                await self._recorder.write(REMOVED, fields)
 
     async def _thin(self, place: Place) -> None:
         """Destroy the keys of a place that nothing is read with any more."""
@@ -94,5 +94,7 @@ class Retention:
         if place.of != "session":
             return False
         session = self._sessions.get(place.owner)
-        now_s = self._recorder.now() // 1_000_000
-        return session is None or session.ended or session.ends <= now_s
+        return session is None or session.ended or session.ends <= self._now_s()
+
+    def _now_s(self) -> int:
+        return self._recorder.now() // 1_000_000

@@ -180,6 +180,14 @@ def test_the_memory_of_sessions_can_be_bounded_alone() -> None:
         pytest.param(
             "tools: {memory.get: {risk: irreversible}}", "policy.own-tool", id="own-tool-graver"
         ),
+        pytest.param(
+            "tools: {memory.get: {result: trusted}}", "policy.own-tool", id="own-tool-trusted"
+        ),
+        pytest.param(
+            "tools: {memory.search: {result: {'found[].key': trusted}}}",
+            "policy.own-tool",
+            id="own-tool-half-trusted",
+        ),
         pytest.param("delegation: {max_children: 0}", "policy.out-of-range", id="no-children"),
         pytest.param(
             "agents: {bot: {proof_of_possession: read}}", "policy.not-a-choice", id="proof"

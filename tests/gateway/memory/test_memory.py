@@ -241,6 +241,23 @@ async def test_a_space_keeps_nothing_longer_than_it_says(gateway: Running) -> No
     assert now_s < told(kept)["expires"] <= now_s + 2 * 3600
 
 
+async def test_a_policy_that_keeps_less_counts_from_the_next_call_on(tmp_path: Path) -> None:
+    async with running(tmp_path, POLICY) as gateway:
+        clerk = await gateway.agent()
+        await put(clerk, "k", "v", space="notes")
+        gateway.clock.pass_s(600)
+        assert (await clerk.call("memory.get", key="k", space="notes")).done
+        shorter = POLICY.replace("keep: 2h", "keep: 5m")
+        assert (await gateway.apply(shorter)).is_success
+        assert (await clerk.call("memory.get", key="k", space="notes")).text == ABSENT
+        await put(clerk, "k", "anew", space="notes")
+        closed = shorter.replace(
+            "notes: {of: agent, roles: [clerk]", "notes: {of: agent, roles: [nobody]"
+        )
+        assert (await gateway.apply(closed)).is_success
+        assert (await clerk.call("memory.get", key="k", space="notes")).text == NO_SPACE
+
+
 # -- whose it is -----------------------------------------------------------------------------
 
 
