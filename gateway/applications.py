@@ -200,6 +200,7 @@ def _metric_sources(parts: Parts) -> MetricSources:
         epoch_age_s=lambda: (rooms.recorder.now() - parts.state.activations.raised_at) / 1e6,
         confirmed=lambda: rooms.epoch.confirmed(time.monotonic_ns() // 1000),
         stopped=lambda: rooms.revocations.stopped,
+        memory=parts.state.memory.stats,
         open_approvals=lambda: sum(r.state == "asked" for r in rooms.approvals.all()),
         alarms=lambda: parts.state.alarms.counts,
         links_up=lambda: {name: link.state == "up" for name, link in rooms.links.items()},

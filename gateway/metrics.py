@@ -60,6 +60,7 @@ class Sources:
     stopped: Callable[[], bool]  # everything is
     open_approvals: Callable[[], int]
     alarms: Callable[[], Mapping[str, int]]  # by kind
+    memory: Callable[[], Mapping[str, int]]  # see `gateway.memory.items.Items.stats`
     links_up: Callable[[], Mapping[str, bool]]  # by server
 
 
@@ -109,6 +110,10 @@ class Scrape(Collector):
         )
         yield self._alarms()
         yield self._links()
+        for name, count in self._sources.memory().items():
+            yield GaugeMetricFamily(
+                f"passavant_memory_{name}", "What agents remember, all together.", value=count
+            )
         for name, value in self._sources.log().items():
             yield GaugeMetricFamily(f"passavant_log_{name}", "State of the log.", value=value)
 

@@ -40,6 +40,11 @@ class Items:
         """What is remembered there, oldest first."""
         return sorted(self._by_place.get(place, {}).values(), key=lambda item: item.index)
 
+    def stats(self) -> Mapping[str, int]:
+        """Numbers for metrics."""
+        size = sum(item.size for item in self._by_id.values())
+        return {"places": len(self._by_place), "entries": len(self._by_id), "bytes": size}
+
     # -- the fold ---------------------------------------------------------------------------
 
     def put(self, body: Mapping[str, Json], index: int) -> None:

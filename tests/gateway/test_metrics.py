@@ -16,6 +16,7 @@ SOURCES = Sources(
     confirmed=lambda: True,
     stopped=lambda: False,
     open_approvals=lambda: 2,
+    memory=lambda: {"entries": 3},
     alarms=lambda: {"denials": 1},
     links_up=lambda: {"git": True, "ledger": False},
 )
@@ -49,6 +50,7 @@ def test_every_status_has_an_effect() -> None:
         ("passavant_epoch", set(), 7),
         ("passavant_epoch_age_seconds", set(), 1.5),
         ("passavant_approvals_open", set(), 2),
+        ("passavant_memory_entries", set(), 3),
         ("passavant_alarms_total", {"alarm=denials"}, 1),
         ("passavant_link_up", {"server=git"}, 1),
         ("passavant_link_up", {"server=ledger"}, 0),
