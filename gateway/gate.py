@@ -52,6 +52,9 @@ from gateway.world import Worlds
 
 log = structlog.get_logger(__name__)
 
+MOST_TRIES = 10
+"""How often a call asks the fleet for more of a limit, when others are always faster."""
+
 _TURNED_AWAY = frozenset({"denied", "refused"})
 _HELD_UP = frozenset({"guard.throttled", *answers.BARRED})
 """What an agent is told while it is held up or suspended is nothing new about it."""
@@ -127,7 +130,10 @@ class Gate:
 
     # -- the path ---------------------------------------------------------------------------
 
-    async def _cross(self, principal: Principal, action: Action, began: int) -> Outcome:
+    async def _cross(
+        self, principal: Principal, action: Action, began: int, tries: int = 1
+    ) -> Outcome:
+        """The whole path; once more when it had to wait for others before it could be counted."""
         if not self._confirmed():
             return await self._unconfirmed(principal, action)
         try:
@@ -145,26 +151,27 @@ class Gate:
             return await self._barred(principal, action, bar)
         if self._rooms.watch.holds(principal, call.facts.now):
             return await self._refused(principal, action, "guard.throttled", answers.THROTTLED)
-        return await self._counted(call, call.tool)
+        earlier = None if call.is_read else self._rooms.calls.earlier(call.key(), call.facts.now)
+        if earlier is not None:
+            return await self._join(call, earlier)
+        # No await since it was decided: what a condition has read of totals still holds.
+        reservation = self._rooms.limits.reserve(call.world.snapshot, call)  # step 7
+        if isinstance(reservation, Reservation):
+            with reservation:
+                return await self._authorise(call, call.tool, reservation)
+        return await self._uncounted(call, reservation, tries)
 
-    async def _counted(self, call: Attempt, tool: Tool) -> Outcome:
-        """Step 7, unless the call is a resend."""
-        rooms = self._rooms
-        while True:
-            earlier = None if call.is_read else rooms.calls.earlier(call.key(), call.facts.now)
-            if earlier is not None:
-                return await self._join(call, earlier)
-            reservation = rooms.limits.reserve(call.world.snapshot, call)
-            if isinstance(reservation, Reservation):
-                with reservation:
-                    return await self._authorise(call, tool, reservation)
-            if isinstance(reservation, Short):
-                assert rooms.sharing is not None, "only what a fleet shares is ever short"
-                refused = await rooms.sharing.cover(reservation)
-            else:
-                refused = reservation
-            if refused is not None:
-                return await self._over_limit(call, refused)
+    async def _uncounted(self, call: Attempt, short: Short | str, tries: int) -> Outcome:
+        """A limit is used up, or more of it has to be asked for: then the call is decided anew,
+        since others went on meanwhile.
+        """
+        if isinstance(short, str):
+            return await self._over_limit(call, short)
+        assert self._rooms.sharing is not None, "only what a fleet shares is ever short"
+        refused = await self._rooms.sharing.cover(short)
+        if refused is None and tries < MOST_TRIES:
+            return await self._cross(call.principal, call.action, call.began, tries + 1)
+        return await self._over_limit(call, refused or short.missing[0][0])
 
     def _attempt(self, principal: Principal, action: Action, began: int) -> Attempt:
         rooms = self._rooms
