@@ -145,7 +145,8 @@ class Passkeys:
         name = cast("str", body["operator"])
         used = self._passkeys.get(str(body.get("passkey")))
         if used is not None:
-            self._passkeys[used.id] = replace(used, count=cast("int", body["count"]))
+            count = max(used.count, cast("int", body["count"]))  # of two at once, whichever order
+            self._passkeys[used.id] = replace(used, count=count)
             self.changed.add(f"passkey {used.id}")
         if cast("str", body["by"]).startswith(PROVIDER):
             groups = frozenset(cast("list[str]", body["groups"]))

@@ -36,6 +36,11 @@ class ConsoleCode:
         """Whether it can still be used."""
         return self._left > 0 and now_s < self._ends
 
+    def fits(self, typed: str) -> bool:
+        """Whether this is it, good or not: no try is counted."""
+        letters = _letters(typed).encode("utf-8", "surrogatepass")
+        return compare_digest(letters, self._code.encode())
+
     def redeem(self, typed: str, now_s: int) -> None:
         """Use it up.
 
@@ -45,9 +50,7 @@ class ConsoleCode:
         if not self.is_good(now_s):
             raise AuthError("expired", "this code has ended: start the gateway again for another")
         self._left -= 1  # before it is compared: many at once are counted too
-        if not compare_digest(
-            _letters(typed).encode("utf-8", "surrogatepass"), self._code.encode()
-        ):
+        if not self.fits(typed):
             raise AuthError("invalid", "this is not the code")
         self._left = 0
 

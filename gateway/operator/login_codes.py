@@ -6,6 +6,7 @@ is out from the start, for the first administrator.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from gateway.identity.errors import AuthError
 from gateway.operator.console_code import RANDOM_BYTES, ConsoleCode, make
@@ -50,15 +51,11 @@ class LoginCodes:
                 del self._codes[operator]
         if not self._codes:
             raise AuthError("expired", "no code is out")
-        found = [operator for operator, code in self._codes.items() if _fits(code, typed, now_s)]
-        if not found:
-            raise AuthError("invalid", "this is not a code that is out")
-        return found[0]
-
-
-def _fits(code: ConsoleCode, typed: str, now_s: int) -> bool:
-    try:
-        code.redeem(typed, now_s)
-    except AuthError:
-        return False
-    return True
+        fitting = [operator for operator, code in self._codes.items() if code.fits(typed)]
+        if fitting:
+            self._codes.pop(fitting[0]).redeem(typed, now_s)
+            return fitting[0]
+        for code in self._codes.values():
+            with suppress(AuthError):
+                code.redeem(typed, now_s)
+        raise AuthError("invalid", "this is not a code that is out")
