@@ -41,6 +41,8 @@ from gateway.identity.revocation import Revocations
 from gateway.identity.rotation import Rotation
 from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import Issuer
+from gateway.known_secrets import KnownSecrets
+from gateway.links.credentials import Credentials
 from gateway.memory.opening import Remembering, remembering
 from gateway.memory.tools import memory_link
 from gateway.metrics import Metrics
@@ -55,6 +57,7 @@ from gateway.runs.runs import Runs
 from gateway.runs.service import Orchestration, RunService
 from gateway.session.limits import Limits
 from gateway.session.memories import Memories
+from gateway.session.secret_finder import SecretFinder
 from gateway.session.session import Sessions
 from gateway.settings import Settings, milliseconds
 from gateway.sharing import Around as Counting
@@ -116,7 +119,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         AsyncExitStack() as stack,
     ):
         state, log_of = ground.state, ground.evidence
-        rooms = _rooms(ground, links, activation.worlds)
+        rooms = _rooms(ground, links, activation.worlds, around)
         operators = Operators.open(ground.home.operators)
         codes = _codes(mode, around, operators, log_of.recorder.now() // 1_000_000)
         await _begin(log_of, state, rooms, operators)
@@ -247,7 +250,17 @@ def _state(settings: Settings, recorder: Recorder, epoch: Epoch) -> State:
     )
 
 
-def _rooms(ground: _Ground, links: Upstream, worlds: Worlds) -> Rooms:
+def _flow(ground: _Ground, around: Surroundings) -> Flow:
+    """Raises CredentialMissing for a canary that cannot be read, or is too short to be one."""
+    state, settings = ground.state, ground.settings
+    # Not among the secrets that are taken out of results: it has to be read to be found again.
+    planted = Credentials(around.environ, settings.home, KnownSecrets())
+    finder = SecretFinder(map(planted.resolve, settings.canaries))
+    digest_key = ground.home.digest_key()
+    return Flow(state.sessions, Memories(), state.uses, state.objects, finder, digest_key)
+
+
+def _rooms(ground: _Ground, links: Upstream, worlds: Worlds, around: Surroundings) -> Rooms:
     state, log_of = ground.state, ground.evidence
     return Rooms(
         recorder=log_of.recorder,
@@ -255,7 +268,7 @@ def _rooms(ground: _Ground, links: Upstream, worlds: Worlds) -> Rooms:
         approvals=state.approvals,
         calls=state.calls,
         limits=state.limits,
-        flow=Flow(state.sessions, Memories(), state.uses),
+        flow=_flow(ground, around),
         refusals=Refusals(log_of.recorder),
         revocations=state.revocations,
         epoch=ground.epoch,

@@ -28,6 +28,7 @@ from gateway.world import MOST_SEEN, World
 from policies.decision import ORIGINS, Decision, Facts
 from policies.instant import end_of
 from policies.kernel import decide, may_see
+from policies.snapshot import ToolRule
 
 _UNWEIGHED: Mapping[str, str] = MappingProxyType({})
 
@@ -45,7 +46,9 @@ class Attempt:
     words: bytes  # the arguments: canonical, and exactly what would be forwarded
     facts: Facts
     decision: Decision
-    emits: frozenset[str]  # labels this tool puts on the session
+    emits: frozenset[str]  # labels this tool, and what the call names, put on the session
+    falls: frozenset[str]  # those of them that are of what the call names
+    marks: tuple[str, ...]  # digests of what a write of a labelled session marks
     is_read: bool
     rests: bool  # on the user's words: as a write it uses them up
     digest_key: bytes
@@ -128,11 +131,16 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
     facts = _facts(principal, ground.session, name, action.args, ground.now, weighed)
     if world.snapshot.recalls:
         facts = recalled(world.snapshot, facts, ground.limits)
+    if "secrets" in world.snapshot.engine.roots and tool is not None:
+        links = (principal.agent, *principal.chain)
+        found = ground.flow.secrets(world.snapshot, links, name, action.args)
+        facts = replace(facts, secrets=found)
     decision = decide(world.snapshot, facts)
     if tool is None and decision.effect != "deny":
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
         decision = replace(decision, effect="deny", rules=("engine-error",), obligations=())
     rule = world.snapshot.tools.get(name)
+    emits, falls, marked = _labels(ground, action, facts, None if tool is None else rule)
     return Attempt(
         id=call_id,
         principal=principal,
@@ -143,12 +151,26 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         words=words,
         facts=facts,
         decision=decision,
-        emits=frozenset() if rule is None or rule.parts else rule.emits,
+        emits=emits | falls,
+        falls=falls,
+        marks=marked,
         is_read=rule is not None and rule.risk == "read",
         rests=weighed is not None and weighed.rests,
         digest_key=ground.digest_key,
         began=ground.began,
     )
+
+
+def _labels(
+    ground: Ground, action: Action, facts: Facts, rule: ToolRule | None
+) -> tuple[frozenset[str], frozenset[str], tuple[str, ...]]:
+    """Labels of the tool and of what the call names, and what the call marks with all of them."""
+    if rule is None:
+        return frozenset(), frozenset(), ()
+    emits = frozenset[str]() if rule.parts else rule.emits
+    falls = ground.flow.fall(action.server, action.args)
+    labelled = facts.labels or emits or falls
+    return emits, falls, ground.flow.marks(action.server, action.args, rule) if labelled else ()
 
 
 def _weighed(

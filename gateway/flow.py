@@ -10,24 +10,38 @@ from dataclasses import replace
 
 from audit.canonical import Json
 from gateway.session.memories import Memories
+from gateway.session.objects import Objects, marks, named
 from gateway.session.provenance import Memory, Source, Traced
 from gateway.session.result_values import read_result, read_text
 from gateway.session.scale import Weighed, Weighing
+from gateway.session.secret_finder import SecretFinder
 from gateway.session.session import Session, Sessions
 from gateway.session.uses import Uses
 from policies.decision import Facts
-from policies.snapshot import Snapshot
+from policies.snapshot import Snapshot, ToolRule
 
 _ASKED_FOR = frozenset({"provenance", "origin"})
+_NO_LABELS: frozenset[str] = frozenset()
 
 
 class Flow:
     """What is known of values, for the calls of all sessions."""
 
-    def __init__(self, sessions: Sessions, memories: Memories, uses: Uses) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        memories: Memories,
+        uses: Uses,
+        objects: Objects,
+        finder: SecretFinder,
+        digest_key: bytes,
+    ) -> None:
         self._sessions = sessions
         self._memories = memories
         self._uses = uses
+        self._objects = objects
+        self._finder = finder
+        self._key = digest_key
         sessions.on_begun = self._begun
 
     def weigh(
@@ -50,6 +64,14 @@ class Flow:
             return None
         return self._memory(tree).weigh(self._weighing(snapshot, tree, tool, args, match))
 
+    def secrets(
+        self, snapshot: Snapshot, links: Sequence[str], tool: str, args: Mapping[str, Json]
+    ) -> frozenset[str]:
+        """Kinds of secrets in the arguments; none when no condition for this call asks."""
+        if any("secrets" in snapshot.engine.reads(link, tool) for link in links):
+            return self._finder.kinds(args)
+        return _NO_LABELS
+
     def traced(self, snapshot: Snapshot, facts: Facts, match: str) -> tuple[Traced, ...]:
         """Each value of a call with where it was read, for the people who are asked."""
         if not snapshot.engine.weighs:
@@ -60,6 +82,18 @@ class Flow:
     def hold(self, call_id: str, tree: str, write: str) -> None:
         """A write that uses up what the user said is on its way into the log."""
         self._uses.hold(call_id, tree, write)
+
+    def fall(self, server: str, args: Mapping[str, Json]) -> frozenset[str]:
+        """Labels of what a call names: files that labelled sessions wrote to."""
+        if not self._objects:
+            return _NO_LABELS
+        return self._objects.labels(named(server, args, self._key))
+
+    def marks(self, server: str, args: Mapping[str, Json], rule: ToolRule) -> tuple[str, ...]:
+        """What a labelled session marks by this call: digests of what it writes to."""
+        if rule.risk == "read" or not rule.target:
+            return ()
+        return marks(server, args, rule.target, self._key)
 
     def examine(
         self,

@@ -268,12 +268,12 @@ class Gate:
         answered = await self._forwarding.send(call, permit)
         if isinstance(answered, Answered):
             status: Status = "error" if answered.result.get("isError") is True else "done"
-            labels = self._examined(call, permit, answered.result, answered.labels)
+            labels = self._examined(call, permit, answered.result, answered.labels | call.falls)
             return Outcome(status, None, "", answered.result), status, labels
         outcome, came_of_it = answered
         if came_of_it != "error":
             return outcome, came_of_it, frozenset()
-        return outcome, came_of_it, self._examined(call, permit, outcome.text, frozenset())
+        return outcome, came_of_it, self._examined(call, permit, outcome.text, call.falls)
 
     def _examined(
         self, call: Attempt, permit: Permit, said: Mapping[str, Json] | str, carried: frozenset[str]

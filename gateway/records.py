@@ -41,6 +41,7 @@ def decision_entry(
         "facts": _facts(call.facts, call.decision),
         "joined": joined,
         **_used_up(call, joined),
+        **_marked(call, joined),
         "req": {"face": action.face, "id": action.request_id, "trace": action.trace},
         "session": call.principal.session,
         "tool": {"name": call.facts.tool, "pin": None if call.tool is None else call.tool.pin},
@@ -51,6 +52,10 @@ def _used_up(call: Attempt, joined: str | None) -> dict[str, Json]:
     """By what a write that rests on the user's words is known when it is repeated."""
     rests = call.rests and not call.is_read and joined is None
     return {"write": call.write} if rests else {}
+
+
+def _marked(call: Attempt, joined: str | None) -> dict[str, Json]:
+    return {"marks": list[Json](call.marks)} if call.marks and joined is None else {}
 
 
 def outcome_entry(
@@ -114,6 +119,8 @@ def _facts(facts: Facts, decision: Decision) -> dict[str, Json]:
         "now": facts.now,
         "scopes": list(facts.scopes),
     }
+    if facts.secrets:
+        told["secrets"] = list[Json](sorted(facts.secrets))
     if facts.origin:
         told["origin"] = dict(facts.origin)
     if facts.history:

@@ -28,6 +28,7 @@ from gateway.errors import SettingsInvalid
 from gateway.guard.rules import Guards
 from gateway.identity import trust
 from gateway.identity.applications import ApplicationId, ApplicationSpec, check_redirects
+from gateway.links.credentials import Reference
 from policies.errors import PolicyInvalid
 from policies.source import Source
 
@@ -259,6 +260,8 @@ class Settings(_Model):
     insecure_unsandboxed_stdio  start local servers where nothing can confine them
     insecure_volatile_log       keep the log on a file system in memory, which a restart loses
     insecure_plain_http         let agents and operators use http:// beyond this machine
+    canaries                    references to texts that are planted where no honest call takes
+                                anything from: `secrets` in conditions tells of them
     """
 
     api_version: Literal["passavant/v1"] = Field(alias="apiVersion")
@@ -278,6 +281,7 @@ class Settings(_Model):
     audit: Audit = Audit()
     fleet: Fleet | None = None
     guards: Guards = Guards()
+    canaries: list[Reference] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _tells_apart(self) -> Self:

@@ -26,6 +26,7 @@ from gateway.memory.items import Items
 from gateway.runs.run import FACE
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
+from gateway.session.objects import Objects
 from gateway.session.session import Session, Sessions
 from gateway.session.uses import Uses
 from gateway.store.fleet import Fact
@@ -136,6 +137,7 @@ class State:
         self.single_use = single_use
         self.runs = runs
         self.uses = Uses()
+        self.objects = Objects()
         self.activations = Activations()
         self.connections = Connections()
         self.consents = Consents()
@@ -199,6 +201,7 @@ class State:
             "revocations": self.revocations,
             "single_use": self.single_use,
             "uses": self.uses,
+            "objects": self.objects,
             "activations": self.activations,
             "connections": self.connections,
             "consents": self.consents,
@@ -252,6 +255,8 @@ class State:
         if claimed is not None:
             self.approvals.used(cast("str", claimed), cast("str", body["id"]))
         self.limits.charged(body)
+        if "marks" in body:
+            self.objects.marked(body)
         write = body.get("write")
         session = self.sessions.get(cast("str", body["session"]))
         if write is not None and session is not None:

@@ -75,7 +75,7 @@ def read_text(text: str, rule: ToolRule) -> Reading:
 def _read_whole(result: Mapping[str, Json], reading: Reading, *, relied: bool) -> None:
     values = reading.relied if relied else reading.others
     for document in _documents(result):
-        values.extend(_scalars(document))
+        values.extend(scalars(document))
         if relied and len(reading.records) < _MOST_RECORDS:
             reading.records.extend(_records(document))
 
@@ -106,7 +106,8 @@ def _json_of(block: Json) -> Json:
         return None
 
 
-def _scalars(value: Json, name: str = "") -> Iterator[Scalar]:
+def scalars(value: Json, name: str = "") -> Iterator[Scalar]:
+    """Every text and number in a JSON value, names of members among them."""
     match value:
         case bool() | None:
             return
@@ -115,11 +116,11 @@ def _scalars(value: Json, name: str = "") -> Iterator[Scalar]:
                 yield value
         case list():
             for each in value:
-                yield from _scalars(each, name)
+                yield from scalars(each, name)
         case dict():
             for member, each in value.items():
                 yield member
-                yield from _scalars(each, member)
+                yield from scalars(each, member)
 
 
 def _records(value: Json) -> Iterator[Record]:
@@ -175,7 +176,7 @@ class _Walk:
 
     def unnamed(self, value: Json) -> None:
         """What no part can name: it carries all labels, and may not be relied upon."""
-        found = list(_scalars(value))
+        found = list(scalars(value))
         if found:
             self._reading.others.extend(found)
             self._reading.labels.update(*self._rule.parts.values())

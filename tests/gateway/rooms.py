@@ -246,6 +246,8 @@ class Call:
             facts=facts(self.key, now=self.now),
             decision=replace(ASKED, effect=self.effect, obligations=self.obligations),
             emits=frozenset(self.emits),
+            falls=frozenset(),
+            marks=(),
             is_read=False,
             rests=False,
             digest_key=bytes(32),

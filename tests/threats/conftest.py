@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.harness import office as offices
 from tests.harness.agent import Agent
 from tests.harness.client import registered
 from tests.harness.gateway import Running, running
@@ -30,6 +31,25 @@ async def shared(
         running(folder, policy, {"desk": upstream}, settings=settings, clock=clock) as gateway,
     ):
         yield gateway, upstream
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Running, offices.Office]]:
+    """A gateway before an office, for modules about where values go."""
+    folder = tmp_path_factory.mktemp("office")
+    settings = registered(folder / "clients", getattr(request.module, "CLIENTS", ()))
+    settings |= getattr(request.module, "SETTINGS", {})
+    policy = getattr(request.module, "POLICY", offices.POLICY)
+    async with offices.open_office(folder, policy, settings=settings) as both:
+        yield both
+
+
+@pytest.fixture
+def office(opened: tuple[Running, offices.Office]) -> offices.Office:
+    opened[1].forget()
+    return opened[1]
 
 
 @pytest.fixture
