@@ -33,8 +33,6 @@ _WHITESPACE = " \t\n\r"  # RFC 8259, section 2; str.strip() alone would take mor
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 # The closing quote may be missing, so that no text is gone through twice.
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-# Every number with a fraction or an exponent in an object without white space; and a few texts.
-_FRACTION = re.compile(rb"[-:,\[][0-9]+[.eE]")
 _WRITE_OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER  # +-MAX_SAFE
@@ -112,9 +110,19 @@ def normalise(value: object, *, max_depth: int = MAX_DEPTH) -> Json:
 
 def _read_if_plain(raw: bytes, max_depth: int) -> Json:
     """The value of an object that holds nothing which this reader takes otherwise than orjson."""
-    if raw[:1] != b"{" or _opened(raw) > max_depth or _FRACTION.search(raw):
+    if raw[:1] != b"{" or _opened(raw) > max_depth:
         return None
-    return read_back(raw, orjson.OPT_STRICT_INTEGER)
+    value = read_back(raw, orjson.OPT_STRICT_INTEGER)
+    return None if value is None or _holds_float(value) else value
+
+
+def _holds_float(part: Any) -> bool:  # noqa: ANN401 - whatever a list or object holds
+    """Whether a number with a fraction or an exponent is in a list or object."""
+    for value in part.values() if type(part) is dict else part:
+        kind = type(value)
+        if kind is float or ((kind is dict or kind is list) and _holds_float(value)):
+            return True
+    return False
 
 
 def _read_strictly(raw: bytes, max_depth: int) -> Json:
