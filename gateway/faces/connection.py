@@ -8,7 +8,7 @@ Requests are answered one after the other; after what is no request nothing more
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TypeAlias, cast
@@ -235,19 +235,15 @@ class Connection(asyncio.Protocol):
         self.task = self._loop.create_task(exchange.run(self._app))
 
     def _scope(self) -> Scope:
-        target = httptools.parse_url(self._url)
-        path = target.path.decode("ascii")
         return {
             "type": "http",
             "asgi": _ASGI,
             "http_version": self._parser.get_http_version(),
             "method": self._parser.get_method().decode("ascii"),
             "scheme": "http",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": target.path,
             "root_path": "",
-            "query_string": target.query or b"",
             "headers": self._headers,
+            **_target(self._url),
             **self._peers,
         }
 
@@ -265,6 +261,18 @@ class Connection(asyncio.Protocol):
         if answering is not None:
             answering.disconnect()
         self.end()
+
+
+@lru_cache(maxsize=256)
+def _target(url: bytes) -> Mapping[str, str | bytes]:
+    """What a scope says of a request target; agents send few different ones."""
+    target = httptools.parse_url(url)
+    path = target.path.decode("ascii")
+    return {
+        "path": unquote(path) if "%" in path else path,
+        "raw_path": target.path,
+        "query_string": target.query or b"",
+    }
 
 
 @lru_cache(maxsize=1)
