@@ -1,6 +1,8 @@
 """T39, with the guard pack: what is secret leaves for no sink that is not cleared for it."""
 
+import base64
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -30,6 +32,9 @@ tools:
 WORDS = (
     "Mail Mira hello, search weather, open https://a.example/x, save it as plan.md, note to Olu."
 )
+KEY = "AKIAIOSFODNN7EXAMPLE"
+"""The access key that its issuer prints in its own documentation."""
+
 WAYS_OUT: list[tuple[str, dict[str, str]]] = [
     ("desk.fetch", {"url": "https://a.example/x"}),
     ("desk.search", {"query": "weather"}),
@@ -64,3 +69,32 @@ async def test_t39_a_sink_that_is_stated_to_be_internal_is_cleared(
     clerk = await gateway.agent(purpose=WORDS)
     assert (await clerk.call("desk.vault")).done
     assert (await clerk.call("desk.note", to="Olu", text="the vault was opened")).done
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(KEY, id="plain"),
+        pytest.param(base64.b64encode(f"key: {KEY}".encode()).decode(), id="base64"),
+        pytest.param(f"key: {KEY}".encode().hex(), id="hex"),
+        pytest.param(quote(f"key={KEY}&").replace("A", "%41"), id="percent"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("call", "args", "into"),
+    [
+        pytest.param("desk.search", {}, "query", id="search-query"),
+        pytest.param("desk.fetch", {}, "url", id="url-parameter"),
+        pytest.param("desk.mail", {"to": "Mira"}, "subject", id="subject-line"),
+        pytest.param("desk.save", {"file": "plan.md"}, "text", id="text-of-a-file"),
+        pytest.param("desk.save", {"text": "x"}, "file", id="file-name"),
+    ],
+)
+async def test_t39_a_secret_in_an_argument_is_found_in_every_spelling(
+    gateway: Running, upstream: Desk, written: str, call: str, args: dict[str, str], into: str
+) -> None:
+    clerk = await gateway.agent(purpose=WORDS)
+    value = f"https://a.example/x?q={written}" if into == "url" else written
+    answered = await clerk.call(call, **args, **{into: value})
+    assert answered.code == "policy.denied"
+    assert upstream.calls == []
