@@ -181,7 +181,7 @@ class State:
             "run.paused": lambda body, *_: runs.went(body),
             "run.resumed": lambda body, *_: runs.went(body),
             "run.cancelled": lambda body, *_: runs.went(body),
-            "run.ended": lambda body, index, _: runs.ended(body, index),
+            "run.ended": self._run_ended,
             "alarm.raised": lambda body, *_: self.alarms.raised(body),
             "fleet.joined": self._fleet_joined,
             "fleet.told": self._fleet_told,
@@ -287,6 +287,14 @@ class State:
         self.consents.withdrawn(body)
         for session in self.renewals.resting_on(str(body["consent"])):
             self._end(self.sessions.closed({"session": session}))
+
+    def _run_ended(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:
+        """A run is over, and its sessions with it. No token of theirs was ever outside and no step
+        is under way, so nobody else's rights have to be looked at anew.
+        """
+        session = self.runs.ended(body, index)
+        if session is not None:
+            self.sessions.closed({"session": session})
 
     def _end(self, ended: Iterable[Session]) -> None:
         for each in ended:

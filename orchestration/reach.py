@@ -18,7 +18,11 @@ from orchestration.template import filled
 Told = dict[str, Json]
 
 AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before further attempts at a step for which something was away; nothing was done then."""
+"""Seconds before further attempts at a step for which something was away, or while whose decision
+rights changed somewhere: nothing was done then.
+"""
+
+_AGAIN = frozenset({"policy.changed"})
 
 _REASONS: Mapping[str, Reason] = {
     "denied": "denied",
@@ -72,7 +76,7 @@ async def _made(hop: Hop, step: Step) -> Outcome:
         if hop.now_s >= step.until_s:
             return Outcome("denied", "run.wall", "The time of the run is up.")
         outcome = await hop.deliver(step)
-        if outcome.status != "unavailable":
+        if outcome.status != "unavailable" and outcome.code not in _AGAIN:
             return outcome
         await asyncio.sleep(pause)
     return await hop.deliver(step)

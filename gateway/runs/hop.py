@@ -181,7 +181,7 @@ class Hop:
             await self._wait(self.runs.moved(run_id), until_s=until_s)
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
-        """Say how a run ended, and end its session; what ended before stays as it was.
+        """Say how a run ended; its session ends with it. What ended before stays as it was.
 
         Raises RunRefused while that cannot be recorded.
         """
@@ -201,7 +201,6 @@ class Hop:
                 name="output",
                 words=dump(output),
             )
-        await self._end_session(run, by=f"run:{run.id}")
 
     def output(self, run: Run) -> Json:
         """What came out of a run; None while it goes on, and when it is not kept."""
@@ -214,7 +213,9 @@ class Hop:
         Raises RunRefused and AuditUnavailable.
         """
         run = await self.runs.move(run_id, "run.cancelled", by=by)
-        await self._end_session(run, by=by)
+        session = self._rooms.sessions.get(run.session)
+        if session is not None and not session.ended:
+            await self._rooms.sessions.end(session.id, by=by)
         return run
 
     # -- one step ---------------------------------------------------------------------------
@@ -304,11 +305,6 @@ class Hop:
             return Outcome("error", "upstream.refused", words.decode())
         status: Status = "error" if taken.status == "error" else "done"
         return Outcome(status, None, "", cast("dict[str, Json]", result))
-
-    async def _end_session(self, run: Run, *, by: str) -> None:
-        session = self._rooms.sessions.get(run.session)
-        if session is not None and not session.ended:
-            await self._rooms.sessions.end(session.id, by=by)
 
     def _words(self, index: int, name: str) -> bytes | None:
         try:

@@ -106,11 +106,11 @@ class Runs:
         if run is not None and run.state in before:
             self._go(replace(run, state=state))
 
-    def ended(self, body: Mapping[str, Json], index: int) -> None:
-        """Entry `run.ended`."""
+    def ended(self, body: Mapping[str, Json], index: int) -> str | None:
+        """Entry `run.ended`: the session that is over with it."""
         run = self._by_id.get(str(body["run"]))
         if run is None or run.state == "ended":
-            return
+            return None
         self._go(
             replace(
                 run,
@@ -121,6 +121,7 @@ class Runs:
                 ended_at=index,
             )
         )
+        return run.session
 
     def decided(self, body: Mapping[str, Json], index: int, *, authorised: bool) -> None:
         """The decision entry of a step."""

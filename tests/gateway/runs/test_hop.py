@@ -260,7 +260,19 @@ async def test_an_ended_run_does_nothing_more(tmp_path: Path) -> None:
         outcome = await hop.deliver(step(run, "r/1", "pay", **PAY))
         assert outcome.status == "denied"
         assert upstream.calls == []
-        assert len(gateway.entries("run.ended")) == len(gateway.entries("session.end")) == 1
+        assert len(gateway.entries("run.ended")) == 1
+        session = gateway.gateway.services.state.sessions.get(run.session)
+        assert session is not None
+        assert session.ended
+
+
+async def test_the_end_of_a_run_disturbs_nobody_else(tmp_path: Path) -> None:
+    async with desk() as upstream, hopping(tmp_path, {"desk": upstream}) as (gateway, hop):
+        first, second = await begin(hop), await begin(hop)
+        before = gateway.gateway.services.epoch.value
+        await hop.end(first.id, "done", "", None)
+        assert gateway.gateway.services.epoch.value == before
+        assert (await hop.deliver(step(second, "r/1", "pay", **PAY))).status == "done"
 
 
 # -- handing on
