@@ -21,8 +21,6 @@ from gateway.memory.turns import Turns
 from gateway.recorder import Recorder
 from gateway.session.session import Session, Sessions
 
-_MOST_KNOWN = 100_000
-
 
 @dataclass(frozen=True, slots=True)
 class Writer:
@@ -54,7 +52,6 @@ class Memory:
         self._texts = texts
         self._recorder = recorder
         self._sessions = sessions
-        self._keys: dict[str, str] = {}  # by item; those that were opened
         self.turns = Turns()
 
     async def put(
@@ -146,22 +143,16 @@ class Memory:
     async def _known(self, at: Reach) -> list[Item]:
         """What is there, with the keys opened that a restart has closed."""
         living = self._living(at)
-        if any(item.id not in self._keys for item in living):
+        if not all(map(self._texts.knows, living)):
             await asyncio.to_thread(lambda: [self._key(item) for item in living])
         return living
 
     def _key(self, item: Item) -> str | None:
         """The key of an item; None when it cannot be read."""
-        known = self._keys.get(item.id)
-        if known is None:
-            try:
-                known = self._texts.key(item)
-            except MemoryRefused:
-                return None
-            if len(self._keys) >= _MOST_KNOWN:
-                self._keys.clear()
-            self._keys[item.id] = known
-        return known
+        try:
+            return self._texts.key(item)
+        except MemoryRefused:
+            return None
 
     def _matching(self, items: Sequence[Item], words: str) -> list[Found]:
         found: list[Found] = []

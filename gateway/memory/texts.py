@@ -25,6 +25,7 @@ class Texts:
         self._recorder = recorder
         self._sessions = sessions
         self._spaces = spaces
+        self._keys: dict[Place, dict[str, str]] = {}  # of items that were looked at
         self._held: dict[str, bytes] = {}
         self._held_bytes = 0
 
@@ -36,7 +37,15 @@ class Texts:
 
     def key(self, item: Item) -> str:
         """The key under which an item is kept. Raises MemoryRefused, as `text` does."""
-        return self._opened(item.place, _key_id(item.id), item.key)
+        known = self._keys.setdefault(item.place, {})
+        key = known.get(item.id)
+        if key is None:
+            key = known[item.id] = self._opened(item.place, _key_id(item.id), item.key)
+        return key
+
+    def knows(self, item: Item) -> bool:
+        """Whether its key was opened before."""
+        return item.id in self._keys.get(item.place, {})
 
     def text(self, item: Item) -> str:
         """The text of an item.
@@ -50,7 +59,11 @@ class Texts:
 
     def destroy(self, place: Place, *, but: Iterable[Item] = ()) -> int:
         """Destroy the keys of a place that none of these items needs; how many. Raises OSError."""
-        return self._vault(place).erase(place.subject, but=(item.id for item in but))
+        stay = {item.id for item in but}
+        known = self._keys.pop(place, {})
+        if stay:
+            self._keys[place] = {each: key for each, key in known.items() if each in stay}
+        return self._vault(place).erase(place.subject, but=stay)
 
     def destroy_all(self, *, but: Iterable[Item]) -> int:
         """Destroy all keys that none of these items needs; how many. Raises OSError."""

@@ -256,3 +256,9 @@ def test_a_lock_that_is_no_strict_json_is_refused(raw: bytes, tmp_path: Path) ->
 def test_a_folder_is_no_lock(tmp_path: Path) -> None:
     with pytest.raises(LockUnreadable):
         Lock.read(tmp_path)
+
+
+@pytest.mark.parametrize("server", ["mem0ry", "mem-ory", "m0de1"])
+def test_a_server_that_looks_like_one_of_our_own_is_refused(server: str) -> None:
+    with pytest.raises(NameRefused):
+        Lock().accept(server, [{"name": "get", "inputSchema": {"type": "object"}}])

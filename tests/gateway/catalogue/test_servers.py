@@ -93,6 +93,8 @@ def test_any_other_description_is_refused(document: Json) -> None:
     [
         pytest.param({"Git": {"command": ["sh"]}}, NameRefused, id="name"),
         pytest.param({"agents": {"command": ["sh"]}}, NameRefused, id="reserved"),
+        pytest.param({"mem0ry": {"command": ["sh"]}}, NameRefused, id="like-a-reserved-one"),
+        pytest.param({"agent-s": {"command": ["sh"]}}, NameRefused, id="reserved-but-for-a-hyphen"),
         pytest.param(
             {"crm1": {"command": ["sh"]}, "crml": {"command": ["sh"]}}, NameRefused, id="look-alike"
         ),
