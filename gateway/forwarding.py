@@ -5,7 +5,15 @@ from collections.abc import Callable, Mapping
 from gateway import answers
 from gateway.action import Outcome
 from gateway.attempt import Attempt
-from gateway.errors import ConsentNeeded, LinkError, LinkRefused, LinkStopped, ToolChanged
+from gateway.errors import (
+    ConsentNeeded,
+    LinkError,
+    LinkLost,
+    LinkRefused,
+    LinkStopped,
+    LinkTimeout,
+    ToolChanged,
+)
 from gateway.guard.watch import Watch
 from gateway.links.link import Answered, Link, Permit
 from gateway.running import RunningCalls
@@ -49,7 +57,8 @@ class Forwarding:
         except LinkError as error:
             if error.acted is False:
                 return answers.upstream_down(name, error.code), "refused"
-            circuits.failed(permit.server, agent, call.facts.now)
+            if isinstance(error, LinkTimeout | LinkLost):  # an answer that is no good is one
+                circuits.failed(permit.server, agent, call.facts.now)
             return answers.outcome_unknown(name, error.code), "unknown"
         if isinstance(answered, Answered):
             circuits.succeeded(permit.server, agent)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.links.http_upstream import Heard
+from tests.gateway.links.http_upstream import Heard, answer, says
 from tests.harness.agent import Agent
 from tests.harness.gateway import Clock, running
 from tests.harness.policy import DESK
@@ -120,3 +120,14 @@ async def test_t34_a_flooding_agent_takes_no_more_than_its_places(tmp_path: Path
         assert (await quiet).done
         codes = [(await call).code for call in flood]
         assert (codes.count(None), codes.count("guard.running")) == (4, 26)
+
+
+async def test_t34_an_answer_that_cannot_be_used_is_no_silence(tmp_path: Path) -> None:
+    """One tool that always answers nonsense does not keep an agent from the others."""
+    async with desk() as upstream, running(tmp_path, DESK, {"desk": upstream}) as gateway:
+        upstream.then = says(lambda heard: answer(heard, {"resultType": "complete"}))
+        clerk = await gateway.agent()
+        codes = [(await clerk.call("desk.pay", amount=1, note=str(n))).code for n in range(8)]
+        assert codes == ["upstream.garbage"] * 8
+        upstream.then = done
+        assert (await clerk.call("desk.look")).done
