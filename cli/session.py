@@ -44,6 +44,21 @@ def widen(
 
 @app.command()
 @operated
+def release(
+    api: Operators,
+    session: Id,
+    label: Annotated[list[str], typer.Option(help="A label that is taken off the value.")],
+    reason: Annotated[str, typer.Option(help="Why, for the log.")],
+) -> None:
+    """Take labels off one value, read from standard input; the session keeps them."""
+    value = typer.get_text_stream("stdin").read().removesuffix("\n")
+    body = {"value": value, "labels": label, "reason": reason}
+    api.post(f"/api/sessions/{quoted(session)}/release", body)
+    say(f"that value is released from {', '.join(label)} in session {session}")
+
+
+@app.command()
+@operated
 def end(api: Operators, session: Id) -> None:
     """End a session: its tokens are refused from the next call on."""
     api.post(f"/api/sessions/{quoted(session)}/end")

@@ -257,7 +257,9 @@ def _flow(ground: _Ground, around: Surroundings) -> Flow:
     planted = Credentials(around.environ, settings.home, KnownSecrets())
     finder = SecretFinder(map(planted.resolve, settings.canaries))
     digest_key = ground.home.digest_key()
-    return Flow(state.sessions, Memories(), state.uses, state.objects, finder, digest_key)
+    return Flow(
+        state.sessions, Memories(), state.uses, state.objects, state.releases, finder, digest_key
+    )
 
 
 def _rooms(ground: _Ground, links: Upstream, worlds: Worlds, around: Surroundings) -> Rooms:

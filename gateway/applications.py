@@ -78,6 +78,7 @@ def _services(parts: Parts) -> Services:
         refusals=rooms.refusals,
         state=parts.state,
         worlds=rooms.worlds,
+        flow=rooms.flow,
         epoch=rooms.epoch,
         activation=parts.activation,
         review=parts.upstream.review,

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
+from functools import partial
 from types import MappingProxyType
 
 from audit import canonical
@@ -48,6 +49,7 @@ class Attempt:
     decision: Decision
     emits: frozenset[str]  # labels this tool, and what the call names, put on the session
     falls: frozenset[str]  # those of them that are of what the call names
+    lifted: frozenset[str]  # labels it is decided without: all that is in it was released
     marks: tuple[str, ...]  # digests of what a write of a labelled session marks
     is_read: bool
     rests: bool  # on the user's words: as a write it uses them up
@@ -135,12 +137,18 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         links = (principal.agent, *principal.chain)
         found = ground.flow.secrets(world.snapshot, links, name, action.args)
         facts = replace(facts, secrets=found)
+    lifted = frozenset[str]()
+    if tool is not None and facts.labels:
+        match = partial(arguments_digest, words, ground.digest_key)
+        lifted = ground.flow.lifted(world.snapshot, facts, match)
+        if lifted:
+            facts = replace(facts, labels=facts.labels - lifted)
     decision = decide(world.snapshot, facts)
     if tool is None and decision.effect != "deny":
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
         decision = replace(decision, effect="deny", rules=("engine-error",), obligations=())
     rule = world.snapshot.tools.get(name)
-    emits, falls, marked = _labels(ground, action, facts, None if tool is None else rule)
+    emits, falls, marked = _labels(ground, action, None if tool is None else rule)
     return Attempt(
         id=call_id,
         principal=principal,
@@ -153,6 +161,7 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         decision=decision,
         emits=emits | falls,
         falls=falls,
+        lifted=lifted,
         marks=marked,
         is_read=rule is not None and rule.risk == "read",
         rests=weighed is not None and weighed.rests,
@@ -162,14 +171,14 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
 
 
 def _labels(
-    ground: Ground, action: Action, facts: Facts, rule: ToolRule | None
+    ground: Ground, action: Action, rule: ToolRule | None
 ) -> tuple[frozenset[str], frozenset[str], tuple[str, ...]]:
     """Labels of the tool and of what the call names, and what the call marks with all of them."""
     if rule is None:
         return frozenset(), frozenset(), ()
     emits = frozenset[str]() if rule.parts else rule.emits
     falls = ground.flow.fall(action.server, action.args)
-    labelled = facts.labels or emits or falls
+    labelled = ground.session.labels or emits or falls
     return emits, falls, ground.flow.marks(action.server, action.args, rule) if labelled else ()
 
 

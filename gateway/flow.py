@@ -12,6 +12,7 @@ from audit.canonical import Json
 from gateway.session.memories import Memories
 from gateway.session.objects import Objects, marks, named
 from gateway.session.provenance import Memory, Source, Traced
+from gateway.session.releases import Released, Releases, digest_of_form, digests_of, lifted
 from gateway.session.result_values import read_result, read_text
 from gateway.session.scale import Weighed, Weighing
 from gateway.session.secret_finder import SecretFinder
@@ -33,6 +34,7 @@ class Flow:
         memories: Memories,
         uses: Uses,
         objects: Objects,
+        releases: Releases,
         finder: SecretFinder,
         digest_key: bytes,
     ) -> None:
@@ -40,6 +42,7 @@ class Flow:
         self._memories = memories
         self._uses = uses
         self._objects = objects
+        self._releases = releases
         self._finder = finder
         self._key = digest_key
         sessions.on_begun = self._begun
@@ -71,6 +74,18 @@ class Flow:
         if any("secrets" in snapshot.engine.reads(link, tool) for link in links):
             return self._finder.kinds(args)
         return _NO_LABELS
+
+    def lifted(self, snapshot: Snapshot, facts: Facts, match: Callable[[], str]) -> frozenset[str]:
+        """Labels that a call is decided without: people have released all that is in it."""
+        released = self._releases.of(facts.tree)
+        if not released or not facts.labels:
+            return _NO_LABELS
+        call = self._weighing(snapshot, facts.tree, facts.tool, facts.args, match)
+        return lifted(facts.labels, self._memory(facts.tree).owned(call), released, self._key)
+
+    def match(self, value: str) -> tuple[str, ...]:
+        """The digests by which a value that is released is recognised."""
+        return digests_of(value, self._key)
 
     def traced(self, snapshot: Snapshot, facts: Facts, match: str) -> tuple[Traced, ...]:
         """Each value of a call with where it was read, for the people who are asked."""
@@ -135,6 +150,7 @@ class Flow:
         roots = {session.root for session in self._sessions.all()}
         self._memories.forget(roots)
         self._uses.forget(roots)
+        self._releases.forget(roots)
 
     def _weighing(
         self,
@@ -152,7 +168,12 @@ class Flow:
     def _memory(self, root: str) -> Memory:
         memory = self._memories.of(root)
         memory.hear(self._sessions.said(root))
+        released = self._releases.of(root)
+        memory.vouch(self._vouched(released) if released else None)
         return memory
+
+    def _vouched(self, released: Released) -> Callable[[str], bool]:
+        return lambda form: "untrusted" in released.get(digest_of_form(form, self._key), ())
 
     def _taint(self, memory: Memory, facts: Facts) -> None:
         """What one has read is known to all that stand near it."""

@@ -14,7 +14,6 @@ from gateway.approval.request import obligation_to_json
 from gateway.attempt import Attempt
 from gateway.principal import actor
 from gateway.session.charge import Charge
-from policies.decision import Decision, Facts
 
 
 def decision_entry(
@@ -38,7 +37,7 @@ def decision_entry(
         "approval": approval,
         "decision": _decided(call, charges),
         "emits": cast("list[Json]", sorted(emits)),
-        "facts": _facts(call.facts, call.decision),
+        "facts": _facts(call),
         "joined": joined,
         **_used_up(call, joined),
         **_marked(call, joined),
@@ -110,7 +109,8 @@ def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:
     return decided
 
 
-def _facts(facts: Facts, decision: Decision) -> dict[str, Json]:
+def _facts(call: Attempt) -> dict[str, Json]:
+    facts, decision = call.facts, call.decision
     told: dict[str, Json] = {
         "labels": cast("list[Json]", sorted(facts.labels)),
         "provenance": dict(facts.provenance),
@@ -119,6 +119,8 @@ def _facts(facts: Facts, decision: Decision) -> dict[str, Json]:
         "now": facts.now,
         "scopes": list(facts.scopes),
     }
+    if call.lifted:
+        told["lifted"] = list[Json](sorted(call.lifted))
     if facts.secrets:
         told["secrets"] = list[Json](sorted(facts.secrets))
     if facts.origin:

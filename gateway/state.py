@@ -27,6 +27,7 @@ from gateway.runs.run import FACE
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
 from gateway.session.objects import Objects
+from gateway.session.releases import Releases
 from gateway.session.session import Session, Sessions
 from gateway.session.uses import Uses
 from gateway.store.fleet import Fact
@@ -138,6 +139,7 @@ class State:
         self.runs = runs
         self.uses = Uses()
         self.objects = Objects()
+        self.releases = Releases()
         self.activations = Activations()
         self.connections = Connections()
         self.consents = Consents()
@@ -153,6 +155,7 @@ class State:
             "decision": self._decision,
             "outcome": self._outcome,
             "session.open": lambda body, index, _: sessions.opened(body, index),
+            "label.released": self._label_released,
             "session.purpose": lambda body, index, _: sessions.purposed(body, index),
             "session.end": self._session_end,
             "token.issue": lambda body, *_: self.renewals.issued(body),
@@ -202,6 +205,7 @@ class State:
             "single_use": self.single_use,
             "uses": self.uses,
             "objects": self.objects,
+            "releases": self.releases,
             "activations": self.activations,
             "connections": self.connections,
             "consents": self.consents,
@@ -279,6 +283,11 @@ class State:
         if labels:
             ts = cast("int", body["ts"])
             self.sessions.touch(cast("str", body["session"]), labels, ts // 1_000_000)
+
+    def _label_released(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        session = self.sessions.get(cast("str", body["session"]))
+        if session is not None:
+            self.releases.released(session.root, body)
 
     def _session_end(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self._end(self.sessions.closed(body))

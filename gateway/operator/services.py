@@ -13,6 +13,7 @@ from gateway.activation import Activation
 from gateway.catalogue.review import Review
 from gateway.epoch import Epoch
 from gateway.fleet import Fleet
+from gateway.flow import Flow
 from gateway.home import Home
 from gateway.identity.authorizing import Authorizing
 from gateway.identity.keys import KeySet
@@ -64,6 +65,7 @@ class Services:
     refusals: Refusals
     state: State
     worlds: Worlds
+    flow: Flow
     epoch: Epoch
     activation: Activation
     review: Review

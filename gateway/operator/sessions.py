@@ -3,13 +3,25 @@
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from audit import canonical
 from audit.canonical import Json
 from gateway.identity import scopes
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
+from gateway.session.releases import is_releasable
 from gateway.session.session import Session
 
 router = Routes()
+
+
+class Release(BaseModel):
+    """One value, and what it is released from."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    value: str = Field(max_length=64_000)
+    labels: list[str] = Field(min_length=1, max_length=32)
+    reason: str = Field(min_length=1, max_length=500)
 
 
 class Further(BaseModel):
@@ -57,6 +69,35 @@ async def widen_session(
         raise OperatorRefused("operator.body", "the purpose of this session limits no tools")
     tools = scopes.parse(" ".join(wanted.tools))
     await services.state.sessions.widen(found, tools, by=f"operator:{operator.name}")
+    return await show_session(services, operator, session_id)
+
+
+@router.post("/{session_id}/release")
+async def release_value(
+    services: Here, operator: Administrator, session_id: str, http: Request
+) -> dict[str, Json]:
+    """Take labels off one value, which a person has looked at; the session keeps them."""
+    wanted = await body_of(http, Release)
+    found = services.state.sessions.get(session_id)
+    if found is None or found.ended:
+        raise OperatorRefused("operator.unknown", "there is no such session")
+    if not is_releasable(wanted.value):
+        raise OperatorRefused("operator.body", "expected a value that is what it seems to be")
+    if not set(wanted.labels) <= found.labels:
+        raise OperatorRefused("operator.body", "the session has no such label")
+    fields: dict[str, Json] = {
+        "session": session_id,
+        "labels": list[Json](sorted(set(wanted.labels))),
+        "match": list[Json](services.flow.match(wanted.value)),
+        "by": f"operator:{operator.name}",
+    }
+    await services.recorder.write_sealed(
+        "label.released",
+        fields,
+        subject=found.user or found.agent,
+        name="value",
+        words=canonical.write({"value": wanted.value, "reason": wanted.reason}),
+    )
     return await show_session(services, operator, session_id)
 
 

@@ -49,7 +49,8 @@ class Objects:
     def marked(self, body: Mapping[str, Json]) -> None:
         """A decision entry that authorises a write of a labelled session."""
         facts = cast("Mapping[str, list[str]]", body["facts"])
-        labels = frozenset(facts["labels"]).union(cast("list[str]", body["emits"]))
+        emits = cast("list[str]", body["emits"])
+        labels = frozenset(facts["labels"]).union(facts.get("lifted", ()), emits)
         everything, *names = cast("list[str]", body["marks"])
         for name in names or [everything]:
             known = name in self._labels or len(self._labels) < self._most

@@ -11,7 +11,7 @@ user named, and nothing else does. A memory that does not reach back to the begi
 counts as tainted from there on. All of it is told in `docs/provenance.md`.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 
 from audit.canonical import Json
@@ -26,6 +26,7 @@ from gateway.session.scale import (
     USER,
     Weighed,
     Weighing,
+    owned,
     values,
     weigh,
 )
@@ -94,6 +95,7 @@ class Memory:
         self._words = Words(())
         self._key = key
         self._relied, self._others = Seen(), Seen()
+        self._vouched: Callable[[str], bool] | None = None
         self._sources: dict[int, Source] = {}
         self._reads = 0
 
@@ -101,6 +103,14 @@ class Memory:
         """Know the user's words: all that were said so far."""
         if said != self._said:
             self._words, self._said = Words(said), said
+
+    def vouch(self, vouched: Callable[[str], bool] | None) -> None:
+        """Know which values a person has vouched for, by their forms; None: none."""
+        self._vouched = vouched
+
+    def owned(self, call: Weighing) -> Iterator[tuple[Scalar, bool]]:
+        """Each value of a call, and whether it is the user's own."""
+        return owned(call, self)
 
     def weigh(self, call: Weighing) -> Weighed:
         """Where the values of a call come from."""
@@ -135,6 +145,8 @@ class Memory:
         said = self._words.mentions(form)
         if said:
             return USER if said > spent else NONE  # used up: not even a copy of it counts
+        if self._vouched is not None and self._vouched(form):
+            return TRUSTED
         value = hash(self._key + form)  # SipHash: 64 bits
         note = self._relied.get(value)
         if note is not None:

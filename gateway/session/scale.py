@@ -97,6 +97,16 @@ def values(call: Weighing, known: Known) -> Iterator[tuple[str, Found]]:
                     yield path, each
 
 
+def owned(call: Weighing, known: Known) -> Iterator[tuple[Scalar, bool]]:
+    """Each value of a call, names of members of open objects among them; is it the user's own?"""
+    for name, value in call.args.items():
+        scale = _Scale(call, known)
+        for _, member, leaf in _leaves(value, name, name):
+            rank = scale.weigh(name, member, leaf)
+            if rank != _NO_VALUE:
+                yield leaf, rank == USER
+
+
 def form_of(value: Scalar) -> str | None:
     """The form of a value of a call; None when it cannot be compared."""
     if isinstance(value, str):

@@ -247,6 +247,7 @@ class Call:
             decision=replace(ASKED, effect=self.effect, obligations=self.obligations),
             emits=frozenset(self.emits),
             falls=frozenset(),
+            lifted=frozenset(),
             marks=(),
             is_read=False,
             rests=False,

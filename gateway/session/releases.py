@@ -1,0 +1,102 @@
+"""Releases: values that a person has taken a label off, one by one.
+
+Labels of a session never come off. What can be released is a value: a person has looked at it and
+says that it, and nothing else, is free of a label in this tree of sessions. A call whose values are
+all the user's own or released from a label is decided without that label; and a released value may
+be relied upon as if a trusted tool had said it. Both are in the log before they count.
+"""
+
+import hashlib
+from collections.abc import Container, Iterable, Mapping
+from typing import cast
+
+from audit.canonical import Json
+from gateway.session import normal_form
+from gateway.session.result_values import Scalar
+from gateway.session.scale import form_of
+
+Released = Mapping[str, frozenset[str]]
+"""Labels that were taken off, by the digest of the value."""
+
+_NONE: Released = {}
+
+
+class Releases:
+    """What was released, by tree."""
+
+    def __init__(self) -> None:
+        self._by_root: dict[str, dict[str, frozenset[str]]] = {}
+        self.changed: set[str] = set()
+
+    def of(self, root: str) -> Released:
+        """What was released in a tree."""
+        return self._by_root.get(root, _NONE)
+
+    def released(self, root: str, body: Mapping[str, Json]) -> None:
+        """Entry `label.released`."""
+        values = self._by_root.setdefault(root, {})
+        labels = cast("list[str]", body["labels"])
+        for value in cast("list[str]", body["match"]):
+            values[value] = values.get(value, frozenset()).union(labels)
+        self.changed.add(root)
+
+    def forget(self, known: Container[str]) -> None:
+        """Drop what was released in all trees but these."""
+        for root in [root for root in self._by_root if root not in known]:
+            del self._by_root[root]
+            self.changed.add(root)
+
+    # -- the stored view --------------------------------------------------------------------
+
+    def stored(self, key: str) -> dict[str, Json] | None:
+        """The row of one tree."""
+        values = self._by_root.get(key)
+        if values is None:
+            return None
+        return {value: list[Json](sorted(labels)) for value, labels in values.items()}
+
+    def restore(self, key: str, row: Mapping[str, Json]) -> None:
+        """Take a row back that `stored` made."""
+        self._by_root[key] = {
+            value: frozenset(cast("list[str]", labels)) for value, labels in row.items()
+        }
+
+
+def digests_of(value: str, key: bytes) -> tuple[str, ...]:
+    """By what a released value is recognised: as it is, and in the form that origins go by."""
+    form = form_of(value)
+    exact = _digest_of(value, key)
+    return (exact,) if form is None else (exact, digest_of_form(form, key))
+
+
+def _digest_of(value: Scalar, key: bytes) -> str:
+    """Of the very text: what its signs and capitals could tell was not looked at."""
+    text = value if isinstance(value, str) else normal_form.of_number(value)[1:]
+    return digest_of_form(f"x{text}", key)
+
+
+def digest_of_form(form: str, key: bytes) -> str:
+    """The same of a value whose form is known."""
+    text = form.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, key=key, digest_size=16).hexdigest()
+
+
+def lifted(
+    labels: frozenset[str], values: Iterable[tuple[Scalar, bool]], released: Released, key: bytes
+) -> frozenset[str]:
+    """Labels that a call is decided without.
+
+    values  each of its values, and whether it is the user's own
+    """
+    left, any_released = labels, False
+    for value, is_the_users in values:
+        if is_the_users:
+            continue
+        left &= released.get(_digest_of(value, key), frozenset())
+        any_released = True
+    return left if any_released else frozenset()
+
+
+def is_releasable(value: str) -> bool:
+    """Is this a value, and what it seems to be?"""
+    return bool(value.strip()) and normal_form.is_level(value)
