@@ -23,6 +23,9 @@ TELL_EVERY_S = 0.1
 HEAR_EVERY = 5
 """Rounds after which others are heard although there is nothing to say."""
 
+FORGET_EVERY = 100
+"""Rounds after which what counts no more is dropped."""
+
 KEPT_US = 3600 * 1_000_000
 """How long a share stands in the database after it has ceased to count; more than clocks differ."""
 
@@ -100,6 +103,8 @@ class Sharing:
             rounds += 1
             try:
                 await self._tell(is_due=rounds % HEAR_EVERY == 0)
+                if rounds % FORGET_EVERY == 0:
+                    self._shares.forget(self._around.now())
             except Exception:  # outermost: nothing may end this for good
                 log.exception("sharing.failed")
             await asyncio.sleep(TELL_EVERY_S)
@@ -141,7 +146,6 @@ class Sharing:
         async with self._turn:
             now = self._around.now()
             shares = self._shares.untold(now) if self._has_begun else ()
-            self._shares.forget(now)
             if shares or is_due:
                 await self._exchange(shares, ())
 

@@ -147,7 +147,9 @@ class Shares:
                 own = self._known(want.slot)
                 own.slot = want.slot
                 own.amount += granted
-                own.told = None if own.told is None else own.told + granted
+                # Of places that had expired there the database has added nothing to.
+                is_sure = own.told is not None and want.slot.name != RUNNING
+                own.told = (own.told or 0) + granted if is_sure else None
         for origin, share in news.others:
             slot = share.slot
             self._elsewhere.setdefault(slot.counter, {})[origin, slot.name] = share

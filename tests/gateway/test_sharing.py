@@ -261,6 +261,36 @@ async def test_places_are_kept_while_their_calls_run_and_are_free_after_a_crash(
     assert await b.call(snapshot)
 
 
+async def test_places_that_expired_while_calls_ran_are_taken_again_whole(tmp_path: Path) -> None:
+    """A gateway that was away for longer than its lease has more calls running than it says."""
+    fleet, snapshot = Fleet(tmp_path), rules(few=at_once(4))
+    a, b = await fleet.join(), await fleet.join()
+    assert await a.call(snapshot)
+    assert await a.call(snapshot)
+    fleet.now += LEASE + S
+    assert await a.call(snapshot)
+    await a.tell()
+    assert fleet.total("at-once:few:agent:clerk", fleet.now) == 3
+    assert await b.call(snapshot)
+    assert not await b.call(snapshot)
+
+
+async def test_what_counts_no_more_is_forgotten(tmp_path: Path) -> None:
+    fleet, snapshot = Fleet(tmp_path), rules(ten=rate(10, 60), few=at_once(4))
+    a, b = await fleet.join(), await fleet.join()
+    for node in (a, b):
+        assert await node.call(snapshot)
+        node.finish(node.calls[0])
+    await told(fleet)
+    fleet.now += 2 * LEASE
+    await told(fleet)
+    for node in (a, b):
+        node.sharing._shares.forget(fleet.now)
+        assert not node.sharing._shares._own
+        assert not node.sharing._shares._elsewhere
+        assert not node.sharing._shares._open
+
+
 async def test_places_of_a_gateway_that_never_comes_back_are_free_in_the_end(
     tmp_path: Path,
 ) -> None:
