@@ -39,7 +39,7 @@ def log_ins(parts: Parts) -> LogIns:
         codes = ShownCodes(person, secrets.token_bytes, parts.show_code)
     users = settings.identity.users.items()
     found = {name: _log_in(settings, parts.upstream, name, user.oidc) for name, user in users}
-    return LogIns(found, codes)
+    return LogIns(parts.now_s, found, codes)
 
 
 def authorizing(parts: Parts) -> Authorizing:

@@ -92,7 +92,7 @@ class LogInFace:
     async def _back(self, request: Request, name: str) -> Response:
         async def ask() -> Response:
             answer, browser = self._visits.query(request), self._visits.browser(request)
-            purpose, person = await self._log_ins.finish(name, answer, browser, self._now_s())
+            purpose, person = await self._log_ins.finish(name, answer, browser)
             return self._asks[type(purpose)](purpose, person, browser)
 
         return await self._visits.answer(request, ask)

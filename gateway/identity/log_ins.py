@@ -5,7 +5,7 @@ there is none, by a code that is shown where the gateway was started. Who logged
 what they came for, and with nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.errors import ConnectRefused
@@ -38,10 +38,12 @@ class LogIn:
 class LogIns:
     """Where people log in.
 
+    now_s      seconds since 1970, by the log's clock
     by_issuer  by its name in the deployment
     codes      how the one person of a development gateway does; None: not in this way
     """
 
+    now_s: Callable[[], int]
     by_issuer: Mapping[str, LogIn] = field(default_factory=dict)
     codes: ShownCodes | None = None
 
@@ -55,7 +57,7 @@ class LogIns:
         return await self._log_in(issuer).flow.begin(purpose, browser)
 
     async def finish(
-        self, issuer: str, answer: Mapping[str, str], browser: str | None, now_s: int
+        self, issuer: str, answer: Mapping[str, str], browser: str | None
     ) -> tuple[object, Person]:
         """What somebody who came back came for, and who it is.
 
@@ -66,7 +68,8 @@ class LogIns:
         token = returned.members.get("id_token")
         if not isinstance(token, str):
             raise ConnectRefused("your issuer did not say who you are")
-        claims = await log_in.issuer.verify(read(token), now_s, nonce=returned.nonce)
+        # The time by now: this token was made on the way.
+        claims = await log_in.issuer.verify(read(token), self.now_s(), nonce=returned.nonce)
         if claims.get("azp", log_in.issuer.audience) != log_in.issuer.audience:
             raise ConnectRefused("your issuer told this somebody else")
         claim = log_in.groups_claim
