@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from gateway import people
 from gateway.faces.authorize import AuthorizeFace
 from gateway.faces.connect import ConnectFace
+from gateway.faces.hand_on import HandOnFace
 from gateway.faces.http import EdgeRules
 from gateway.faces.log_in import LogInFace
 from gateway.faces.oauth import OAuthFace, Refuse
@@ -58,7 +59,7 @@ def authorization(parts: Parts, services: Services, listener: Listener) -> FastA
     )
     app = FastAPI(redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face.router())
-    if services.connecting is not None or settings.identity.applications:
+    if services.connecting is not None or settings.identity.applications or settings.identity.users:
         _include_pages(app, parts, services, listener)
     return app
 
@@ -82,6 +83,7 @@ def _server(parts: Parts, services: Services, proofs: Proofs) -> AuthorizationSe
         policy=lambda: rooms.worlds.current.snapshot,
         ttl_s=milliseconds(settings.identity.tokens.ttl) // 1000,
         users=services.users,
+        consents=state.consents,
     )
     workloads = WorkloadIssuers.of(
         settings.identity.workloads, parts.upstream.fetcher, skew_s=parts.skew_s
@@ -121,6 +123,8 @@ def _include_pages(app: FastAPI, parts: Parts, services: Services, listener: Lis
     if services.connecting is not None:
         visits = Visits(listener.rules, listener.refuse, title="Not connected")
         app.include_router(ConnectFace(services.connecting, visits, log_in).router())
+    visits = Visits(listener.rules, listener.refuse, title="Not handed on")
+    app.include_router(HandOnFace(people.handing_on(parts), visits, log_in).router())
     if parts.settings.identity.applications:
         visits = Visits(listener.rules, listener.refuse, title="Not let through")
         app.include_router(AuthorizeFace(services.authorizing, visits, log_in).router())

@@ -15,6 +15,8 @@ from gateway.identity.authorizing import Authorizing
 from gateway.identity.authorizing import Sources as AuthorizingSources
 from gateway.identity.client_documents import ClientDocuments
 from gateway.identity.codes import Codes
+from gateway.identity.handing_on import HandingOn
+from gateway.identity.handing_on import Sources as HandingOnSources
 from gateway.identity.issuers import TrustedIssuer, oidc_keys
 from gateway.identity.log_ins import LogIn, LogIns
 from gateway.identity.minting import Record
@@ -62,6 +64,20 @@ def authorizing(parts: Parts) -> Authorizing:
         random=secrets.token_bytes,
     )
     return Authorizing(parts.settings.public_url, sources)
+
+
+def handing_on(parts: Parts) -> HandingOn:
+    """How people let one agent hand their work to another."""
+    rooms = parts.rooms
+    sources = HandingOnSources(
+        consents=parts.state.consents,
+        policy=lambda: rooms.worlds.current.snapshot,
+        record=rooms.recorder.write,
+        now_s=parts.now_s,
+        new_id=rooms.recorder.new_id,
+        random=secrets.token_bytes,
+    )
+    return HandingOn(sources)
 
 
 def connecting(

@@ -293,8 +293,12 @@ class State:
         self._end(self.sessions.closed(body))
 
     def _consent_withdrawn(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
-        self.consents.withdrawn(body)
-        for session in self.renewals.resting_on(str(body["consent"])):
+        consent = self.consents.withdrawn(body)
+        handed_on = self.sessions.handed_on(consent.client.removeprefix("agent:"), consent.agent)
+        resting = {*self.renewals.resting_on(str(body["consent"]))}
+        if consent.client.startswith("agent:"):
+            resting |= {each.id for each in handed_on if each.user == consent.user}
+        for session in sorted(resting):
             self._end(self.sessions.closed({"session": session}))
 
     def _run_ended(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:

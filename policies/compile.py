@@ -18,8 +18,8 @@ from policies.condition import Condition
 from policies.condition_book import ConditionBook
 from policies.condition_types import Remark
 from policies.decision import Obligation
+from policies.document import Edge, Guardrail, PolicyDocument, Rule, Statement
 from policies.document import FrontEnd as Stated
-from policies.document import Guardrail, PolicyDocument, Rule, Statement
 from policies.engine import Engine
 from policies.errors import PolicyInvalid
 from policies.finding import Finding, nearest
@@ -239,11 +239,18 @@ class _Compiler:
         for document in self._documents:
             stated = document.policy.delegation
             if stated is not None:
-                edges: dict[tuple[str, str], tuple[str, ...]] = {}
-                for edge in stated.edges:
-                    ends = (edge.from_, edge.to)
-                    edges[ends] = (*edges.get(ends, ()), *edge.tools)
-                return Delegation(stated.max_hops, stated.max_children, MappingProxyType(edges))
+                alone = _lent(edge for edge in stated.edges if edge.consent is None)
+                asking = _lent(edge for edge in stated.edges if edge.consent is not None)
+                by_consent = {  # what one edge lends freely, no other takes back
+                    ends: tuple(tool for tool in tools if tool not in alone.get(ends, ()))
+                    for ends, tools in asking.items()
+                }
+                return Delegation(
+                    stated.max_hops,
+                    stated.max_children,
+                    MappingProxyType(_lent(stated.edges)),
+                    MappingProxyType({ends: tools for ends, tools in by_consent.items() if tools}),
+                )
         return Delegation(0, 0, MappingProxyType({}))
 
     def _front_ends(self) -> dict[str, FrontEnd]:
@@ -334,3 +341,11 @@ def _unpinned(
 
 def _server(tool: str) -> str:
     return tool.partition(".")[0]
+
+
+def _lent(edges: Iterable[Edge]) -> dict[tuple[str, str], tuple[str, ...]]:
+    lent: dict[tuple[str, str], tuple[str, ...]] = {}
+    for edge in edges:
+        ends = (edge.from_, edge.to)
+        lent[ends] = (*lent.get(ends, ()), *edge.tools)
+    return lent

@@ -132,12 +132,16 @@ class Rule(Statement):
 
 
 class Edge(Part):
-    """One agent may hand work with these tools to another."""
+    """One agent may hand work with these tools to another.
+
+    consent  `required`: only the work of a user who agreed to that
+    """
 
     id: Name
     from_: Annotated[Name, Field(alias="from")]
     to: Name
     tools: Some[ToolPattern]
+    consent: Literal["required"] | None = None
 
     @model_validator(mode="after")
     def _lends_by_name(self) -> Self:

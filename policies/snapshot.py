@@ -75,11 +75,21 @@ class Users:
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """Who may hand which tools to whom; `edges` by (from, to)."""
+    """Who may hand which tools to whom, by (from, to).
+
+    edges       everything that may be handed on
+    by_consent  of that, what takes the consent of the user whose work it is
+    """
 
     max_hops: int
     max_children: int
     edges: Mapping[tuple[str, str], tuple[str, ...]]
+    by_consent: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def lent(self, origin: str, to: str, *, consented: bool) -> tuple[str, ...]:
+        """What may be handed on, where the user has agreed to it or has not."""
+        asking = () if consented else self.by_consent.get((origin, to), ())
+        return tuple(tool for tool in self.edges.get((origin, to), ()) if tool not in asking)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from gateway.identity.authorization_request import (
 )
 from gateway.identity.client_documents import ClientDocuments
 from gateway.identity.codes import Agreed, Codes
-from gateway.identity.consents import GIVEN, WITHDRAWN, Consent, Consents, entry
+from gateway.identity.consents import WITHDRAWN, Consent, Consents, entry, give
 from gateway.identity.errors import ApplicationRefused
 from gateway.identity.log_ins import Person
 from gateway.links.tickets import Tickets
@@ -120,9 +120,7 @@ class Authorizing:
             redirect=request.registered,
             scope=scopes.write(request.scopes),
         )
-        # The same id for as long as it stands: what ends with it rests on any of these times.
-        consent_id = sources.consents.find(consent) or sources.new_id()
-        await sources.record(GIVEN, entry(consent, consent_id, source=source))
+        consent_id = await give(consent, sources, source=source)
         code = sources.codes.issue(Agreed(request, person, consent_id))
         return answer_url(request.redirect, self._url, request.state, code=code)
 

@@ -1,15 +1,16 @@
-"""Consents: what people agreed to when an application asked to act for them.
+"""Consents: what people agreed to when an application asked to act for them, or one agent to hand
+their work to another.
 
-An entry each, and this room folded from them. A consent is about one person, one application, the
-address that its answers go to, one agent, and what it may use: it says nothing for any other. It
-spares nobody the question, since an application proves nothing about itself; it is what tokens
-rest on, and they end with it.
+An entry each, and this room folded from them. A consent is about one person, who asked, the address
+that answers go to, one agent, and what it may use: it says nothing for any other. It spares nobody
+the question of an application, which proves nothing about itself; it is what tokens rest on, and
+they end with it.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from audit.canonical import Json
 
@@ -20,8 +21,8 @@ GIVEN, WITHDRAWN = "consent.given", "consent.withdrawn"
 class Consent:
     """What somebody agreed to.
 
-    client    the application's id
-    redirect  the registered address that its answers go to
+    client    the application's id; or `agent:NAME`, which would hand on their work
+    redirect  the registered address that its answers go to; "" where there are none
     scope     patterns of tools, as a scope text
     """
 
@@ -30,6 +31,22 @@ class Consent:
     agent: str
     redirect: str
     scope: str
+
+
+class Giving(Protocol):
+    """What giving one takes."""
+
+    @property
+    def consents(self) -> "Consents":
+        """Those that stand."""
+
+    @property
+    def record(self) -> Callable[[str, Mapping[str, Json]], Awaitable[object]]:
+        """Writes an entry."""
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        """Fresh ids."""
 
 
 class Consents:
@@ -60,11 +77,12 @@ class Consents:
         self._ids[consent] = str(body["consent"])
         self.changed.add(_key(consent))
 
-    def withdrawn(self, body: Mapping[str, Json]) -> None:
-        """Entry `consent.withdrawn`."""
+    def withdrawn(self, body: Mapping[str, Json]) -> Consent:
+        """Entry `consent.withdrawn`: which it is."""
         consent = _consent(body)
         self._ids.pop(consent, None)
         self.changed.add(_key(consent))
+        return consent
 
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one consent; None when it is over."""
@@ -74,6 +92,16 @@ class Consents:
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
         self._ids[Consent(**json.loads(key))] = cast("str", row["consent"])
+
+
+async def give(consent: Consent, to: Giving, *, source: str) -> str:
+    """Record that somebody agreed; the id, which is the same for as long as it stands.
+
+    Raises AuditUnavailable.
+    """
+    consent_id = to.consents.find(consent) or to.new_id()
+    await to.record(GIVEN, entry(consent, consent_id, source=source))
+    return consent_id
 
 
 def entry(consent: Consent, consent_id: str, **more: Json) -> dict[str, Json]:

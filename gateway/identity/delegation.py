@@ -13,6 +13,7 @@ from dataclasses import replace
 from gateway.errors import SessionEnded
 from gateway.identity import scopes
 from gateway.identity.claims import MAX_CHAIN
+from gateway.identity.consents import Consent
 from gateway.identity.errors import AuthError, DelegationRefused, OAuthError, ScopeInvalid
 from gateway.identity.grants import Asked, Means
 from gateway.identity.minting import Minted, Order
@@ -48,7 +49,7 @@ class Delegation:
         policy, means = self._means.policy(), self._means
         self._check_tokens(asked, subject)
         check_chain(asked.client.agent, subject, policy)
-        granted = _granted(asked, subject, policy)
+        granted = _granted(asked, subject, policy, consented=self._consented(asked, subject))
         lifetime_s = asked.lifetime_s(means.ttl_s)
         try:
             parent = means.sessions.live(subject, asked.now_s)
@@ -78,6 +79,14 @@ class Delegation:
             root=subject.root,
         )
         return await means.mint.mint(order, asked.now_s)
+
+    def _consented(self, asked: Asked, subject: Principal) -> bool:
+        """Whether the user agreed to what the policy leaves to them, as it stands."""
+        policy, to = self._means.policy(), asked.client.agent
+        if subject.user is None or (subject.agent, to) not in policy.delegation.by_consent:
+            return False
+        consent = to_hand_on(subject.user, subject.agent, to, policy)
+        return self._means.consents.find(consent) is not None
 
     def _check_tokens(self, asked: Asked, subject: Principal) -> None:
         """The presented token must be good now, and an actor token the client's own."""
@@ -116,16 +125,33 @@ def check_chain(to: str, subject: Principal, policy: Snapshot) -> None:
         raise DelegationRefused("depth", "the chain would be too long")
 
 
-def lent(to: str, subject: Principal, policy: Snapshot) -> scopes.Scopes:
-    """What the credential of `subject` and the edge to `to`, which there is, have in common."""
-    edge = policy.delegation.edges[subject.agent, to]
+def to_hand_on(user: str, origin: str, to: str, policy: Snapshot) -> Consent:
+    """What a user has to agree to so that `to` is handed what the policy leaves to them."""
+    tools = sorted(policy.delegation.by_consent[origin, to])
+    return Consent(user, client=f"agent:{origin}", agent=to, redirect="", scope=" ".join(tools))
+
+
+def lent(
+    to: str, subject: Principal, policy: Snapshot, *, consented: bool = False
+) -> scopes.Scopes:
+    """What the credential of `subject` and the edge to `to`, which there is, have in common.
+
+    consented  whether its user agreed to what the policy leaves to them
+    """
+    edge = policy.delegation.lent(subject.agent, to, consented=consented)
     return scopes.intersect(subject.scopes, _as_scopes(edge, policy.tools))
 
 
-def _granted(asked: Asked, subject: Principal, policy: Snapshot) -> scopes.Scopes:
+def _granted(
+    asked: Asked, subject: Principal, policy: Snapshot, *, consented: bool
+) -> scopes.Scopes:
     """What token, edge, registration and request have in common."""
+    to = asked.client.agent
+    if not (consented or policy.delegation.lent(subject.agent, to, consented=False)):
+        page = f"/oauth/delegation/start?from={subject.agent}&to={to}"
+        raise DelegationRefused("consent", f"its user has to agree to that first, at {page}")
     try:
-        most = lent(asked.client.agent, subject, policy)
+        most = lent(to, subject, policy, consented=consented)
         return asked.narrowed(scopes.intersect(most, asked.client.scopes))
     except (ScopeInvalid, OAuthError) as error:
         raise DelegationRefused("scope", str(error)) from error

@@ -115,7 +115,17 @@ class IssuerSilent(IdentityError):
 
 
 DelegationWhy = Literal[
-    "actor", "cycle", "depth", "edge", "fan-out", "hops", "reused", "scope", "session", "subject"
+    "actor",
+    "consent",
+    "cycle",
+    "depth",
+    "edge",
+    "fan-out",
+    "hops",
+    "reused",
+    "scope",
+    "session",
+    "subject",
 ]
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gateway.identity import scopes
 from gateway.identity.clients import Client
+from gateway.identity.consents import Consents
 from gateway.identity.errors import OAuthError, ScopeInvalid
 from gateway.identity.minting import Mint, Minted
 from gateway.identity.oauth_request import OAuthRequest
@@ -30,6 +31,7 @@ class Means:
 
     policy  the snapshot in force
     ttl_s   life of a token when the client asks for nothing else
+    consents  what people agreed to
     users   who vouches for people
     """
 
@@ -39,6 +41,7 @@ class Means:
     single_use: SingleUse
     policy: Callable[[], Snapshot]
     ttl_s: int
+    consents: Consents
     users: UserProofs
 
 

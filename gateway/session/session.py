@@ -119,6 +119,16 @@ class Sessions:
             each.root for each in before if each.id != session.id and each.touched >= since
         )
 
+    def handed_on(self, origin: str, to: str) -> tuple[Session, ...]:
+        """The sessions in which `to` does what `origin` handed to it."""
+        return tuple(
+            each
+            for each in self._by_id.values()
+            if each.agent == to
+            and each.parent in self._by_id
+            and self._by_id[each.parent].agent == origin
+        )
+
     async def open_by_agent(
         self, agent: str, user: str | None, *, by: str | None = None
     ) -> Session:

@@ -86,6 +86,7 @@ class Running(Reached):
             user=user,
             session=session,
             scopes=tuple(wanted.pop("tools", ("*",))),
+            hops=services.worlds.current.snapshot.delegation.max_hops,
             lifetime_s=wanted.pop("ttl_s", 900),
             by="front-end:portal",
             source="127.0.0.1:1",

@@ -228,3 +228,17 @@ def test_a_thousand_rules_are_compiled_in_a_moment() -> None:
     before = time.process_time()
     compile_snapshot(documents, CATALOGUE)
     assert time.process_time() - before < 5
+
+
+def test_what_an_edge_lends_freely_no_other_makes_a_matter_of_consent() -> None:
+    policy = (
+        HEAD.replace("agents: {", "agents: {ada: {}, bo: {}, ") + "delegation:\n"
+        "  edges:\n"
+        "    - {id: a, from: ada, to: bo, tools: [crm.search]}\n"
+        "    - {id: b, from: ada, to: bo, tools: [crm.search, web.get], consent: required}\n"
+    )
+    found = compile_snapshot(read_policies([("p.yaml", policy.encode())]), None).delegation
+    assert found.by_consent == {("ada", "bo"): ("web.get",)}
+    assert found.lent("ada", "bo", consented=False) == ("crm.search", "crm.search")
+    assert "web.get" in found.lent("ada", "bo", consented=True)
+    assert found.lent("bo", "ada", consented=True) == ()

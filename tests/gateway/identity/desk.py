@@ -84,6 +84,7 @@ class Desk:
             single_use=house.single_use,
             policy=lambda: self.policy,
             ttl_s=TTL,
+            consents=house.state.consents,
             users=UserProofs(UserIssuers(), house.single_use),
         )
         self.server = AuthorizationServer(

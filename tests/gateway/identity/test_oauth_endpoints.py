@@ -30,6 +30,7 @@ from gateway.identity.assertions import Assertions
 from gateway.identity.authorization_server import AuthorizationServer
 from gateway.identity.client_authentication import ClientAuthentication
 from gateway.identity.clients import Client, Clients
+from gateway.identity.consents import Consents
 from gateway.identity.dpop import Proofs
 from gateway.identity.errors import AuthError
 from gateway.identity.grants import Means
@@ -167,6 +168,7 @@ class World:
             single_use=used,
             policy=lambda: POLICY,
             ttl_s=TTL,
+            consents=Consents(),
             users=UserProofs(UserIssuers(), used),
         )
         server = AuthorizationServer(
