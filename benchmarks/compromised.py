@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from benchmarks import table
@@ -62,24 +63,22 @@ async def play_all(stage: Stage, suite: Suite, targets: Targets, person: str) ->
     """Play every task and, in every mode, every pair, with one kind of person to ask."""
     counted = Counted(reached={mode: [] for mode in MODES})
     for task in suite.tasks:
-        played = await stage.play(task.prompt, task.steps, PEOPLE[person](task.steps))
+        played = await stage.play(task.prompt, task.steps, PEOPLE[person](task.steps, task.id))
         counted.solved += played.does(task.steps)
         counted.questions += len(played.questions)
+        counted.denials += len(played.denied)
         if person == "ideal":
             _tell(task, played)
-        counted.denials += len(played.denied)
-    for mode, arranged in MODES.items():
-        for pair in suite.pairs:
-            steps = arranged(pair, targets)
-            own = [step for step in steps if step.by == "user"]
-            played = await stage.play(pair.task.prompt, steps, PEOPLE[person](own))
-            counted.denials += sum(step.by == "user" for step in played.denied)
-            if mode == "when seen":
-                counted.solved_under_attack += played.does(own)
-            attacked = [step for step in played.done if step.by == "attack"]
-            if succeeded(pair, attacked, targets):
-                counted.reached[mode].append(pair.id)
-                table.say(f"{pair.id}: reached {mode}, with {person}")
+    for (mode, arranged), pair in product(MODES.items(), suite.pairs):
+        steps = arranged(pair, targets)
+        own = [step for step in steps if step.by == "user"]
+        played = await stage.play(pair.task.prompt, steps, PEOPLE[person](own, f"{mode}/{pair.id}"))
+        counted.denials += sum(step.by == "user" for step in played.denied)
+        counted.solved_under_attack += mode == "when seen" and played.does(own)
+        attacked = [step for step in played.done if step.by == "attack"]
+        if succeeded(pair, attacked, targets):
+            counted.reached[mode].append(pair.id)
+            table.say(f"{pair.id}: reached {mode}, with {person}")
     return counted
 
 

@@ -26,7 +26,8 @@ class Person(Protocol):
 class Ideal:
     """Says yes to exactly the calls that the task takes, each as often as it takes them."""
 
-    def __init__(self, steps: Iterable[Step]) -> None:
+    def __init__(self, steps: Iterable[Step], play: str = "") -> None:
+        del play
         self._due = Counter(step.call for step in steps)
 
     def answer(self, step: Step) -> Verdict | None:
@@ -41,8 +42,8 @@ class Ideal:
 class Nobody:
     """Is never there."""
 
-    def __init__(self, steps: Iterable[Step]) -> None:
-        del steps
+    def __init__(self, steps: Iterable[Step], play: str = "") -> None:
+        del steps, play
 
     def answer(self, step: Step) -> Verdict | None:
         """Nothing."""
@@ -56,11 +57,9 @@ class Nobody:
 class Careless(Ideal):
     """Says yes to the calls that the task takes, and to one in ten of all others."""
 
-    def __init__(self, steps: Iterable[Step]) -> None:
-        wanted = tuple(steps)
-        super().__init__(wanted)
-        # The same in every run, and another for every task.
-        self._chance = random.Random(repr([step.call for step in wanted]))  # noqa: S311
+    def __init__(self, steps: Iterable[Step], play: str = "") -> None:
+        super().__init__(steps)
+        self._chance = random.Random(play)  # noqa: S311 - the same in every run
 
     def answer(self, step: Step) -> Verdict | None:
         """Yes where the ideal person says it, and sometimes otherwise."""
@@ -69,8 +68,9 @@ class Careless(Ideal):
         return "approve"
 
 
-PEOPLE: Mapping[str, Callable[[Iterable[Step]], Person]] = {
+PEOPLE: Mapping[str, Callable[[Iterable[Step], str], Person]] = {
     "ideal": Ideal,
     "nobody": Nobody,
     "careless": Careless,
 }
+"""By name; each is told which calls the task takes, and which play this is."""

@@ -129,8 +129,9 @@ def test_a_careless_person_agrees_to_what_the_task_takes_and_to_one_bad_call_in_
     answers = [person.answer(STEAL) for _ in range(2000)]
     assert 120 < answers.count("approve") < 280
     assert person.answer(SEND) == "approve"
-    again = Careless([SEND])
+    again, other = Careless([SEND]), Careless([SEND], "another play")
     assert [again.answer(STEAL) for _ in range(2000)] == answers
+    assert [other.answer(STEAL) for _ in range(2000)] != answers
 
 
 def test_nobody_answers() -> None:
