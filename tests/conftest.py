@@ -1,4 +1,6 @@
-"""What holds for every test: long ones wait for `--long`, and properties have no deadline."""
+"""What holds for every test: long ones wait for `--long`, those that kill a process at every
+boundary for `--crash`, and properties have no deadline.
+"""
 
 import pytest
 from hypothesis import settings
@@ -8,14 +10,20 @@ settings.register_profile("passavant", deadline=None)
 settings.load_profile("passavant")
 
 
+WAITING = {"long": "takes long", "crash": "kills a process at a boundary"}
+"""Marks of tests that run only when they are asked for, and why."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run tests marked `long` too")
+    for mark in WAITING:
+        parser.addoption(f"--{mark}", action="store_true", help=f"run tests marked `{mark}` too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long"):
-        return
-    skip = pytest.mark.skip(reason="takes long: runs with --long")
-    for item in items:
-        if item.get_closest_marker("long"):
-            item.add_marker(skip)
+    for mark, why in WAITING.items():
+        if config.getoption(f"--{mark}"):
+            continue
+        skip = pytest.mark.skip(reason=f"{why}: runs with --{mark}")
+        for item in items:
+            if item.get_closest_marker(mark):
+                item.add_marker(skip)

@@ -1,0 +1,198 @@
+"""Kill -9 at every step of every pattern: the run goes on by itself, and no step is made twice.
+
+Each case kills the gateway when the call that it names has reached its upstream and nothing of that
+is recorded yet. A call that only reads is made again, which the run cannot be harmed by; one that
+may have acted is not, and the run says so.
+"""
+
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.harness.child import Child
+from tests.orchestration.crashing import Stage, ended, played
+
+KEY = "the-one"
+
+
+@dataclass(frozen=True)
+class Play:
+    """A flow, who says what in it, and the calls that it makes when nothing goes wrong."""
+
+    name: str
+    node: Any
+    says: dict[str, Any]
+    calls: tuple[str, ...]
+    result: Any
+
+
+def tagged(name: str) -> Any:  # noqa: ANN401 - a script
+    return lambda task: [*task, name] if isinstance(task, list) else [task, name]
+
+
+def manager(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Of a magentic flow: one turn, and done."""
+    if asked["do"] != "progress":
+        return asked["do"]
+    return {"done": True} if asked["history"] else {"next": "web", "input": "look"}
+
+
+PLAYS = (
+    Play(
+        "sequential",
+        {"sequential": ["a", "b", "c"]},
+        {name: tagged(name) for name in "abc"},
+        ("a", "b", "c"),
+        ["x", "a", "b", "c"],
+    ),
+    Play(
+        "parallel",
+        {"parallel": ["a", {"sequential": ["b", "c"]}]},
+        {name: tagged(name) for name in "abc"},
+        ("a", "b", "c"),
+        [["x", "a"], ["x", "b", "c"]],
+    ),
+    Play(
+        "map",
+        {"sequential": ["split", {"map": {"each": {"sequential": ["a", "b"]}}}]},
+        {"split": lambda _: [1, 2], "a": tagged("a"), "b": tagged("b")},
+        ("split", "a", "b", "a", "b"),
+        [[1, "a", "b"], [2, "a", "b"]],
+    ),
+    Play(
+        "router",
+        {"router": {"classifier": "picks", "routes": {"left": "a", "right": "b"}}},
+        {"picks": lambda _: "right", "a": tagged("a"), "b": tagged("b")},
+        ("picks", "b"),
+        ["x", "b"],
+    ),
+    Play(
+        "handoff",
+        {
+            "handoff": {
+                "start": "front",
+                "agents": {"front": "front", "tech": "tech"},
+                "edges": {"front": ["tech"]},
+            }
+        },
+        {"front": lambda task: {"handoff": "tech", "input": task}, "tech": tagged("tech")},
+        ("front", "tech"),
+        ["x", "tech"],
+    ),
+    Play(
+        "supervisor",
+        {"supervisor": {"manager": "manager", "workers": {"web": "web", "papers": "papers"}}},
+        {
+            "manager": lambda asked: (
+                {"answer": [each["result"] for each in asked["results"]]}
+                if asked["results"]
+                else {"tasks": [{"worker": name, "input": 1} for name in ("web", "papers")]}
+            ),
+            "web": tagged("web"),
+            "papers": tagged("papers"),
+        },
+        ("manager", "web", "papers", "manager"),
+        [[1, "web"], [1, "papers"]],
+    ),
+    Play(
+        "maker-checker",
+        {"maker_checker": {"maker": "maker", "checker": "checker"}},
+        {
+            "maker": lambda asked: f"draft, {asked['feedback']}",
+            "checker": lambda asked: {"approved": "longer" in asked["draft"], "feedback": "longer"},
+        },
+        ("maker", "checker", "maker", "checker"),
+        "draft, longer",
+    ),
+    Play(
+        "magentic",
+        {"magentic": {"manager": "manager", "team": {"web": "web"}}},
+        {"manager": manager, "web": tagged("web")},
+        ("manager", "manager", "web", "manager", "manager"),
+        "final",
+    ),
+    Play(
+        "group-chat",
+        {
+            "group_chat": {
+                "members": {"expert": "expert", "critic": "critic"},
+                "moderator": "moderator",
+            }
+        },
+        {
+            "moderator": lambda told: (
+                {"answer": told["said"][0]["said"]} if told["said"] else {"next": "critic"}
+            ),
+            "expert": tagged("expert"),
+            "critic": lambda _: "hm",
+        },
+        ("moderator", "critic", "moderator"),
+        "hm",
+    ),
+)
+
+ALWAYS = {"sequential-2-b", "supervisor-3-papers"}
+"""Cases of every run of the tests; the others are run with `--crash`."""
+
+
+def _cases() -> Iterator[Any]:
+    for play in PLAYS:
+        for number, call in enumerate(play.calls, start=1):
+            name = f"{play.name}-{number}-{call}"
+            marks = () if name in ALWAYS else (pytest.mark.crash,)
+            yield pytest.param(play, number, id=name, marks=marks)
+
+
+CASES = list(_cases())
+
+
+async def start(gateway: Child) -> str:
+    body = {"flow": "job", "input": "x", "key": KEY}
+    started: str = (await gateway.operate("POST", "/api/runs", body)).json()["id"]
+    return started
+
+
+async def killed_and_started_again(gateway: Child, stage: Stage, at: int) -> str:
+    """The run that a kill came between; its gateway is there again, and nobody told it to go on."""
+    process = gateway.process
+    assert process is not None
+    stage.kill_at = at
+    stage.kill = lambda: process.send_signal(signal.SIGKILL)
+    with suppress(httpx.HTTPError):  # it may be killed before it has answered
+        await start(gateway)
+    await process.wait()
+    await gateway.kill()
+    await gateway.start()
+    return await start(gateway)
+
+
+@pytest.mark.parametrize(("play", "at"), CASES)
+async def test_resume(tmp_path: Path, play: Play, at: int) -> None:
+    async with played(tmp_path, play.node, play.says, risk="read") as (gateway, stage):
+        run = await killed_and_started_again(gateway, stage, at)
+        found = await ended(gateway, run)
+        assert (found["result"], found["output"]) == ("done", play.result)
+        again = Counter(name for name, _ in stage.asked) - Counter(play.calls)
+        # Beside the call that the kill came between, only those that were under way with it.
+        assert again[stage.asked[at - 1][0]] == 1
+        assert sum(again.values()) <= 2
+        assert len(await gateway.entries("run.started")) == 1
+
+
+@pytest.mark.parametrize(("play", "at"), CASES)
+async def test_nothing_that_may_have_acted_is_sent_again(
+    tmp_path: Path, play: Play, at: int
+) -> None:
+    async with played(tmp_path, play.node, play.says, risk="irreversible") as (gateway, stage):
+        run = await killed_and_started_again(gateway, stage, at)
+        found = await ended(gateway, run)
+        assert found["result"] in {"unknown", "done"}  # a manager may go on without a worker
+        assert not Counter(name for name, _ in stage.asked) - Counter(play.calls)
+        assert any(step["status"] == "unknown" for step in found["steps"])
