@@ -40,6 +40,11 @@ class Items:
         """What is remembered there, oldest first."""
         return sorted(self._by_place.get(place, {}).values(), key=lambda item: item.index)
 
+    def over(self, place: Place, now_s: int) -> list[str]:
+        """Ids of what is there and has expired."""
+        there = self._by_place.get(place, {})
+        return [item_id for item_id, item in there.items() if not item.lives(now_s)]
+
     def stats(self) -> Mapping[str, int]:
         """Numbers for metrics."""
         size = sum(item.size for item in self._by_id.values())

@@ -59,7 +59,7 @@ class Retention:
         if self._has_ended(place):
             await self._wipe(place)
             return
-        if any(not item.lives(self._now_s()) for item in self._items.of(place)):
+        if self._items.over(place, self._now_s()):
             await self._expire(place)
 
     async def _wipe(self, place: Place) -> None:
@@ -73,8 +73,7 @@ class Retention:
 
     async def _expire(self, place: Place) -> None:
         async with self._turns.at(place):
-            now_s = self._now_s()
-            over = list[Json](i.id for i in self._items.of(place) if not i.lives(now_s))
+            over = list[Json](self._items.over(place, self._now_s()))
             for first in range(0, len(over), _MOST_NAMED):
                 ids = over[first : first + _MOST_NAMED]
                 fields: dict[str, Json] = {"place": place.to_json(), "items": ids, "why": "expired"}
