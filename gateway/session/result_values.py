@@ -90,9 +90,15 @@ def _documents(result: Mapping[str, Json]) -> Iterator[Json]:
         for block in value if isinstance(value, list) else [value]:
             said = _json_of(block)
             if said is None:
-                yield block
+                yield _text_of(block)
             elif said != structured:
                 yield said
+
+
+def _text_of(block: Json) -> Json:
+    """What a text block says; any other block as it is."""
+    is_text = isinstance(block, dict) and block.keys() == {"type", "text"}
+    return block["text"] if is_text and isinstance(block, dict) else block
 
 
 def _json_of(block: Json) -> Json:

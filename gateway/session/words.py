@@ -29,7 +29,8 @@ _NO_KINDS = frozenset(
     """
     id ids uid uuid guid number num no nr key code ref index the of by for to from in on with and
     all get list read find search create add update delete remove set send make show fetch query
-    edit new move copy open close write put post cancel change modify recent scheduled most
+    edit new move copy open close write put post cancel change modify recent scheduled most pay
+    book
     """.split()  # noqa: SIM905 - to be read and added to
 )
 _NAMES = 4096  # strangers name members of results
