@@ -6,7 +6,6 @@ They share rooms and nothing else: no route of one is a route of the other.
 import secrets
 import time
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version as distribution_version
 
 from fastapi import FastAPI
@@ -23,23 +22,17 @@ from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
 from gateway.gate import Gate
 from gateway.identity.dpop import Proofs
-from gateway.identity.issuer_keys import IssuerKeys
-from gateway.identity.issuers import TrustedIssuer, UserIssuers
+from gateway.identity.issuers import UserIssuers
 from gateway.identity.passkeys import Site
-from gateway.identity.provider import Provider
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
-from gateway.identity.trust import OPERATORS
 from gateway.identity.user_proof import UserProofs
-from gateway.links.credentials import Credentials
 from gateway.metrics import Scrape
 from gateway.metrics import Sources as MetricSources
 from gateway.operator import routes
 from gateway.operator.browser_sessions import BrowserSessions
 from gateway.operator.challenges import Challenges
 from gateway.operator.services import Services
-from gateway.operator.single_sign_on import Means as SignOnMeans
-from gateway.operator.single_sign_on import SingleSignOn
 from gateway.parts import Parts
 from gateway.settings import Settings, milliseconds
 
@@ -103,7 +96,7 @@ def _services(parts: Parts) -> Services:
         site=Site.of(settings.operators_url),
         challenges=Challenges(secrets.token_bytes),
         logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
-        sign_on=_sign_on(parts),
+        sign_on=people.sign_on(parts),
         codes=parts.codes,
         scrape=Scrape(rooms.metrics, _metric_sources(parts)),
         vkey=parts.evidence.vkey,
@@ -118,34 +111,6 @@ def _users(parts: Parts) -> UserProofs:
     users = parts.settings.identity.users
     issuers = UserIssuers.of(users, parts.upstream.fetcher, skew_s=parts.skew_s)
     return UserProofs(issuers, parts.state.single_use)
-
-
-def _sign_on(parts: Parts) -> SingleSignOn | None:
-    settings, upstream = parts.settings, parts.upstream
-    login = settings.identity.operators
-    if login is None:
-        return None
-    oidc = login.oidc
-    provider = Provider(oidc, upstream.fetcher)
-    means = SignOnMeans(
-        issuer=TrustedIssuer(
-            settings.identity.operators_issuer,
-            oidc.issuer,
-            oidc.audience,
-            IssuerKeys(provider.key_set, name=OPERATORS),
-            skew_s=parts.skew_s,
-        ),
-        provider=provider,
-        fetcher=upstream.fetcher,
-        secret=partial(_secret, upstream.credentials, oidc.client_secret),
-        callback=f"{settings.operators_url}/login/callback",
-        random=secrets.token_bytes,
-    )
-    return SingleSignOn(login, means)
-
-
-async def _secret(credentials: Credentials, reference: str | None) -> str | None:
-    return None if reference is None else await credentials.fetch(reference)
 
 
 def _agents(parts: Parts, services: Services) -> AgentsApp:

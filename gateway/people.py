@@ -6,6 +6,7 @@ the applications on their machines; where there is neither of these, nothing of 
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from gateway.catalogue.credential import Journeys, Place, reached
@@ -28,8 +29,9 @@ from gateway.links.connecting import Connecting, Reached, Sources
 from gateway.links.issuer import Issuer
 from gateway.links.oauth_client import OAuthClient, Registration
 from gateway.operator.credentials import Operators
+from gateway.operator.single_sign_on import SingleSignOn
 from gateway.parts import Parts
-from gateway.settings import Settings, milliseconds
+from gateway.settings import Settings
 from gateway.upstream import Upstream
 
 
@@ -39,8 +41,10 @@ def log_ins(parts: Parts) -> LogIns:
     if parts.show_code is not None:
         person = partial(_first_administrator, parts.operators)
         codes = ShownCodes(person, secrets.token_bytes, parts.show_code)
-    users = settings.identity.users.items()
-    found = {name: _log_in(settings, parts.upstream, name, user.oidc) for name, user in users}
+    found = {}
+    for name, user in settings.identity.users.items():
+        place = _Place(name, f"{settings.public_url}/oauth/login/{name}/callback")
+        found[name] = _log_in(parts, place, user.oidc)
     return LogIns(parts.now_s, found, codes)
 
 
@@ -122,17 +126,43 @@ def _servers(settings: Settings, upstream: Upstream) -> dict[str, Reached]:
     }
 
 
-def _log_in(settings: Settings, upstream: Upstream, name: str, oidc: Oidc) -> LogIn:
-    """A public client there: its identity tokens are made for the audience that is trusted."""
-    skew_s = milliseconds(settings.identity.tokens.skew) // 1000
-    keys = oidc_keys(name, Provider(oidc, upstream.fetcher))
-    registration = Registration(Issuer(oidc.issuer, oidc.allow_private), oidc.audience)
-    callback = f"{settings.public_url}/oauth/login/{name}/callback"
-    flow: CodeFlow[object] = CodeFlow(
-        OAuthClient(registration, upstream.means),
-        Errand(callback, {"scope": "openid"}, says_pkce=False),
-        secrets.token_bytes,
-        upstream.means.now_s,
+def sign_on(parts: Parts) -> SingleSignOn | None:
+    """Where operators log in; None: at no provider."""
+    identity = parts.settings.identity
+    login = identity.operators
+    if login is None:
+        return None
+    place = _Place(
+        identity.operators_issuer,
+        f"{parts.settings.operators_url}/login/callback",
+        login.oidc.client_secret,
     )
-    issuer = TrustedIssuer(name, oidc.issuer, oidc.audience, keys, skew_s=skew_s)
-    return LogIn(issuer, flow, oidc.groups_claim)
+    return SingleSignOn(login, _log_in(parts, place, login.oidc), parts.now_s, secrets.token_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """For what people log in at a provider.
+
+    issuer    how their names begin
+    callback  where they come back to
+    secret    reference to ours there; None: we are a public client
+    """
+
+    issuer: str
+    callback: str
+    secret: str | None = None
+
+
+def _log_in(parts: Parts, place: _Place, oidc: Oidc) -> LogIn:
+    """Identity tokens are made for the audience that is trusted: our client id there."""
+    keys = oidc_keys(place.issuer, Provider(oidc, parts.upstream.fetcher))
+    issuer = Issuer(oidc.issuer, oidc.allow_private)
+    flow: CodeFlow[object] = CodeFlow(
+        OAuthClient(Registration(issuer, oidc.audience, place.secret), parts.upstream.means),
+        Errand(place.callback, {"scope": "openid"}, says_pkce=False),
+        secrets.token_bytes,
+        parts.now_s,
+    )
+    trusted = TrustedIssuer(place.issuer, oidc.issuer, oidc.audience, keys, skew_s=parts.skew_s)
+    return LogIn(trusted, flow, oidc.groups_claim)

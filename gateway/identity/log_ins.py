@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.errors import ConnectRefused
+from gateway.identity.errors import AuthError
 from gateway.identity.issuers import TrustedIssuer, groups, person, read
 from gateway.identity.shown_codes import ShownCodes
 from gateway.links.code_flow import CodeFlow
@@ -32,6 +33,27 @@ class LogIn:
     issuer: TrustedIssuer
     flow: CodeFlow[object]
     groups_claim: str | None
+
+    async def finish(
+        self, answer: Mapping[str, str], browser: str | None, now_s: Callable[[], int]
+    ) -> tuple[object, Person]:
+        """What somebody who came back came for, and who it is.
+
+        now_s  seconds since 1970, by the log's clock
+
+        Raises ConnectRefused, AuthError, IssuerSilent, TokenRefused, FetchFailed or AddressRefused.
+        """
+        returned = await self.flow.finish(answer, browser)
+        token = returned.members.get("id_token")
+        if not isinstance(token, str):
+            raise ConnectRefused("your issuer did not say who you are")
+        # The time by now: this token was made on the way.
+        claims = await self.issuer.verify(read(token), now_s(), nonce=returned.nonce)
+        if claims.get("azp", self.issuer.audience) != self.issuer.audience:
+            raise AuthError("audience", "given to somebody else")
+        claim = self.groups_claim
+        member_of = groups([] if claim is None else claims.get(claim, []))
+        return returned.about, Person(person(self.issuer.name, claims.get("sub")), member_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +81,8 @@ class LogIns:
     async def finish(
         self, issuer: str, answer: Mapping[str, str], browser: str | None
     ) -> tuple[object, Person]:
-        """What somebody who came back came for, and who it is.
-
-        Raises ConnectRefused, AuthError, IssuerSilent, TokenRefused, FetchFailed or AddressRefused.
-        """
-        log_in = self._log_in(issuer)
-        returned = await log_in.flow.finish(answer, browser)
-        token = returned.members.get("id_token")
-        if not isinstance(token, str):
-            raise ConnectRefused("your issuer did not say who you are")
-        # The time by now: this token was made on the way.
-        claims = await log_in.issuer.verify(read(token), self.now_s(), nonce=returned.nonce)
-        if claims.get("azp", log_in.issuer.audience) != log_in.issuer.audience:
-            raise ConnectRefused("your issuer told this somebody else")
-        claim = log_in.groups_claim
-        member_of = groups([] if claim is None else claims.get(claim, []))
-        return returned.about, Person(person(log_in.issuer.name, claims.get("sub")), member_of)
+        """What somebody who came back came for, and who it is. Raises as `LogIn.finish` does."""
+        return await self._log_in(issuer).finish(answer, browser, self.now_s)
 
     def _log_in(self, issuer: str) -> LogIn:
         found = self.by_issuer.get(issuer)

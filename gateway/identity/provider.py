@@ -1,10 +1,8 @@
-"""Providers: where an OpenID provider has its keys, and where people log in (OIDC Discovery 1.0).
+"""Providers: where an OpenID provider has its keys (OIDC Discovery 1.0).
 
 Asked of the configured issuer and nobody else, and believed only when it names itself exactly as it
 is configured. Its keys are on its own address, unless the configuration names another.
 """
-
-from dataclasses import dataclass
 
 from audit.canonical import Json
 from gateway.errors import AddressRefused, FetchFailed
@@ -14,20 +12,6 @@ from gateway.links.fetch import Fetcher
 from gateway.links.issuer import Issuer
 
 _DISCOVERY = "/.well-known/openid-configuration"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Where people are sent to log in, and where a code is exchanged.
-
-    authorization  a URL for a browser, as the provider spells it
-    names_itself   whether it says who it is when it sends people back (RFC 9207)
-    """
-
-    authorization: str
-    token: Destination
-    names_itself: bool
-    methods: frozenset[str] | None
 
 
 class Provider:
@@ -44,20 +28,6 @@ class Provider:
         if answer.status != 200:
             raise FetchFailed(f"{self._oidc.issuer}: HTTP {answer.status} for its keys")
         return answer.body
-
-    async def endpoints(self) -> Endpoints:
-        """Where people log in. Raises FetchFailed or AddressRefused."""
-        metadata = await self._metadata()
-        authorization = metadata.get("authorization_endpoint")
-        self._issuer.endpoint(authorization)
-        assert isinstance(authorization, str)
-        methods = metadata.get("token_endpoint_auth_methods_supported")
-        return Endpoints(
-            authorization,
-            self._issuer.endpoint(metadata.get("token_endpoint")),
-            metadata.get("authorization_response_iss_parameter_supported") is True,
-            frozenset(map(str, methods)) if isinstance(methods, list) else None,
-        )
 
     async def _keys(self) -> Destination:
         if self._oidc.jwks_url is not None:

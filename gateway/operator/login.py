@@ -14,6 +14,7 @@ from audit.canonical import Json
 from gateway.errors import GatewayError
 from gateway.identity.errors import AuthError
 from gateway.identity.throttle import network
+from gateway.links.tickets import LIFETIME_S
 from gateway.operator import pages
 from gateway.operator.access import (
     CSRF_HEADER,
@@ -29,7 +30,7 @@ from gateway.operator.credentials import Operator
 from gateway.operator.entrance import check_own_page, let_in, now_s, turn_away
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
-from gateway.operator.single_sign_on import PENDING_S, SingleSignOn
+from gateway.operator.single_sign_on import SingleSignOn
 
 MAX_FORM = 1024
 NO_WAY_IN = "Nobody can log in now: whoever holds a key gets a code by `passavant operator code`."
@@ -96,14 +97,14 @@ async def go_to_provider(services: Here, http: Request, sign_on: SignOn) -> Resp
     try:
         if services.logins.charge(network(peer(http)), now):
             raise OperatorRefused("operator.slow", "too many log-ins: try again in a minute")
-        begun = await sign_on.begin(now)
+        begun = await sign_on.begin()
     except GatewayError as error:
         return await _refused(services, http, error, by=sign_on.name)
     answer = RedirectResponse(begun.url, 303)
     answer.set_cookie(
         login_cookie(services),
         begun.browser,
-        max_age=PENDING_S,
+        max_age=LIFETIME_S,
         secure=is_secure(services),
         httponly=True,
         samesite="lax",  # it must come along when the provider sends the browser back
@@ -120,7 +121,7 @@ async def come_back(services: Here, http: Request, sign_on: SignOn) -> Response:
         if len(answer) < len(pairs):
             raise OperatorRefused("operator.login", "a parameter appears twice")
         browser = cookie_of(http, login_cookie(services))
-        operator = await sign_on.finish(answer, browser, now_s(services))
+        operator = await sign_on.finish(answer, browser)
         page = pages.onwards()
         await let_in(services, http, page, operator, by=sign_on.name)
     except GatewayError as error:
