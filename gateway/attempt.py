@@ -127,22 +127,9 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         if not tool.callable:
             raise ToolChanged(f"{name} is not the definition that was accepted")
         tool.check(action.args)
-    words, weighed = canonical.write(action.args), None
-    if world.snapshot.engine.weighs and tool is not None:
-        weighed = _weighed(principal, ground, name, action.args, words)
-    facts = _facts(principal, ground.session, name, action.args, ground.now, weighed)
-    if world.snapshot.recalls:
-        facts = recalled(world.snapshot, facts, ground.limits)
-    if "secrets" in world.snapshot.engine.roots and tool is not None:
-        links = (principal.agent, *principal.chain)
-        found = ground.flow.secrets(world.snapshot, links, name, action.args)
-        facts = replace(facts, secrets=found)
-    lifted = frozenset[str]()
-    if tool is not None and facts.labels:
-        match = partial(arguments_digest, words, ground.digest_key)
-        lifted = ground.flow.lifted(world.snapshot, facts, match)
-        if lifted:
-            facts = replace(facts, labels=facts.labels - lifted)
+    words = canonical.write(action.args)
+    known = _known(principal, action, ground, name, words, exists=tool is not None)
+    facts = known.facts
     decision = decide(world.snapshot, facts)
     if tool is None and decision.effect != "deny":
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
@@ -161,13 +148,48 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         decision=decision,
         emits=emits | falls,
         falls=falls,
-        lifted=lifted,
+        lifted=known.lifted,
         marks=marked,
         is_read=rule is not None and rule.risk == "read",
-        rests=weighed is not None and weighed.rests,
+        rests=known.rests,
         digest_key=ground.digest_key,
         began=ground.began,
     )
+
+
+@value_type
+class _Known:
+    """What is known of a call before it is decided.
+
+    rests   some value is the user's
+    lifted  labels that it is decided without
+    """
+
+    facts: Facts
+    rests: bool
+    lifted: frozenset[str]
+
+
+def _known(
+    principal: Principal, action: Action, ground: Ground, tool: str, words: bytes, *, exists: bool
+) -> _Known:
+    """The facts, as far as some condition asks for them."""
+    snapshot, args, weighed = ground.world.snapshot, action.args, None
+    if snapshot.engine.weighs and exists:
+        weighed = _weighed(principal, ground, tool, args, words)
+    facts = _facts(principal, ground.session, tool, args, ground.now, weighed)
+    if snapshot.recalls:
+        facts = recalled(snapshot, facts, ground.limits)
+    if "secrets" in snapshot.engine.roots and exists:
+        links = (principal.agent, *principal.chain)
+        facts = replace(facts, secrets=ground.flow.secrets(snapshot, links, tool, args))
+    lifted = frozenset[str]()
+    if exists and facts.labels:
+        match = partial(arguments_digest, words, ground.digest_key)
+        lifted = ground.flow.lifted(snapshot, facts, match)
+        if lifted:
+            facts = replace(facts, labels=facts.labels - lifted)
+    return _Known(facts, weighed is not None and weighed.rests, lifted)
 
 
 def _labels(

@@ -108,8 +108,8 @@ class Memory:
         """Know which values a person has vouched for, by their forms; None: none."""
         self._vouched = vouched
 
-    def owned(self, call: Weighing) -> Iterator[tuple[Scalar, bool]]:
-        """Each value of a call, and whether it is the user's own."""
+    def owned(self, call: Weighing) -> Iterator[tuple[Json, bool]]:
+        """Everything that a call says, and whether it is the user's own."""
         return owned(call, self)
 
     def weigh(self, call: Weighing) -> Weighed:

@@ -82,16 +82,18 @@ def digest_of_form(form: str, key: bytes) -> str:
 
 
 def lifted(
-    labels: frozenset[str], values: Iterable[tuple[Scalar, bool]], released: Released, key: bytes
+    labels: frozenset[str], said: Iterable[tuple[Json, bool]], released: Released, key: bytes
 ) -> frozenset[str]:
     """Labels that a call is decided without.
 
-    values  each of its values, and whether it is the user's own
+    said  everything in it, and whether it is the user's own
     """
     left, any_released = labels, False
-    for value, is_the_users in values:
+    for value, is_the_users in said:
         if is_the_users:
             continue
+        if value is None or isinstance(value, bool | list | dict):
+            return frozenset()  # nobody has looked at it
         left &= released.get(_digest_of(value, key), frozenset())
         any_released = True
     return left if any_released else frozenset()

@@ -97,14 +97,27 @@ def values(call: Weighing, known: Known) -> Iterator[tuple[str, Found]]:
                     yield path, each
 
 
-def owned(call: Weighing, known: Known) -> Iterator[tuple[Scalar, bool]]:
-    """Each value of a call, names of members of open objects among them; is it the user's own?"""
+def owned(call: Weighing, known: Known) -> Iterator[tuple[Json, bool]]:
+    """Everything that a call says, and whether it is the user's own: names of inner members and
+    truth values too, since they can tell something as well.
+    """
     for name, value in call.args.items():
         scale = _Scale(call, known)
-        for _, member, leaf in _leaves(value, name, name):
-            rank = scale.weigh(name, member, leaf)
-            if rank != _NO_VALUE:
-                yield leaf, rank == USER
+        for member, each in _everything(value, name):
+            yield each, scale.weigh(name, member, each) == USER
+
+
+def _everything(value: Json, member: str) -> Iterator[tuple[str, Json]]:
+    match value:
+        case list():
+            for each in value:
+                yield from _everything(each, member)
+        case dict():
+            for name, each in value.items():
+                yield "", name
+                yield from _everything(each, name)
+        case _:
+            yield member, value
 
 
 def form_of(value: Scalar) -> str | None:

@@ -55,8 +55,9 @@ async def test_t38_a_released_value_passes_and_nothing_else_does(
     assert (await agent.call("office.send", to=BOB, text=REPORT)).done
     for text in (ANOTHER, f"{REPORT} {ANOTHER}", REPORT[:-1] + "!!", REPORT + " x"):
         assert (await agent.call("office.send", to=BOB, text=text)).code == "policy.denied"
-    copied = await agent.call("office.send", to=BOB, text=REPORT, options={"note": ANOTHER})
-    assert copied.code == "policy.denied"
+    for options in ({"note": ANOTHER}, {ANOTHER: True}, {"urgent": True}, {"note": None}):
+        hidden = await agent.call("office.send", to=BOB, text=REPORT, options=options)
+        assert hidden.code == "policy.denied"
     assert gateway.labels(agent) == {"secret"}
     assert office.arrived("send") == [{"to": BOB, "text": REPORT}]
 
