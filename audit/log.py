@@ -43,6 +43,8 @@ from audit.writer import frames_size
 
 SEGMENT_BYTES = 64 << 20
 LONGEST_WAIT_S = 2.0
+RIDE_S = 0.002
+"""How long an entry for which nobody waits stays for another batch, before it gets its own."""
 
 _MOST_ORIGIN_BYTES = 255
 _TOO_LONG = f"not durable after {LONGEST_WAIT_S:.0f} s"
@@ -67,6 +69,7 @@ class Log:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._calling = False  # the writer is called at the end of this turn of the loop
+        self._ride: asyncio.TimerHandle | None = None
         self._subscribers: list[Subscriber] = []
         self._stamp = Stamp(clock, last=self._last_time())
         self.now = self._stamp.now
@@ -147,7 +150,7 @@ class Log:
         return future
 
     def leave(self, record: Record, lost: Callable[[BaseException], None]) -> None:
-        """Write an entry with the next batch, for which nobody waits: cheaper than a future.
+        """Write an entry for which nobody waits: with the next batch, within RIDE_S if none comes.
 
         lost  called in the event loop with the error, when it could not be written after all
         """
@@ -247,16 +250,20 @@ class Log:
         """As `close`, blocking."""
         self._line.close()
         self._scribe.join()
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._ride):
+            if timer:
+                timer.cancel()
 
     def _enter(self, record: Record, future: Waiting, *, reserved: bool) -> None:
         loop = asyncio.get_running_loop()
         since = loop.time()
         if loop is not self._loop:
-            self._loop, self._timer, self._calling = loop, None, False
+            self._loop, self._timer, self._ride, self._calling = loop, None, None, False
         self._join(record, future, since, reserved=reserved)
-        if not self._calling:
+        if isinstance(future, Unawaited):
+            # A sync of its own would keep those waiting who come meanwhile.
+            self._ride = self._ride or loop.call_at(since + RIDE_S, self._call_alone)
+        elif not self._calling:
             self._calling = True
             loop.call_soon(self._call)
         if self._timer is None:
@@ -264,6 +271,10 @@ class Log:
 
     def _call(self) -> None:
         self._calling = False
+        self._line.call()
+
+    def _call_alone(self) -> None:
+        self._ride = None
         self._line.call()
 
     def _join(self, record: Record, future: Waiting, since: float, *, reserved: bool) -> Waiter:

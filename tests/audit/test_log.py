@@ -173,6 +173,22 @@ async def test_what_is_left_with_the_log_becomes_durable_in_its_turn(log: Log) -
     assert not heard
 
 
+async def test_what_is_left_with_the_log_gets_a_batch_of_its_own_when_no_other_comes(
+    log: Log,
+) -> None:
+    durable = asyncio.Event()
+    log.subscribe(lambda _: durable.set())
+    log.leave(record(log), lambda _: None)
+    await asyncio.wait_for(durable.wait(), 10)
+    assert log.size == 1
+
+
+async def test_closing_writes_what_is_left_with_the_log_too(log: Log) -> None:
+    log.leave(record(log), lambda _: None)
+    await log.close()
+    assert log.size == 1
+
+
 async def test_a_caller_that_gives_up_disturbs_nobody(log: Log) -> None:
     tasks = [asyncio.create_task(log.append(record(log, n))) for n in range(10)]
     await asyncio.sleep(0)
