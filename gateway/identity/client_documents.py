@@ -5,6 +5,7 @@ Only documents that an operator registered are read, and nothing of them but the
 and pictures are an application's own words, and people are shown its client id instead.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -40,14 +41,16 @@ class ClientDocuments:
         self._fetcher = fetcher
         self._now_s = now_s
         self._known: dict[str, _Known] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def completed(self, application: Application) -> Application:
         """The application with its addresses. Raises ApplicationRefused when it says none."""
         if not application.is_a_document:
             return application
-        known = self._known.get(application.id)
-        if known is None or known.until <= self._now_s():
-            known = self._known[application.id] = await self._read(application.id)
+        async with self._one_at_a_time:  # however many browsers come, one asks
+            known = self._known.get(application.id)
+            if known is None or known.until <= self._now_s():
+                known = self._known[application.id] = await self._read(application.id)
         if not known.redirects:
             raise ApplicationRefused("what this application says of itself cannot be read")
         return replace(application, redirects=known.redirects)

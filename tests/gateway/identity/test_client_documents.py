@@ -1,5 +1,6 @@
 """Client documents: an application says itself where its answers go, and nothing else."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -90,6 +91,12 @@ async def test_a_document_is_read_once_an_hour(scene: Scene) -> None:
     scene.gateway.clock.pass_s(3601)
     await scene.editor.asked(scene.ana)
     assert scene.corp.asked.count(PATH) == before + 2
+
+
+async def test_many_who_come_at_once_have_it_read_once(scene: Scene) -> None:
+    before = scene.corp.asked.count(PATH)
+    await asyncio.gather(*(scene.ana.http.get(scene.editor.url(scope="<b>")) for _ in range(8)))
+    assert scene.corp.asked.count(PATH) == before + 1
 
 
 async def test_one_that_cannot_be_read_is_not_asked_for_at_will(scene: Scene) -> None:
