@@ -95,14 +95,15 @@ def run(
 
 def _orchestration(settings: Settings) -> Orchestration | None:
     """What runs the flows of a deployment; it is loaded where there are any."""
-    if not settings.flows:
+    if not (settings.flows or settings.agents or settings.models):
         return None
     from orchestration.errors import OrchestrationError  # noqa: PLC0415 - half a second at start
     from orchestration.files import load_flows  # noqa: PLC0415
     from orchestration.service import Flows  # noqa: PLC0415
 
     try:
-        return Flows(load_flows(settings.flows))
+        flows = load_flows(settings.flows)
+        return Flows(flows, remote=settings.agents, models=settings.models)
     except OrchestrationError as error:
         stop(f"{error}\n{error.code}: the gateway of {settings.home} does not start")
 

@@ -8,7 +8,7 @@ does not compile, a setting that cannot be honoured.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as distribution_version
@@ -43,6 +43,9 @@ from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import Issuer
 from gateway.known_secrets import KnownSecrets
 from gateway.links.credentials import Credentials
+from gateway.links.local import LocalLink
+from gateway.links.masking import Masks
+from gateway.links.oauth_client import Means
 from gateway.memory.opening import Remembering, remembering
 from gateway.memory.tools import memory_link
 from gateway.metrics import Metrics
@@ -203,8 +206,12 @@ async def _governed(
 ) -> AsyncIterator[tuple[Upstream, Activation]]:
     """The links, and the policy in force over what they offer."""
     activations: list[Activation] = []  # none until there is a policy
-    flows = () if around.orchestration is None else around.orchestration.links()
     memory = memory_link(ground.mind.memory, lambda: activations[0].worlds.current.snapshot)
+
+    def own(means: Means, masks: Masks) -> Iterator[LocalLink]:
+        yield memory
+        if around.orchestration is not None:
+            yield from around.orchestration.links(means, masks)
 
     def tell(catalogue: Catalogue) -> None:
         for each in activations:
@@ -214,7 +221,7 @@ async def _governed(
         ground.settings,
         ground.home,
         ground.evidence,
-        Kept(ground.keys, ground.state.connections, (memory, *flows)),
+        Kept(ground.keys, ground.state.connections, own),
         environ=around.environ,
         redaction=around.redaction,
         allow_unsandboxed=mode == "dev" or ground.settings.insecure_unsandboxed_stdio,

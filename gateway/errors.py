@@ -17,6 +17,7 @@ GatewayError
 ├── AddressRefused            upstream.address          a link may not lead there
 ├── CredentialMissing         credential.missing        a reference to a secret leads nowhere
 ├── FetchFailed               fetch.failed              somebody else's server gave no answer
+│   └── FetchUnreached        fetch.failed              nothing was sent to it
 ├── TokenRefused              credential.refused        an authorization server gave no token
 ├── ConnectRefused            connect.refused           a browser that did not come as it was sent
 ├── SandboxMissing            sandbox.missing           a local server would see what it must not
@@ -164,6 +165,10 @@ class FetchFailed(GatewayError):
     """A request to an issuer of keys or tokens had no usable answer."""
 
     code = "fetch.failed"
+
+
+class FetchUnreached(FetchFailed):
+    """No connection could be made, so nothing was sent."""
 
 
 class TokenRefused(GatewayError):

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from gateway.catalogue.agents import AgentSpec, ModelSpec
 from gateway.catalogue.servers import ServerSpec
 from gateway.errors import SettingsInvalid
 from gateway.guard.rules import Guards
@@ -33,8 +34,6 @@ from policies.errors import PolicyInvalid
 from policies.source import Source
 
 NOT_YET = (
-    "agents",
-    "models",
     "audit.witnesses",
     "audit.quorum",
 )
@@ -113,6 +112,7 @@ def _url(text: str) -> str:
     return text
 
 
+AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 WholeSeconds = Annotated[str, AfterValidator(_whole_seconds)]
 Life = Annotated[str, AfterValidator(_life)]
 Interval = Annotated[str, AfterValidator(_interval)]
@@ -257,6 +257,7 @@ class Settings(_Model):
     """One deployment.
 
     flows                       files of flows that can be run, one flow each
+    agents, models              what flows reach, by name
     insecure_unsandboxed_stdio  start local servers where nothing can confine them
     insecure_volatile_log       keep the log on a file system in memory, which a restart loses
     insecure_plain_http         let agents and operators use http:// beyond this machine
@@ -276,6 +277,8 @@ class Settings(_Model):
     database: Literal["sqlite"] = "sqlite"
     policy: list[str] = Field(min_length=1)
     flows: list[str] = Field(default_factory=list)
+    agents: dict[AgentName, AgentSpec] = Field(default_factory=dict)
+    models: dict[AgentName, ModelSpec] = Field(default_factory=dict)
     servers: dict[str, ServerSpec] = Field(default_factory=dict)
     identity: Identity = Identity()
     audit: Audit = Audit()
@@ -332,10 +335,19 @@ def load(path: Path) -> Settings:
             "home": base / settings.home,
             "policy": [str(base / name) for name in settings.policy],
             "flows": [str(base / name) for name in settings.flows],
+            "agents": _instructed(settings.agents, base),
             "identity": _rooted(settings.identity, base),
             "fleet": None if settings.fleet is None else settings.fleet.below(base),
         }
     )
+
+
+def _instructed(agents: Mapping[str, AgentSpec], base: Path) -> dict[str, AgentSpec]:
+    """The same with the instructions of prompt agents read. Raises SettingsInvalid."""
+    try:
+        return {name: spec.below(base) for name, spec in agents.items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"agents: instructions cannot be read: {error}") from error
 
 
 def _rooted(identity: Identity, base: Path) -> Identity:

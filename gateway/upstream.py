@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -80,12 +80,12 @@ class Kept:
 
     keys         sign what issuers of upstreams are told about callers
     connections  which agents people let use which servers
-    own          links to servers that are part of the gateway
+    own          makes the links to servers that are part of the gateway
     """
 
     keys: KeySet
     connections: Connections
-    own: tuple[LocalLink, ...] = ()
+    own: Callable[[Means, Masks], Iterable[LocalLink]] = lambda *_: ()
 
 
 @asynccontextmanager
@@ -130,7 +130,7 @@ async def upstream(
         tls=means.fetcher.tls,
     )
     links = build_links(settings.servers, around)
-    own_links = {link.name: link for link in kept.own}
+    own_links = {link.name: link for link in kept.own(means, around.masks)}
     review = Review(
         links,
         home.lock,

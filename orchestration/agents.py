@@ -2,15 +2,16 @@
 
 To the gate an agent is a tool of the server `agents`: calling it is an action that a rule must
 allow, with its arguments on record. An agent that answers in one piece does so behind that call.
-One that has steps of its own (a flow) is only announced by it: what it then does crosses the gate
-in its own name, step by step.
+One that has steps of its own (a flow, or a model with tools) is only announced by it: what it then
+does crosses the gate in its own name, step by step.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from gateway.links.link import Answered, Permit
-from gateway.links.local import LocalLink, OwnTool
+from gateway.links.local import Handler, LocalLink, OwnTool
 from gateway.runs.run import Json
 
 Answer = Callable[[Json], Awaitable[Json]]
@@ -40,10 +41,20 @@ class LocalAgent:
     schema: Mapping[str, Json] = field(default_factory=dict)
 
 
-def agents_link(locals_: Iterable[LocalAgent], flows: Mapping[str, str]) -> LocalLink:
-    """The server `agents`: these agents, and flows with what they are said to do."""
+def agents_link(
+    locals_: Iterable[LocalAgent],
+    remote: Mapping[str, Handler] = MappingProxyType({}),
+    announced: Mapping[str, str] = MappingProxyType({}),
+) -> LocalLink:
+    """The server `agents`.
+
+    remote     agents that are reached over the network, by what reaches them
+    announced  agents that have steps of their own, with what they are said to do
+    """
     tools = {each.name: OwnTool(_definition(each), _answering(each)) for each in locals_}
-    for name, description in flows.items():
+    for name, handle in remote.items():
+        tools[name] = OwnTool(_described(name, f"The agent {name}.", {}), handle)
+    for name, description in announced.items():
         tools[name] = OwnTool(_described(name, description, {}), _announced)
     return LocalLink("agents", tools)
 

@@ -11,13 +11,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from gateway.links.jsonrpc import dump
 from gateway.runs.hop import Hop, Step
 from gateway.runs.run import Json
 from orchestration.engine import Engine, Task
 from orchestration.lease import Lease
 from orchestration.reach import Told, addressed, opened, reached
-from orchestration.spec import Agent, Approve, Part, Tool
+from orchestration.spec import Agent, Approve, Part, Prompt, Tool
 from orchestration.stop import Stopped
+
+_SHORT = frozenset({"run.calls", "run.tokens", "run.cost"})
+"""Codes of stops for which nothing was set aside."""
 
 Perform = Callable[["Context", Part, Json], Awaitable[Json]]
 """Does a node that is more than one step. Raises Stopped."""
@@ -106,6 +110,45 @@ class Context:
         answer = opened(await self._step(node, self._next(f"ask-{by}"), about))
         return cast("dict[str, bool]", answer)["approved"]
 
+    async def tools(self, names: Sequence[str]) -> dict[str, Json]:
+        """Those of the tools that may be used here, by the name a model knows them by."""
+        hop, run = self.around.hop, self.around.run
+
+        async def found() -> Json:
+            return cast("Json", await hop.tools(run, self.grant, names))
+
+        told = await self._checkpoint(self._next("tools"), list[Json](names), found)
+        return cast("dict[str, Json]", told)
+
+    async def ask(
+        self, node: Prompt, messages: Sequence[Json], tools: Sequence[Json]
+    ) -> dict[str, Json]:
+        """Ask a model once; its message. Raises Stopped.
+
+        What it can use at most is set aside before: a token is a byte at least.
+        """
+        path = self._next(f"model.{node.model}")
+        args: dict[str, Json] = {
+            "messages": [*messages],
+            "tools": [*tools],
+            "max_tokens": node.max_output,
+        }
+        most = len(dump(args)) + node.max_output
+        dearest = max(node.price_read, node.price_written)
+        cost = -(-most * dearest // 1_000_000)
+        told = await self._step(
+            Tool(name=f"model.{node.model}"), path, args, tokens=most, cost=cost
+        )
+        try:
+            answer = cast("dict[str, Json]", opened(told))
+        except Stopped as stopped:
+            if stopped.reason != "unknown" and stopped.code not in _SHORT:
+                self.lease.settle(tokens=most, cost=cost)
+            raise
+        used, paid = cast("int", answer["tokens"]), cast("int", answer["cost"])
+        self.lease.settle(tokens=max(0, most - used), cost=max(0, cost - paid))
+        return cast("dict[str, Json]", answer["message"])
+
     async def wait(self, seconds: int) -> None:
         """Let time pass; after a crash no more than is left of it. Raises Stopped."""
         hop, run, path = self.around.hop, self.around.run, self._next("wait")
@@ -138,12 +181,19 @@ class Context:
     # -- one step ---------------------------------------------------------------------------
 
     async def _step(
-        self, node: Part, path: str, value: Json, turn: asyncio.Semaphore | None = None
+        self,
+        node: Part,
+        path: str,
+        value: Json,
+        turn: asyncio.Semaphore | None = None,
+        *,
+        tokens: int = 0,
+        cost: int = 0,
     ) -> Told:
         """Make one step as a checkpoint, which is drawn before anything is waited for."""
         try:
             server, tool, args = addressed(node, value, at=path)
-            self.lease.take(at=path)
+            self.lease.take(at=path, tokens=tokens, cost=cost)
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         hop, inside = self.around.hop, self.around.inside

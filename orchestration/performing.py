@@ -10,6 +10,7 @@ from orchestration.patterns.handoff import handoff
 from orchestration.patterns.magentic import magentic
 from orchestration.patterns.maker_checker import maker_checker
 from orchestration.patterns.parallel import each, parallel
+from orchestration.patterns.prompt import prompt
 from orchestration.patterns.router import router
 from orchestration.patterns.sequential import sequential
 from orchestration.patterns.supervisor import supervisor
@@ -24,6 +25,7 @@ from orchestration.spec import (
     Map,
     Parallel,
     Part,
+    Prompt,
     Router,
     Sequential,
     Supervisor,
@@ -43,6 +45,7 @@ _PATTERNS: Mapping[type[Part], Callable[[Context, Any, Json], Awaitable[Json]]] 
     Magentic: magentic,
     GroupChat: group_chat,
     Wait: wait,
+    Prompt: prompt,
 }
 
 

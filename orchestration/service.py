@@ -10,15 +10,19 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import cast
 
 import structlog
 from pydantic import TypeAdapter
 
+from gateway.catalogue.agents import AgentSpec, ModelSpec
 from gateway.errors import GatewayError
 from gateway.home import Home
 from gateway.links.jsonrpc import dump_sorted
 from gateway.links.local import LocalLink
+from gateway.links.masking import Masks
+from gateway.links.oauth_client import Means
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop, Start
 from gateway.runs.run import ROOT, Json, Run
@@ -28,7 +32,8 @@ from orchestration.engine import Engine, Task
 from orchestration.errors import FlowInvalid
 from orchestration.lease import Lease
 from orchestration.performing import perform
-from orchestration.spec import Agent, Approve, Flow, Magentic, Node, Part, nodes
+from orchestration.remote import models_link, prompt_node, remote_agents
+from orchestration.spec import Agent, Approve, Flow, Magentic, Node, Part, Prompt, nodes
 from orchestration.stop import Stopped
 
 log = structlog.get_logger(__name__)
@@ -40,27 +45,47 @@ _RECORD_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 class Flows:
     """Flows and the agents in them, for one gateway.
 
-    Raises FlowInvalid where two have one name.
+    agents  functions of this process
+    remote  agents of the deployment, over HTTP or as models with instructions
+    models  the models that those ask
+
+    Raises FlowInvalid where two have one name, or one asks a model that there is not.
     """
 
-    def __init__(self, flows: Iterable[Flow], agents: Iterable[LocalAgent] = ()) -> None:
+    def __init__(
+        self,
+        flows: Iterable[Flow],
+        agents: Iterable[LocalAgent] = (),
+        *,
+        remote: Mapping[str, AgentSpec] = MappingProxyType({}),
+        models: Mapping[str, ModelSpec] = MappingProxyType({}),
+    ) -> None:
         every = tuple(flows)
         self._flows = {flow.name: flow for flow in every}
         self._agents = tuple(agents)
-        names = [flow.name for flow in every] + [agent.name for agent in self._agents]
+        self._remote, self._models = remote, models
+        self._prompts = {name: _prompt(name, spec, models) for name, spec in remote.items()}
+        names = [*(flow.name for flow in every), *(agent.name for agent in self._agents), *remote]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise FlowInvalid(f"two flows or agents have the name {', '.join(twice)}")
 
-    def links(self) -> tuple[LocalLink, ...]:
-        """The servers `agents` and `approvals`."""
+    def links(self, means: Means, masks: Masks) -> tuple[LocalLink, ...]:
+        """The servers `agents`, `approvals` and `model`. Raises AddressRefused."""
         told = {name: flow.title or f"The flow {name}." for name, flow in self._flows.items()}
+        told |= {name: f"The agent {name}." for name, node in self._prompts.items() if node}
         asked = {by for flow in self._flows.values() for by in _asked(flow)}
-        return agents_link(self._agents, told), people_link(sorted(asked))
+        over_http = remote_agents(self._remote, means, masks)
+        return (
+            agents_link(self._agents, over_http, told),
+            people_link(sorted(asked)),
+            models_link(self._models, means, masks),
+        )
 
     @asynccontextmanager
     async def opened(self, hop: Hop, home: Home) -> AsyncIterator["Service"]:
         """Take up what was running, and run until the context is left. Raises EngineRefused."""
-        service = Service(self._flows, hop)
+        prompts = {name: node for name, node in self._prompts.items() if node is not None}
+        service = Service(self._flows, prompts, hop)
         async with (
             Engine.opened(home.runs, home.runs_key(), service.body) as engine,
             service.taking_up(engine),
@@ -68,11 +93,23 @@ class Flows:
             yield service
 
 
+def _prompt(name: str, spec: AgentSpec, models: Mapping[str, ModelSpec]) -> Prompt | None:
+    if spec.prompt is None:
+        return None
+    model = models.get(spec.prompt.model)
+    if model is None:
+        raise FlowInvalid(f"agents.{name}: there is no model {spec.prompt.model}")
+    return prompt_node(spec.prompt, model)
+
+
 class Service:
     """Runs flows over one engine."""
 
-    def __init__(self, flows: Mapping[str, Flow], hop: Hop) -> None:
+    def __init__(self, flows: Mapping[str, Flow], prompts: Mapping[str, Prompt], hop: Hop) -> None:
         self._flows = flows
+        self._bodies: dict[str, Part] = {name: flow.flow for name, flow in flows.items()} | {
+            **prompts
+        }
         self._hop = hop
         self._engine: Engine | None = None
 
@@ -143,23 +180,24 @@ class Service:
         await self._engine.begin(task)
 
     def _inside(self, spec: Flow) -> dict[str, Part]:
-        """The flows that a flow calls as agents, and those that they call."""
+        """What the agents do that a flow calls, and those that they call."""
         found: dict[str, Part] = {}
         waiting: list[Part] = [spec.flow]
         while waiting:
             for node in nodes(waiting.pop()):
-                inner = self._flows.get(node.name) if isinstance(node, Agent) else None
-                if inner is not None and inner.name not in found:
-                    found[inner.name] = inner.flow
-                    waiting.append(inner.flow)
+                name = node.name if isinstance(node, Agent) else ""
+                if name in self._bodies and name not in found:
+                    found[name] = self._bodies[name]
+                    waiting.append(found[name])
         return found
 
     def _digest(self, spec: Flow) -> str:
-        """The digest of a flow with everything that it calls of other flows."""
-        inner: list[Json] = [
-            [name, self._flows[name].digest] for name in sorted(self._inside(spec))
-        ]
-        return hashlib.sha256(dump_sorted([spec.digest, *inner])).hexdigest()
+        """The digest of a flow with all that its agents do."""
+        inside = self._inside(spec)
+        written = {
+            name: cast("Json", node.model_dump(mode="json")) for name, node in inside.items()
+        }
+        return hashlib.sha256(dump_sorted([spec.digest, cast("Json", written)])).hexdigest()
 
     # -- one task ---------------------------------------------------------------------------
 
@@ -180,14 +218,13 @@ class Service:
             hop=self._hop,
             engine=engine,
             perform=perform,
-            inside={name: _NODE.validate_python(node) for name, node in written.items()},
+            inside={name: _part(node) for name, node in written.items()},
             run=task.run,
             until_s=cast("int", what["until"]),
         )
         here = Context(around, task.path, str(what["grant"]), lease, cast("int", what["depth"]))
         try:
-            node = _NODE.validate_python(what["node"])
-            return {"value": await perform(here, node, what["value"])}
+            return {"value": await perform(here, _part(what["node"]), what["value"])}
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         except Exception as error:
@@ -212,6 +249,13 @@ def _asked(flow: Flow) -> Iterable[str]:
             yield node.by
         elif isinstance(node, Magentic) and node.review is not None:
             yield node.review
+
+
+def _part(written: Json) -> Part:
+    """A node as it was kept; what prompt agents do is a kind that no file can write."""
+    if isinstance(written, dict) and written.get("kind") == "prompt":
+        return Prompt.model_validate(written)
+    return _NODE.validate_python(written)
 
 
 def _ending(told: dict[str, Json]) -> tuple[str, str]:

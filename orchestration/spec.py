@@ -112,6 +112,22 @@ class Wait(Part):
     model_config = ConfigDict(populate_by_name=True)
 
 
+class Prompt(Part):
+    """What a prompt agent does; made of the deployment's settings and never written in a flow.
+
+    price_read, price_written  millionths of the deployment's unit for a million tokens
+    """
+
+    kind: Literal["prompt"] = "prompt"
+    model: Name
+    instructions: str
+    tools: Annotated[tuple[ToolName, ...], Field(strict=False)] = ()
+    max_turns: Rounds = 10
+    max_output: Annotated[int, Field(ge=1)] = 2_000
+    price_read: Annotated[int, Field(ge=0)] = 0
+    price_written: Annotated[int, Field(ge=0)] = 0
+
+
 class Sequential(Part):
     """One after another, each with what the one before gave."""
 

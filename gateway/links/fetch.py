@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from audit.canonical import Json
-from gateway.errors import FetchFailed, NotUnderstood
+from gateway.errors import FetchFailed, FetchUnreached, NotUnderstood
 from gateway.links import jsonrpc
 from gateway.links.address import Destination, Listener, resolve
 
@@ -36,10 +36,10 @@ class Fetched:
     status: int
     body: bytes = field(repr=False)
 
-    def members(self) -> dict[str, Json]:
+    def members(self, *, max_depth: int = _MAX_DEPTH) -> dict[str, Json]:
         """The body as a strict JSON object. Raises FetchFailed."""
         try:
-            value = jsonrpc.read(self.body, max_bytes=MAX_BYTES, max_depth=_MAX_DEPTH)
+            value = jsonrpc.read(self.body, max_bytes=len(self.body), max_depth=max_depth)
         except NotUnderstood as error:
             raise FetchFailed(f"HTTP {self.status} with a body that is {error}") from None
         if not isinstance(value, dict):
@@ -78,6 +78,17 @@ class Fetcher:
         """Send a form. Raises FetchFailed or AddressRefused."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return await self._exchange("POST", destination, {**headers, **kind}, _encoded(form))
+
+    async def post_json(
+        self, destination: Destination, body: dict[str, Json], headers: Mapping[str, str]
+    ) -> Fetched:
+        """Send a JSON object. Raises FetchFailed, FetchUnreached or AddressRefused."""
+        kind = {"Content-Type": "application/json"}
+        return await self._exchange("POST", destination, {**headers, **kind}, jsonrpc.dump(body))
+
+    def patient(self, *, timeout_s: float, max_bytes: int) -> "Fetcher":
+        """The same, with other bounds."""
+        return Fetcher(self._own, self.tls, timeout_s=timeout_s, max_bytes=max_bytes)
 
     async def _exchange(
         self, method: str, destination: Destination, headers: Mapping[str, str], body: bytes
@@ -121,7 +132,7 @@ class Fetcher:
                     continue  # nothing was sent
                 except httpx.HTTPError as error:
                     raise FetchFailed(f"{shown}: {type(error).__name__}") from None
-        raise FetchFailed(f"{shown}: no connection")
+        raise FetchUnreached(f"{shown}: no connection")
 
     async def _body(self, response: "httpx.Response", shown: str) -> bytes:
         if response.headers.get("content-encoding", "identity") != "identity":

@@ -8,6 +8,7 @@ reads. Where people are asked, the step waits for them without asking the log or
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -152,6 +153,25 @@ class Hop:
         except AuditError:
             return answers.not_recorded(agent)
         return None
+
+    async def tools(self, run_id: str, grant: str, names: Sequence[str]) -> dict[str, Json]:
+        """Those of the tools that may be seen in the name of a grant, by their published names.
+
+        Nothing of them where that name is no more good for anything.
+        """
+        try:
+            principal = await self._standing.principal(self.runs.get(run_id), grant)
+        except (SessionEnded, AuditError):
+            return {}
+        return {
+            tool.published: {
+                "tool": tool.qualified,
+                "description": tool.definition.get("description", ""),
+                "schema": dict(tool.input_schema or {"type": "object"}),
+            }
+            for tool in self._gate.listing(principal)
+            if tool.qualified in names
+        }
 
     async def deliver(self, step: Step) -> Outcome:
         """Have a step done, once, and wait for it however long people take.

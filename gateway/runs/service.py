@@ -11,6 +11,8 @@ from typing import Protocol
 from audit.canonical import Json
 from gateway.home import Home
 from gateway.links.local import LocalLink
+from gateway.links.masking import Masks
+from gateway.links.oauth_client import Means
 from gateway.runs.hop import Hop
 from gateway.runs.run import Run
 
@@ -42,8 +44,13 @@ class RunService(Protocol):
 class Orchestration(Protocol):
     """What a gateway is opened with so that it runs flows."""
 
-    def links(self) -> tuple[LocalLink, ...]:
-        """The servers that agents, models and people are the tools of."""
+    def links(self, means: Means, masks: Masks) -> tuple[LocalLink, ...]:
+        """The servers that agents, models and people are the tools of.
+
+        means, masks  for those that are reached over the network
+
+        Raises GatewayError for an address that may not be reached.
+        """
 
     def opened(self, hop: Hop, home: Home) -> AbstractAsyncContextManager[RunService]:
         """Take up what was running, and run until the context is left."""

@@ -44,7 +44,7 @@ def test_each_file_names_the_schema_that_it_keeps_to(name: str, made: Path) -> N
     jsonschema_rs.validate(json.loads(schema.read_text()), content)
 
 
-@pytest.mark.parametrize("name", ["agents", "models", "homee", "insecure"])
+@pytest.mark.parametrize("name", ["agent", "flow", "homee", "insecure"])
 def test_the_schema_refuses_what_the_loader_refuses(name: str, made: Path) -> None:
     schema = json.loads((made / "schema" / "passavant.schema.json").read_text())
     content: Any = Source.read("x", (made / "passavant.yaml").read_bytes()).value

@@ -100,13 +100,12 @@ def test_what_this_version_cannot_do_is_refused_by_its_place(place: str, tmp_pat
 
 
 def test_every_place_that_is_not_yet_honoured_is_named_at_once(tmp_path: Path) -> None:
-    path = written(tmp_path, f"{LEAST}agents: {{}}\naudit:\n  quorum: 2\n  witnesses: []\n")
+    path = written(tmp_path, f"{LEAST}audit:\n  quorum: 2\n  witnesses: []\n")
     with pytest.raises(SettingsInvalid) as refused:
         load(path)
     assert str(refused.value).splitlines() == [
-        f"{path}:4:1: agents: this version cannot honour it",
-        f"{path}:7:3: audit.witnesses: this version cannot honour it",
-        f"{path}:6:3: audit.quorum: this version cannot honour it",
+        f"{path}:6:3: audit.witnesses: this version cannot honour it",
+        f"{path}:5:3: audit.quorum: this version cannot honour it",
     ]
 
 
@@ -369,3 +368,42 @@ def test_one_name_is_not_an_application_and_an_agent_that_proves_itself(tmp_path
     text = text.replace("identity: {", "identity: {clients: {bot: {private_key_jwt: bot.jwk}}, ", 1)
     with pytest.raises(SettingsInvalid, match="bot: an application and another client"):
         load(written(tmp_path, text))
+
+
+AGENTS = """\
+agents:
+  web: {url: "https://web.example/task"}
+  helper: {prompt: {model: small, instructions: "file:helper.md"}}
+models:
+  small: {openai: "https://models.example/v1", model: tiny}
+"""
+
+
+def test_agents_and_models_are_read_with_their_instructions(tmp_path: Path) -> None:
+    (tmp_path / "helper.md").write_text("Be short.")
+    settings = load(written(tmp_path, f"{LEAST}{AGENTS}"))
+    prompt = settings.agents["helper"].prompt
+    assert prompt is not None
+    assert prompt.instructions == "Be short."
+
+
+@pytest.mark.parametrize(
+    ("agent", "complaint"),
+    [
+        pytest.param("{}", "either `url` or `prompt`", id="nothing"),
+        pytest.param(
+            '{url: "https://a.example", prompt: {model: m, instructions: x}}', "either", id="both"
+        ),
+        pytest.param(
+            "{prompt: {model: m, instructions: x}, allow_private: true}", "not for", id="private"
+        ),
+        pytest.param("{prompt: {model: m, instructions: x, tools: [all]}}", "pattern", id="tool"),
+        pytest.param('{url: "https://a.example", credential: {bearer: "x"}}', "pattern", id="bare"),
+        pytest.param(
+            '{prompt: {model: m, instructions: "file:none.md"}}', "cannot be read", id="no-file"
+        ),
+    ],
+)
+def test_an_agent_that_cannot_be_is_refused(tmp_path: Path, agent: str, complaint: str) -> None:
+    with pytest.raises(SettingsInvalid, match=complaint):
+        load(written(tmp_path, f"{LEAST}agents:\n  web: {agent}\n"))

@@ -8,6 +8,8 @@ from typing import Any
 from audit.canonical import Json
 from gateway.home import Home
 from gateway.links.local import LocalLink
+from gateway.links.masking import Masks
+from gateway.links.oauth_client import Means
 from gateway.runs.hop import Hop
 from gateway.runs.run import Run
 from orchestration.agents import LocalAgent
@@ -87,8 +89,8 @@ class Kept:
         self.service: Service | None = None
         self.hop: Hop | None = None
 
-    def links(self) -> tuple[LocalLink, ...]:
-        return self._flows.links()
+    def links(self, means: Means, masks: Masks) -> tuple[LocalLink, ...]:
+        return self._flows.links(means, masks)
 
     @asynccontextmanager
     async def opened(self, hop: Hop, home: Home) -> AsyncIterator[Service]:

@@ -8,6 +8,8 @@ from typing import Any
 from audit.canonical import Json
 from gateway.home import Home
 from gateway.links.local import LocalLink
+from gateway.links.masking import Masks
+from gateway.links.oauth_client import Means
 from gateway.runs.hop import Hop, Start, Step
 from gateway.runs.run import ROOT, Run
 from gateway.runs.service import RunService
@@ -34,7 +36,7 @@ class Held:
     def __init__(self) -> None:
         self.hop: Hop | None = None
 
-    def links(self) -> tuple[LocalLink, ...]:
+    def links(self, means: Means, masks: Masks) -> tuple[LocalLink, ...]:
         return ()
 
     @asynccontextmanager
