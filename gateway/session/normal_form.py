@@ -32,6 +32,7 @@ _QUAD = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?(?:[/?#]\S*)?"
 _NUMBER = r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})++|[0-9]++)(?:\.[0-9]++)?"
 _IBAN = r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}"
 
+_PARTS_OF_LINK = re.compile(r"(?:([^:/?#]*)://)?([^/?#]*)(.*)", re.DOTALL)
 _PIECES = re.compile(
     rf"{_LINK}|[$€£¥]?{_NUMBER}(?![\w-]|[.,][0-9])|[^\s,;|<>\"\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2026`(){{}}\[\]!]+"
 )
@@ -88,9 +89,14 @@ def of_value(text: str) -> str | None:
     Of a single word nothing is taken off but a sign as in `#general` or `$12`. Of several words the
     signs between them do not count.
     """
-    if text.isascii() and text.isalpha():
-        return "w" + text.lower()
-    if len(text) > LONGEST_VALUE or not is_level(text):
+    if len(text) > LONGEST_VALUE:
+        return None
+    if text.isascii():
+        if text.isalpha():
+            return "w" + text.lower()
+        if not text.isprintable() and not is_level(text):
+            return None
+    elif not is_level(text):
         return None
     words = text.split()
     if len(words) < 2:
@@ -275,12 +281,11 @@ def _number(text: str) -> str:
 
 
 def _link(text: str) -> str:
-    scheme, slashes, rest = text.partition("://")
-    if not slashes:
-        scheme, rest = "", text
-    scheme = scheme.lower()
-    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
-    place = rest[:end].lower() + (rest[end:] if rest[end:] != "/" else "")
+    found = _PARTS_OF_LINK.fullmatch(text)
+    assert found is not None, "it takes any text"
+    scheme, host, rest = found.groups()
+    place = host.lower() + (rest if rest != "/" else "")
+    scheme = "" if scheme is None else scheme.lower()
     return f"/{place}" if scheme in {"", "http", "https"} else f"/{scheme}://{place}"
 
 

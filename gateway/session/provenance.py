@@ -95,6 +95,8 @@ class Memory:
         self._words = Words(())
         self._key = key
         self._relied, self._others = Seen(), Seen()
+        self._notes_relied = (self._relied.late, self._relied.early)
+        self._notes_others = (self._others.late, self._others.early)
         self._vouched: Callable[[str], bool] | None = None
         self._sources: dict[int, Source] = {}
         self._reads = 0
@@ -148,10 +150,14 @@ class Memory:
         if self._vouched is not None and self._vouched(form):
             return TRUSTED
         value = hash(self._key + form)  # SipHash: 64 bits
-        note = self._relied.get(value)
-        if note is not None:
-            return self._relied_upon(note, spent)
-        return NONE if self._others.get(value) is None else UNTRUSTED
+        # Asked for each value of each call: a look-up is a third of what calling `get` takes.
+        for notes in self._notes_relied:
+            if value in notes:
+                return self._relied_upon(notes[value], spent)
+        for notes in self._notes_others:
+            if value in notes:
+                return UNTRUSTED
+        return NONE
 
     def rank_id(self, form: str, kinds: Collection[str], spent: int) -> int:
         """Where a short id comes from: known as the id of such an object, or not at all."""

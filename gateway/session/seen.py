@@ -12,31 +12,36 @@ MOST = 1 << 15
 
 
 class Seen:
-    """Notes on values, by their hashes."""
+    """Notes on values, by their hashes.
 
-    __slots__ = ("_early", "_late", "_most")
+    late, early  the notes themselves, for whoever asks too often to call `get`: always these two
+    """
+
+    __slots__ = ("_most", "early", "late")
 
     def __init__(self, *, most: int = MOST) -> None:
         self._most = max(1, most // 2)
-        self._late: dict[int, int] = {}
-        self._early: dict[int, int] = {}
+        self.late: dict[int, int] = {}
+        self.early: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._late) + len(self._early)
+        return len(self.late) + len(self.early)
 
     def add(self, values: Iterable[int], note: int) -> None:
         """Remember values; what was noted of one before stands."""
         for value in values:
-            if value not in self._late:
-                self.put(value, self._early.get(value, note))
+            if value not in self.late:
+                self.put(value, self.early.get(value, note))
 
     def put(self, value: int, note: int) -> None:
         """Remember one value by this note."""
-        if len(self._late) >= self._most and value not in self._late:
-            self._early, self._late = self._late, {}
-        self._late[value] = note
+        if len(self.late) >= self._most and value not in self.late:
+            self.early.clear()
+            self.early.update(self.late)
+            self.late.clear()
+        self.late[value] = note
 
     def get(self, value: int) -> int | None:
         """What was noted of a value; None when it was not seen, or is forgotten."""
-        found = self._late.get(value)
-        return self._early.get(value) if found is None else found
+        found = self.late.get(value)
+        return self.early.get(value) if found is None else found

@@ -4,11 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.client import Client
 from tests.harness.gateway import Running
+from tests.harness.office import POLICY as OFFICE
 from tests.harness.office import Office, open_office
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+CLIENTS = ("clerk-1", "clerk-2")
+POLICY = OFFICE + (
+    "delegation:\n  max_hops: 1\n  max_children: 5\n"
+    "  edges: [{id: hand-on, from: clerk-1, to: clerk-2, tools: [office.*]}]\n"
+)
 PAGE = {"url": "https://news.example"}
 
 
@@ -92,3 +99,32 @@ async def test_t37_nothing_that_an_agent_can_ask_for_takes_a_label_away(
         )
         assert answered.is_client_error
     assert gateway.labels(agent) == {"untrusted"}
+
+
+async def test_t37_what_one_agent_of_a_tree_has_read_taints_what_another_reads(
+    opened: tuple[Running, Office], office: Office
+) -> None:
+    gateway = opened[0]
+    first = await Client(gateway, "clerk-1").begin()
+    second = await Client(gateway, "clerk-2").receive(first)
+    assert (await first.call("office.page", **PAGE)).done
+    assert gateway.labels(second) == {"untrusted"}
+    office.says("people", "mallory@evil.example")
+    assert (await second.call("office.people")).done
+    asked = await second.call("office.send", to="mallory@evil.example", text="hi")
+    assert asked.code == "approval.pending"
+
+
+async def test_t37_what_an_agent_has_read_elsewhere_it_brings_along(
+    opened: tuple[Running, Office], office: Office
+) -> None:
+    """A session that an agent opens itself is no way to make what strangers wrote trusted."""
+    gateway = opened[0]
+    client = Client(gateway, "clerk-1")
+    before = await client.begin()
+    assert (await before.call("office.page", **PAGE)).done
+    fresh = await client.begin()
+    office.says("people", "mallory@evil.example")
+    assert (await fresh.call("office.people")).done
+    asked = await fresh.call("office.send", to="mallory@evil.example", text="hi")
+    assert asked.code == "approval.pending"
