@@ -147,10 +147,9 @@ class Flow:
 
     def forget(self) -> None:
         """Drop what belongs to sessions that nobody remembers."""
-        roots = {session.root for session in self._sessions.all()}
-        self._memories.forget(roots)
-        self._uses.forget(roots)
-        self._releases.forget(roots)
+        self._memories.forget(self._sessions)
+        self._uses.forget(self._sessions)
+        self._releases.forget(self._sessions)
 
     def _weighing(
         self,

@@ -92,6 +92,10 @@ class Sessions:
         """The session of that id, also when it has ended; None when it was never opened."""
         return self._by_id.get(session_id)
 
+    def __contains__(self, session_id: object) -> bool:
+        """Whether a session of that id is remembered."""
+        return session_id in self._by_id
+
     def all(self) -> tuple[Session, ...]:
         """Every known session, oldest first."""
         return tuple(sorted(self._by_id.values(), key=lambda s: (s.opened, s.id)))
