@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarks import table
 from benchmarks.attacks import MODES, Targets, succeeded
 from benchmarks.people import PEOPLE
-from benchmarks.stage import NotPlayable, Played, Stage, stage
+from benchmarks.stage import NotPlayable, Played, Stage
 from benchmarks.traces import Suite, Task, Unreadable
 from gateway.diagnostics import configure
 from gateway.redaction import Redaction
@@ -120,15 +120,17 @@ async def measure(
     labels: Path,
     people: Collection[str] = tuple(PEOPLE),
 ) -> dict[str, float]:
-    """Play one suite with these people. Raises NotPlayable, PolicyInvalid."""
+    """Play one suite with these people, side by side. Raises NotPlayable, PolicyInvalid."""
     targets = targets_of(labels, suite.name)
-    plays = len(people) * (len(suite.tasks) + len(MODES) * len(suite.pairs))
-    counted = {}
-    async with stage(folder, suite, [*policy, labels], plays=plays) as on:
-        for person in people:
-            counted[person] = await play_all(on, suite, targets, person)
-            table.say(f"{suite.name}: played with {person}")
-    return rows(suite, counted)
+
+    async def with_one(person: str) -> Counted:
+        async with Stage(folder, suite, [*policy, labels]) as stage:
+            counted = await play_all(stage, suite, targets, person)
+        table.say(f"{suite.name}: played with {person}")
+        return counted
+
+    counts = await asyncio.gather(*map(with_one, people))
+    return rows(suite, dict(zip(people, counts, strict=True)))
 
 
 def main() -> int:

@@ -1,19 +1,21 @@
-"""The stage: a whole gateway in this process, on which recorded calls are played.
+"""The stage: whole gateways in this process, on which recorded calls are played.
 
-Both listeners, log, approvals and links are those of `passavant serve`; the one server behind it
+Both listeners, log, approvals and links are those of `passavant serve`; the one server behind them
 plays results back. Each play has an agent and a session of its own, opened by an operator with the
-words of the user, so that nothing of one play is known in another.
+words of the user. What a labelled session has written to keeps its labels for whoever names it
+later, so after a play that left such a mark there is a new gateway: no play finds what another did.
 """
 
 import asyncio
 import json
 import secrets
+import ssl
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -35,7 +37,11 @@ PERSON, ROLE, GROUP = "person", "guarded", "guard-approvers"
 MOST_ROUNDS = 3
 """How often a call is repeated after a yes, when the gateway asks again."""
 
+_AGENTS = 100
+"""Plays of one gateway at most."""
+
 _TIMEOUT_S = 60.0
+_TLS = ssl.create_default_context()  # for nobody; making one takes longer than a play
 
 
 class NotPlayable(Exception):
@@ -68,19 +74,29 @@ class Played:
         return all(any(step is each for each in self.done) for step in steps)
 
 
-class Stage:
-    """Where suites are played; see `stage`."""
+class Scene:
+    """One gateway; see `scene`."""
 
     def __init__(
-        self, suite: Suite, replay: Replay, agents: httpx.AsyncClient, operators: httpx.AsyncClient
+        self,
+        gateway: Gateway,
+        replay: Replay,
+        server: str,
+        clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
     ) -> None:
-        self._suite, self._replay = suite, replay
-        self._agents, self._operators = agents, operators
-        self._numbers = count()
+        self._gateway, self._replay, self._server = gateway, replay, server
+        self._agents, self._operators = clients
+        self._plays = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Would the next play find something of those before it, or no agent of its own?"""
+        return bool(self._gateway.services.state.objects) or self._plays >= _AGENTS
 
     async def play(self, prompt: str, steps: Sequence[Step], person: Person) -> Played:
         """Play the steps in a new session for what `prompt` says. Raises NotPlayable."""
-        asked = {"agent": name_of(next(self._numbers)), "purpose": prompt}
+        asked = {"agent": _agent(self._plays), "purpose": prompt}
+        self._plays += 1
         token = (await self._operate("POST", "/api/tokens", asked))["access_token"]
         played = Played()
         for step in steps:
@@ -112,7 +128,7 @@ class Stage:
 
     async def _call(self, step: Step, token: str) -> dict[str, Any]:
         self._replay.coming, before = step, len(self._replay.arrived)
-        path = f"/v1/tools/{self._suite.name}/{step.tool}"
+        path = f"/v1/tools/{self._server}/{step.tool}"
         answered = await self._agents.post(path, json=step.args, headers={"authorization": token})
         answer: dict[str, Any] = answered.json()
         arrived = self._replay.arrived[before:]
@@ -128,21 +144,42 @@ class Stage:
         return told
 
 
-@asynccontextmanager
-async def stage(
-    folder: Path, suite: Suite, policy: Sequence[Path], *, plays: int
-) -> AsyncIterator[Stage]:
-    """Run a gateway with its home below `folder`, governed by these policy files.
+class Stage:
+    """Plays one after the other, each in a scene that holds nothing of another.
 
     policy  a pack, and the file that registers the tools of the suite under its name
-    plays   how many plays there will be at most: each has an agent
     """
+
+    def __init__(self, folder: Path, suite: Suite, policy: Sequence[Path]) -> None:
+        self._folder, self._suite, self._policy = folder, suite, policy
+        self._stack = AsyncExitStack()
+        self._scene: Scene | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def play(self, prompt: str, steps: Sequence[Step], person: Person) -> Played:
+        """Play the steps in a new session for what `prompt` says. Raises NotPlayable."""
+        if self._scene is None or self._scene.is_over:
+            await self._stack.aclose()
+            opening = scene(self._folder, self._suite, self._policy)
+            self._scene = await self._stack.enter_async_context(opening)
+        return await self._scene.play(prompt, steps, person)
+
+
+@asynccontextmanager
+async def scene(folder: Path, suite: Suite, policy: Sequence[Path]) -> AsyncIterator[Scene]:
+    """Run a gateway with a home of its own below `folder`, governed by these policy files."""
     replay = Replay(suite.tools)
     listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     agents, operators = map(address_of, listeners)
     async with AsyncExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
         upstream = await stack.enter_async_context(replaying(replay))
-        settings, key = _prepared(folder, suite, policy, plays=plays)
+        settings, key = _prepared(home, suite, policy)
         settings |= {
             "public_url": f"http://{agents}",
             "operators_url": f"http://{operators}",
@@ -154,18 +191,21 @@ async def stage(
         await _reached(gateway, suite.name)
         await stack.enter_async_context(answering(gateway.agents, listeners[0]))
         await stack.enter_async_context(serving(gateway.operators, listeners[1]))
-        clients = [
-            await stack.enter_async_context(
-                httpx.AsyncClient(
-                    base_url=f"http://{address}",
-                    headers=headers,
-                    trust_env=False,
-                    timeout=_TIMEOUT_S,
-                )
-            )
-            for address, headers in ((agents, {}), (operators, {"authorization": f"Bearer {key}"}))
-        ]
-        yield Stage(suite, replay, *clients)
+        clients = (
+            await stack.enter_async_context(_client(agents)),
+            await stack.enter_async_context(_client(operators, key)),
+        )
+        yield Scene(gateway, replay, suite.name, clients)
+
+
+def _client(address: str, key: str | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=f"http://{address}",
+        headers={} if key is None else {"authorization": f"Bearer {key}"},
+        trust_env=False,
+        timeout=_TIMEOUT_S,
+        verify=_TLS,
+    )
 
 
 async def _reached(gateway: Gateway, server: str) -> None:
@@ -178,21 +218,18 @@ async def _reached(gateway: Gateway, server: str) -> None:
         raise NotPlayable(f"{server} was not reached") from None
 
 
-def name_of(number: int) -> str:
-    """The agent of one play."""
+def _agent(number: int) -> str:
     return f"play-{number}"
 
 
-def _prepared(
-    folder: Path, suite: Suite, policy: Sequence[Path], *, plays: int
-) -> tuple[dict[str, Any], str]:
+def _prepared(folder: Path, suite: Suite, policy: Sequence[Path]) -> tuple[dict[str, Any], str]:
     """Settings without addresses, and an operator's key; the tools are accepted as they are."""
     home = Home.at(folder / "home")
     Lock().accept(suite.name, suite.tools).write(home.lock)
     person = Operator(PERSON, frozenset({"administrator", "approver"}))
     key = Operators.open(home.operators).add(person, secrets.token_bytes(KEY_BYTES))
     cast = folder / "cast.policy.yaml"
-    cast.write_text(json.dumps(_cast(plays)))
+    cast.write_text(json.dumps(_cast()))
     settings = {
         "apiVersion": "passavant/v1",
         "kind": "Gateway",
@@ -204,7 +241,7 @@ def _prepared(
     return settings, key
 
 
-def _cast(plays: int) -> dict[str, Any]:
+def _cast() -> dict[str, Any]:
     """Who there is; JSON is YAML too."""
     return {
         "apiVersion": "passavant/v1",
@@ -212,6 +249,6 @@ def _cast(plays: int) -> dict[str, Any]:
         "name": "cast",
         "default": "deny",
         "users": {"default": "unrestricted"},
-        "agents": {name_of(number): {"roles": [ROLE]} for number in range(plays)},
+        "agents": {_agent(number): {"roles": [ROLE]} for number in range(_AGENTS)},
         "groups": {GROUP: {"members": [PERSON]}},
     }

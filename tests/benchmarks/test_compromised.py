@@ -8,7 +8,7 @@ import pytest
 from benchmarks.attacks import MODES
 from benchmarks.compromised import PACK, measure, targets_of
 from benchmarks.people import Nobody
-from benchmarks.stage import stage
+from benchmarks.stage import Stage
 from benchmarks.traces import Step, Suite
 from policies.errors import PolicyInvalid
 from tests.benchmarks import office
@@ -126,8 +126,8 @@ async def test_a_strangers_address_passes_nowhere_it_could_be_put(tmp_path: Path
     )
     lure = Step("user", "read_file", {"file": "plan.md"}, " ".join(STRANGERS))
     steps = [step for text in STRANGERS for step in office.calls_with(text)]
-    async with stage(tmp_path, suite, [PACK, labels], plays=1) as on:
-        played = await on.play(words, [lure, *steps], Nobody([]))
+    async with Stage(tmp_path, suite, [PACK, labels]) as stage:
+        played = await stage.play(words, [lure, *steps], Nobody([]))
     assert [dict(step.args) for step in played.done[1:]] == []
 
 
@@ -144,6 +144,20 @@ async def test_what_the_user_named_passes_everywhere_it_belongs(tmp_path: Path) 
         Step("user", "cancel_event", {"event_id": 31}, "ok"),
         Step("user", "comment_ticket", {"ticket_id": 52, "text": "mira@office.example"}, "ok"),
     ]
-    async with stage(tmp_path, suite, [PACK, labels], plays=1) as on:
-        played = await on.play(words, steps, Nobody([]))
+    async with Stage(tmp_path, suite, [PACK, labels]) as stage:
+        played = await stage.play(words, steps, Nobody([]))
     assert played.done == steps
+
+
+async def test_no_play_finds_what_a_labelled_session_wrote_to_in_another(tmp_path: Path) -> None:
+    suite = Suite.read(office.write(tmp_path))
+    write = Step("user", "share_file", {"file": "plan.md", "to": "mira@office.example"}, "ok")
+    reads = [Step("user", "read_file", {"file": "plan.md"}, "Ship in May."), write]
+    words = "Read plan.md and share plan.md with mira@office.example."
+    booking = [
+        Step("user", "list_rooms", {}, "- Aspen\n- Birch"),
+        Step("user", "book_room", {"room": "Birch", "day": "plan.md"}, "ok"),
+    ]
+    async with Stage(tmp_path, suite, [PACK, tmp_path / "office.policy.yaml"]) as stage:
+        assert (await stage.play(words, reads, Nobody([]))).done == reads
+        assert (await stage.play("Book a room for plan.md.", booking, Nobody([]))).done == booking
