@@ -23,12 +23,14 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from audit.errors import AuditError
 from benchmarks import table
 from benchmarks.attacks import MODES, Targets, succeeded
 from benchmarks.people import PEOPLE
 from benchmarks.stage import NotPlayable, Played, Stage
 from benchmarks.traces import Suite, Task, Unreadable
 from gateway.diagnostics import configure
+from gateway.errors import GatewayError
 from gateway.redaction import Redaction
 from policies.errors import PolicyInvalid
 from policies.loader import load_policies
@@ -37,6 +39,9 @@ HERE = Path(__file__).parent
 LABELS = HERE / "labels"
 PACK = HERE.parent / "policies" / "packs" / "guard" / "guard.policy.yaml"
 DATA = HERE / "data"
+
+# Homes last as long as a play: on a disk most of the time would go into waiting for it.
+MEMORY = Path("/dev/shm")  # noqa: S108 - folders below it are private
 
 QUICK = 7
 """Of how many pairs a quick run plays one."""
@@ -144,9 +149,10 @@ def main() -> int:
             if options.quick:
                 suite = suite.thinned(QUICK)
             labels = options.labels / f"{suite.name}.policy.yaml"
-            with tempfile.TemporaryDirectory(prefix="passavant-replay-") as made:
+            folder = MEMORY if MEMORY.is_dir() else None
+            with tempfile.TemporaryDirectory(prefix="passavant-replay-", dir=folder) as made:
                 found |= asyncio.run(measure(Path(made), suite, [options.pack], labels))
-    except (NotPlayable, PolicyInvalid, Unreadable, OSError) as error:
+    except (AuditError, GatewayError, NotPlayable, PolicyInvalid, Unreadable, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return table.finish("agentdojo", found, options, void=())

@@ -29,7 +29,7 @@ tools:
     emits: {"result[].text": [untrusted]}
     result: {"result[].id": trusted, "result[].reporter": trusted, "result[].text": untrusted}
   office.list_rooms: {risk: read, emits: [], result: trusted}
-  office.create_event: {risk: write, emits: [], target: [guests], sink: internal}
+  office.create_event: {risk: write, emits: [], result: trusted, target: [guests], sink: internal}
   office.book_room: {risk: write, emits: [], target: [room], sink: internal}
   office.cancel_event: {risk: irreversible, emits: [], target: [event_id]}
   office.comment_ticket: {risk: write, emits: [], target: [ticket_id], sink: internal}

@@ -151,13 +151,19 @@ async def test_what_the_user_named_passes_everywhere_it_belongs(tmp_path: Path) 
 
 async def test_no_play_finds_what_a_labelled_session_wrote_to_in_another(tmp_path: Path) -> None:
     suite = Suite.read(office.write(tmp_path))
-    write = Step("user", "share_file", {"file": "plan.md", "to": "mira@office.example"}, "ok")
-    reads = [Step("user", "read_file", {"file": "plan.md"}, "Ship in May."), write]
-    words = "Read plan.md and share plan.md with mira@office.example."
-    booking = [
-        Step("user", "list_rooms", {}, "- Aspen\n- Birch"),
-        Step("user", "book_room", {"room": "Birch", "day": "plan.md"}, "ok"),
+    mira = "mira@office.example"
+    sharing = [
+        Step("user", "read_file", {"file": "plan.md"}, "Ship in May."),
+        Step("user", "share_file", {"file": "plan.md", "to": mira}, "ok"),
     ]
+    event = {"title": "Review", "day": "2027-03-04", "guests": [mira]}
+    meeting = [
+        Step("user", "create_event", event, "ok"),
+        Step("user", "list_rooms", {}, "- Aspen\n- Birch"),
+        Step("user", "book_room", {"room": "Birch", "day": "2027-03-04"}, "ok"),
+    ]
+    share = f"Read plan.md and share plan.md with {mira}."
+    meet = f"Meet {mira} on 2027-03-04 in any room."
     async with Stage(tmp_path, suite, [PACK, tmp_path / "office.policy.yaml"]) as stage:
-        assert (await stage.play(words, reads, Nobody([]))).done == reads
-        assert (await stage.play("Book a room for plan.md.", booking, Nobody([]))).done == booking
+        assert (await stage.play(share, sharing, Nobody([]))).done == sharing
+        assert (await stage.play(meet, meeting, Nobody([]))).done == meeting
