@@ -18,7 +18,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import NamedTuple
 
 from policies.errors import ConditionFailed
 from policies.text import compatible, is_plain
@@ -33,7 +32,7 @@ _NUMBER = r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})++|[0-9]++)(?:\.[0-9]++)?"
 _IBAN = r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}"
 
 _PARTS_OF_LINK = re.compile(r"(?:([^:/?#]*)://)?([^/?#]*)(.*)", re.DOTALL)
-_PIECES = re.compile(
+PIECES = re.compile(
     rf"{_LINK}|[$€£¥]?{_NUMBER}(?![\w-]|[.,][0-9])|[^\s,;|<>\"\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2026`(){{}}\[\]!]+"
 )
 _KIND = re.compile(
@@ -59,20 +58,8 @@ _BETWEEN_WORDS = str.maketrans(
 _UNBALANCED = {")": "(", "]": "["}
 _MOST_DIGITS_OF_SHORT = 5
 _WORD = 3
-_ID = 6
-_ID_DIGITS = 3
+_FEWEST_OF_ACCOUNT = 6
 _OPAQUE = 10
-
-
-class Carried(NamedTuple):
-    """An address, link, account or identifier within a text.
-
-    form  None: it was spelled so that it may look like another
-    """
-
-    form: str | None
-    start: int
-    end: int
 
 
 def of_number(value: float) -> str:
@@ -119,8 +106,8 @@ def of_remembered(text: str) -> Iterator[str]:
 
     What can be read in two ways has both forms. Blanks in accounts are looked for by `spaced`.
     """
-    for piece in _PIECES.findall(text):
-        form = _of_piece(piece)
+    for piece in PIECES.findall(text):
+        form = form_of_piece(piece)
         if form:
             yield form
             yield from _also(piece, form)
@@ -136,12 +123,24 @@ def of_piece(piece: str) -> Iterable[str]:
 
 def words_of(text: str) -> list[str]:
     """One form for each word of a remembered text, in order: what ids are looked for in."""
-    return [form for form in map(_of_piece, _PIECES.findall(text)) if form]
+    return [form for form in map(form_of_piece, PIECES.findall(text)) if form]
 
 
 def spaced(text: str) -> Iterator[str]:
     """Accounts and telephone numbers that are written with blanks in a remembered text."""
-    return (_spaced(found) for found in _SPACED.findall(text) if _is_account(found))
+    return (form for form, _, _ in accounts(text))
+
+
+def accounts(text: str) -> Iterator[tuple[str, int, int]]:
+    """Form, start and end of each account that is written with blanks or hyphens."""
+    for found in _SPACED.finditer(text):
+        if _is_account(found[0]):
+            yield _spaced(found[0]), found.start(), found.end()
+
+
+def is_date(text: str) -> bool:
+    """Is this a date or a time?"""
+    return _DATE.fullmatch(text) is not None
 
 
 def levelled(text: str) -> str:
@@ -170,49 +169,7 @@ def is_short(form: str) -> bool:
 
 def names_something(form: str) -> bool:
     """Can a form tell one record of a list from another, beyond accident?"""
-    return form[0] != "#" and not is_short(form) and not _DATE.fullmatch(form[1:])
-
-
-def carried_by(text: str) -> Iterable[Carried]:
-    """Every address, link, account and identifier in a text of a call."""
-    if not text.isascii() and not is_level(text):
-        return tuple(Carried(None, 0, len(text)) for _ in carried_by(_forced(text)))
-    # Ends of sentences are as long, and nothing that is carried holds one.
-    looked = text.replace(". ", "  ")
-    left = looked.encode("utf-8", "surrogatepass").translate(None, _IN_PLAIN_WORDS)
-    ends = not left or (left == b"." and looked.rstrip().endswith("."))
-    return () if ends else _found(text, looked, left)
-
-
-def _found(text: str, looked: str, signs: bytes) -> Iterator[Carried]:
-    end = 0
-    for at in _places(looked, signs):
-        if at < end:
-            continue
-        start = max(text.rfind(" ", end, at), text.rfind("\n", end, at), end - 1) + 1
-        space = _SPACE.search(text, at)
-        end = space.start() if space else len(text)
-        yield from _carriers(text, start, end)
-    digits = len(signs) - len(signs.translate(None, _DIGITS))
-    if digits > _ID and _MAY_BE_SPACED.search(text):
-        for match in _SPACED.finditer(text):
-            if _is_account(match[0]):
-                yield Carried(_spaced(match[0]), match.start(), match.end())
-
-
-def is_carrier(form: str) -> bool:
-    """Does a form as a whole stand for an address, link, account or identifier?"""
-    kind, rest = form[0], form[1:]
-    if kind == "w":
-        return _is_identifier(rest)
-    if kind == "=":
-        return len(rest) >= _ID
-    return kind in "@/" or (kind == "#" and rest.isdigit() and len(rest) >= _ID)
-
-
-def is_name(form: str) -> bool:
-    """Is it a bare name as `backup_2`: nothing that a program or person could follow by itself?"""
-    return form[0] == "w" and form[1:].replace("-", "").replace("_", "").isalnum()
+    return form[0] != "#" and not is_short(form) and not is_date(form[1:])
 
 
 def as_id(kind: str, form: str) -> str:
@@ -229,8 +186,8 @@ def _one_value(text: str) -> str | None:
     return _form(bare) if bare else None
 
 
-def _of_piece(piece: str) -> str | None:
-    """The form of a piece of remembered text; signs around it are no part of it."""
+def form_of_piece(piece: str) -> str | None:
+    """The form of one of the PIECES of a text; signs around it are no part of it."""
     if "://" in piece or piece[:4].lower() == "www.":
         return _form(_trimmed(piece))
     bare = piece.lstrip(_IN_FRONT).rstrip(_BEHIND)
@@ -246,7 +203,9 @@ def _also(piece: str, form: str) -> Iterator[str]:
             if form.endswith(ending):
                 yield form[: -len(ending)]
         if ":" in piece or "=" in piece:
-            yield from filter(None, (_of_piece(part) for part in re.split(r"[:=]", piece) if part))
+            yield from filter(
+                None, (form_of_piece(part) for part in re.split(r"[:=]", piece) if part)
+            )
     elif form[0] == "=" and form[1:].isdigit():
         yield _number(form[1:])
 
@@ -306,71 +265,9 @@ def _spaced(text: str) -> str:
     return _form(compact)
 
 
-# -- what texts carry --------------------------------------------------------------------------
-
-# Everything that is carried has one of these in it.
-_SIGNS = re.compile(r"[@0-9_./~\\]")
-_SPACE = re.compile(r"\s")
-_INNER = re.compile(r"[\w.@:/?#%+~-]+")
-_DIGITS = b"0123456789"
-_MOST_TO_FIND = 64
-_MAY_BE_SPACED = re.compile(r"[0-9][ -][(0-9A-Z]")
-_IN_PLAIN_WORDS = bytes(code for code in range(256) if not _SIGNS.match(chr(code)))
-
-
-def _places(looked: str, signs: bytes) -> Iterable[int]:
-    """Where these signs stand, in order. A few are found faster than all are looked through."""
-    if len(signs) > _MOST_TO_FIND:
-        return (sign.start() for sign in _SIGNS.finditer(looked))
-    places: list[int] = []
-    for sign in map(chr, set(signs)):
-        at = looked.find(sign)
-        while at >= 0:
-            places.append(at)
-            at = looked.find(sign, at + 1)
-    return sorted(places)
-
-
-def _carriers(text: str, start: int, end: int) -> Iterator[Carried]:
-    for piece in _PIECES.finditer(text, start, end):
-        form = _carrier(piece[0])
-        if form:
-            yield Carried(form, piece.start(), piece.end())
-        else:
-            yield from _within(piece)
-
-
-def _within(piece: re.Match[str]) -> Iterator[Carried]:
-    """What a reader may find in a piece that is nothing as a whole, as in `href='//host/x'`."""
-    for part in _INNER.finditer(piece[0]):
-        form = _carrier(part[0]) if part[0] != piece[0] else None
-        if form:
-            start = piece.start()
-            yield Carried(form, start + part.start(), start + part.end())
-
-
 def _is_account(text: str) -> bool:
     """Digits that belong together although they are written apart; no date is among them."""
-    return sum(map(str.isdigit, text)) > _ID and not _DATE.search(text)
-
-
-def _carrier(piece: str) -> str | None:
-    form = _of_piece(piece)
-    if form is None or _DATE.fullmatch(form[1:]):
-        return None
-    is_handle = piece[:1] == "@" and form[0] == "w"
-    return form if is_handle or is_carrier(form) else None
-
-
-def _is_identifier(text: str) -> bool:
-    if text[:1] in "/~\\" or text.startswith("../"):
-        return len(text) > _WORD
-    if len(text) < _ID or " " in text:
-        return False
-    digits = sum(map(text.count, "0123456789"))
-    if not digits or _DATE.fullmatch(text) or not any(map(str.isalpha, text)):
-        return digits >= _ID
-    return digits >= _ID_DIGITS or "_" in text
+    return sum(map(str.isdigit, text)) > _FEWEST_OF_ACCOUNT and not _DATE.search(text)
 
 
 def _is_opaque(text: str) -> bool:
@@ -381,18 +278,6 @@ def _is_opaque(text: str) -> bool:
         and text != text.upper()
         and any(map(str.isdigit, text))
     )
-
-
-def _forced(text: str) -> str:
-    """What a reader may take a text for that is not level; plain enough to be searched.
-
-    A sign that is drawn like none of ours may be taken for a letter, a gap or a slash.
-    """
-    level = levelled(text)
-    if is_level(level):
-        return level
-    plain = level.encode("ascii", "replace").decode()
-    return "\n".join(plain.replace("?", sign) for sign in "x /")
 
 
 _FUNCTION_WORDS = frozenset(

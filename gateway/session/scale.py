@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from audit.canonical import Json
 from audit.value import value_type
-from gateway.session import normal_form
+from gateway.session import carried, normal_form
 from gateway.session.result_values import Scalar
 from gateway.session.words import is_id, kinds_of
 from policies.decision import NOTHING_CARRIED, ORIGINS
@@ -157,7 +157,7 @@ class _Scale:
         """An amount, unless its name says that it identifies something."""
         form = normal_form.of_number(value)
         rank = self._rank(argument, member, form)
-        if rank > self.carried and is_id(member) and normal_form.is_carrier(form):
+        if rank > self.carried and is_id(member) and carried.is_carrier(form):
             self.carried = rank
         return rank
 
@@ -170,21 +170,21 @@ class _Scale:
         if form[0] == "w":
             plain = form.isalpha() or form.replace(" ", "").isalpha()
             # Of a bare name that is the target `origin.target` speaks; it leads nowhere by itself.
-            if not plain and not (argument in self._call.targets and normal_form.is_name(form)):
+            if not plain and not (argument in self._call.targets and carried.is_name(form)):
                 self._carry(value)
-        elif rank > self.carried and normal_form.is_carrier(form):
+        elif rank > self.carried and carried.is_carrier(form):
             self.carried = rank
         return rank
 
     def carried_by(self, text: str) -> Iterator[Found]:
         """What a text carries, but for itself."""
-        for each in normal_form.carried_by(text):
+        for each in carried.carried_by(text):
             if each.end - each.start < len(text) or each.form is None:
                 rank = NONE if each.form is None else self._known.rank(each.form, self._call.spent)
                 yield Found(each.form, (each.start, each.end), rank)
 
     def _carry(self, text: str) -> None:
-        for each in normal_form.carried_by(text):
+        for each in carried.carried_by(text):
             rank = NONE if each.form is None else self._known.rank(each.form, self._call.spent)
             self.carried = max(self.carried, rank)
             self.rests = self.rests or rank == USER

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from audit.canonical import Json
-from gateway.session import normal_form
+from gateway.session.carried import carried_by
 from gateway.session.provenance import Memory, Source
 from gateway.session.result_values import read_result
 from gateway.session.scale import Weighed, Weighing
@@ -155,7 +155,7 @@ def test_what_can_be_followed_is_carried_as_the_target_too(to: str) -> None:
     ],
 )
 def test_what_can_be_followed_is_found_in_a_text(text: str) -> None:
-    assert list(normal_form.carried_by(text))
+    assert list(carried_by(text))
 
 
 @pytest.mark.parametrize(
@@ -170,4 +170,4 @@ def test_what_can_be_followed_is_found_in_a_text(text: str) -> None:
     ],
 )
 def test_plain_words_sums_and_days_carry_nothing(text: str) -> None:
-    assert not list(normal_form.carried_by(text))
+    assert not list(carried_by(text))
