@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 import typer
 import uvloop
@@ -78,12 +79,12 @@ def run(
         redaction=redaction,
         console_code=console_code,
         show_code=show_code,
-        orchestration=_orchestration(settings),
     )
     gc.disable()  # until everything is open: nothing of it is garbage
     agents, operators = listeners
     try:
         with closing(agents), closing(operators):
+            around = replace(around, orchestration=_orchestration(settings))
             uvloop.run(_run(settings, mode, listeners, around, announce))
     except (GatewayError, PolicyError, AuditError) as error:
         stop(f"{error}\n{error.code}: the gateway of {settings.home} does not start")
@@ -94,18 +95,14 @@ def run(
 
 
 def _orchestration(settings: Settings) -> Orchestration | None:
-    """What runs the flows of a deployment; it is loaded where there are any."""
+    """What runs the flows of a deployment; it is loaded where there are any. Raises FlowInvalid."""
     if not (settings.flows or settings.agents or settings.models):
         return None
-    from orchestration.errors import OrchestrationError  # noqa: PLC0415 - half a second at start
-    from orchestration.files import load_flows  # noqa: PLC0415
+    from orchestration.files import load_flows  # noqa: PLC0415 - half a second at start
     from orchestration.service import Flows  # noqa: PLC0415
 
-    try:
-        flows = load_flows(settings.flows)
-        return Flows(flows, remote=settings.agents, models=settings.models)
-    except OrchestrationError as error:
-        stop(f"{error}\n{error.code}: the gateway of {settings.home} does not start")
+    flows = load_flows(settings.flows)
+    return Flows(flows, remote=settings.agents, models=settings.models)
 
 
 async def _run(

@@ -34,7 +34,7 @@ from dbos import (
 from dbos._utils import GlobalParams
 
 from gateway.links.jsonrpc import dump_sorted
-from gateway.runs.run import Json, request_id
+from gateway.runs.run import Json, place_of, request_id
 from orchestration.errors import EngineRefused, SealBroken
 from orchestration.seal import NAME, Seal
 
@@ -120,15 +120,22 @@ class Engine:
             return _opened(await _outside(_result(task.id)), task.id, "")
         return await asyncio.shield(ends)
 
-    async def unknown(self, runs: frozenset[str]) -> frozenset[str]:
-        """Those of these runs of which the database holds nothing."""
+    async def result(self, run: str) -> Json:
+        """What came out of a run that has ended; None where the database does not have it."""
         found = await DBOS.list_workflows_async(
-            workflow_ids=sorted(runs), load_input=False, load_output=False
+            workflow_ids=[run], load_input=False, load_output=False
         )
-        return runs - {each.workflow_id for each in found}
+        if not found:
+            return None
+        return _opened(await _outside(_result(run)), run, "")
+
+    async def held(self) -> frozenset[str]:
+        """The runs of which the database holds anything."""
+        rows = await DBOS.list_workflows_async(load_input=False, load_output=False)
+        return frozenset(place_of(row.workflow_id)[0] for row in rows)
 
     async def forget(self, run: str) -> None:
-        """Delete what is stored of a run that has ended."""
+        """Delete what is stored of a run."""
         rows = await DBOS.list_workflows_async(
             workflow_id_prefix=run, load_input=False, load_output=False
         )
@@ -265,7 +272,7 @@ def _opened(stored: Json, place: str, of: str) -> Json:
 
 async def _result(workflow_id: str) -> Json:
     handle: WorkflowHandleAsync[Json] = await DBOS.retrieve_workflow_async(workflow_id)
-    return await handle.get_result()
+    return await handle.get_result(polling_interval_sec=0.05)
 
 
 async def _outside(work: Coroutine[Any, Any, T]) -> T:

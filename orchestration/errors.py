@@ -1,6 +1,6 @@
 """What can go wrong in orchestration, beside what the gate says to a step.
 
-OrchestrationError
+OrchestrationError (GatewayError)
 ├── FlowInvalid     flow.invalid     a flow file or flow that cannot be
 ├── EngineRefused   engine.refused   the engine cannot run here
 └── SealBroken      engine.seal      a stored value is not what was stored at this place
@@ -8,8 +8,10 @@ OrchestrationError
 How a run ends early is no error of these: see `orchestration.stop`.
 """
 
+from gateway.errors import GatewayError
 
-class OrchestrationError(Exception):
+
+class OrchestrationError(GatewayError):
     """The base of all errors of this package; `code` is stable and public."""
 
     code: str = "orchestration"

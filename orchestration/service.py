@@ -39,6 +39,8 @@ from orchestration.stop import Stopped
 log = structlog.get_logger(__name__)
 
 _NODE: TypeAdapter[Part] = TypeAdapter(Node)
+FORGET_EVERY_S = 600.0
+
 _RECORD_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -132,9 +134,13 @@ class Service:
         """Stop a run; see `gateway.runs.service.RunService`."""
         return await self._hop.cancel(run_id, by=by)
 
-    def output(self, run: Run) -> Json:
+    async def output(self, run: Run) -> Json:
         """What came out of a run; see `gateway.runs.service.RunService`."""
-        return self._hop.output(run)
+        kept = self._hop.output(run)
+        if kept is not None or self._engine is None:
+            return kept
+        told = await self._engine.result(run.id)  # it was too long for the log
+        return told.get("value") if isinstance(told, dict) else None
 
     # -- runs of the log --------------------------------------------------------------------
 
@@ -143,14 +149,23 @@ class Service:
         """Bring engine and log together: every run of the log goes on, in the background."""
         self._engine = engine
         live = {run.id: run for run in self._hop.runs.all() if run.state != "ended"}
-        unknown = await engine.unknown(frozenset(live))
-        taking = [asyncio.create_task(self._take_up(live[each])) for each in sorted(unknown)]
+        unknown = live.keys() - await engine.held()
+        work = [self._take_up(live[each]) for each in sorted(unknown)]
+        tasks = [asyncio.create_task(each) for each in (*work, self._forgetting(engine))]
         try:
             yield
         finally:
-            for task in taking:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*taking, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _forgetting(self, engine: Engine) -> None:
+        """Delete what is stored of runs that are no longer looked up, again and again."""
+        while True:
+            known = {run.id for run in self._hop.runs.all()}
+            for run in await engine.held() - known:
+                await engine.forget(run)
+            await asyncio.sleep(FORGET_EVERY_S)
 
     async def _take_up(self, run: Run) -> None:
         spec = self._flows.get(run.flow)

@@ -57,7 +57,7 @@ async def show_output(services: Here, operator: Viewer, run_id: str) -> dict[str
     run = services.state.runs.get(run_id)
     if run.ended_at is None:
         raise OperatorRefused("run.state", "this run has not ended")
-    output = _service(services).output(run)
+    output = await _service(services).output(run)
     fields: dict[str, Json] = {"opened": run.ended_at, "by": f"operator:{operator.name}"}
     await services.recorder.write("audit.opened", fields)
     return {"output": output}

@@ -37,7 +37,7 @@ class RunService(Protocol):
         Raises RunRefused and AuditUnavailable.
         """
 
-    def output(self, run: Run) -> Json:
+    async def output(self, run: Run) -> Json:
         """What came out of a run; None while it goes on, and when it is not kept."""
 
 

@@ -117,7 +117,7 @@ class House:
         """What comes of a run that ends well."""
         run = await self.ended(await self.start(flow, given))
         assert run.result == "done", f"{run.result}: {run.detail}"
-        return self.hop.output(run)
+        return await self.service.output(run)
 
     async def stopped(self, flow: str = "job", given: Json = None) -> str:
         """How a run ended that does not end well: `reason: detail`."""

@@ -184,3 +184,21 @@ async def test_no_two_starts_have_one_name(tmp_path: Path) -> None:
             names.append(DBOS.executor_id)
     assert len(set(names)) == 2
     assert "local" not in names
+
+
+async def test_what_is_forgotten_is_gone_with_all_its_parts(tmp_path: Path) -> None:
+    async def body(engine: Engine, task: Task) -> Json:
+        if task.path:
+            return CANARY
+        return await engine.reserve().step(
+            task.run, "r/1", None, lambda: engine.end_of(Task(task.run, "r/1", None))
+        )
+
+    async with Engine.opened(tmp_path / "runs.db", KEY, body) as engine:
+        for run in ("one", "two"):
+            await engine.end_of(Task(run, "", None))
+        assert await engine.result("one") == CANARY
+        await engine.forget("one")
+        assert await engine.held() == {"two"}
+        assert await engine.result("one") is None
+        assert await engine.result("two") == CANARY

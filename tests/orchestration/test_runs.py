@@ -8,6 +8,7 @@ import pytest
 
 from gateway.runs.errors import RunRefused
 from gateway.runs.run import Json
+from orchestration.engine import Engine
 from orchestration.errors import FlowInvalid
 from orchestration.service import Flows
 from tests.harness.gateway import Clock
@@ -338,3 +339,19 @@ async def test_an_input_that_the_log_cannot_keep_is_refused(tmp_path: Path, give
 def test_two_flows_have_two_names() -> None:
     with pytest.raises(FlowInvalid):
         Flows([flow("a"), flow("b")])
+
+
+async def test_a_run_that_nobody_looks_up_any_more_leaves_nothing_behind(tmp_path: Path) -> None:
+    clock = Clock()
+    node = flow({"parallel": ["a", {"sequential": ["a", "a"]}]})
+    async with house(tmp_path, [node], Agents(a=says("a")), clock=clock) as home:
+        run = await home.ended(await home.start())
+    clock.pass_s(25 * 3600)
+    async with house(tmp_path, [node], Agents(a=says("a")), clock=clock) as home:
+        await home.gateway.until(lambda: run.id not in {each.id for each in home.hop.runs.all()})
+    async with house(tmp_path, [node], Agents(a=says("a")), clock=clock) as home:
+        engine = Engine._open
+        assert engine is not None
+        async with asyncio.timeout(20):
+            while await engine.held():  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.05)

@@ -55,7 +55,7 @@ class NoFlows:
     async def cancel(self, run_id: str, *, by: str) -> Run:
         raise NotImplementedError
 
-    def output(self, run: Run) -> Json:
+    async def output(self, run: Run) -> Json:
         raise NotImplementedError
 
 
