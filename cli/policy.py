@@ -50,9 +50,19 @@ MOST_CHANGES = 200
 
 
 @app.command()
-def check(files: Files, lock: LockFile = None, json: AsJson = False) -> None:
+def check(
+    files: Files,
+    lock: LockFile = None,
+    flow: Annotated[
+        list[Path] | None,
+        typer.Option("--flow", exists=True, dir_okay=False, help="Flows that run under them."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
     """Check policy files: spelling, names, types, and what a careful reviewer would ask about."""
     findings = _findings(files, lock)
+    if flow and not any(found.severity == "error" for found in findings):
+        findings += _of_flows(flow, _compiled(files, lock))
     if json:
         as_json([_finding(found) for found in findings])
     else:
@@ -205,6 +215,20 @@ def _findings(files: Sequence[Path], lock: Path | None) -> tuple[Finding, ...]:
     except PolicyInvalid as error:
         return error.findings
     return (*snapshot.warnings, *lint(documents, today=datetime.now(UTC).date()))
+
+
+def _of_flows(files: Sequence[Path], snapshot: Snapshot) -> tuple[Finding, ...]:
+    """What is to be said of flows; they are loaded where there are any."""
+    from orchestration.errors import FlowInvalid  # noqa: PLC0415 - most checks have no flow
+    from orchestration.files import load_flows  # noqa: PLC0415
+    from orchestration.review import Reviewed, review  # noqa: PLC0415
+
+    try:
+        flows = load_flows(files)
+    except FlowInvalid as error:
+        stop(str(error))
+    reviewed = map(Reviewed, map(str, files), flows)
+    return review(reviewed, snapshot, now=time.time_ns() // 1000)
 
 
 def _compiled(files: Sequence[Path], lock: Path | None) -> Snapshot:

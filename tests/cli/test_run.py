@@ -1,6 +1,8 @@
 """`passavant run`: flows as an operator starts, follows, pauses and stops them."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,3 +151,25 @@ def test_a_gateway_with_a_flow_that_cannot_be_does_not_start(
     ran = passavant("serve", "--config", made.config)
     assert ran.exit_code == 1
     assert complaint in ran.stderr
+
+
+def test_a_policy_is_checked_together_with_its_flows(tmp_path: Path) -> None:
+    policy, flow = tmp_path / "desk.policy.yaml", tmp_path / "job.flow.yaml"
+    policy.write_text(MORE)
+    flow.write_text(FLOW)
+    ran = passavant("policy", "check", policy, "--flow", flow)
+    assert ran.exit_code == 0, ran.output
+    flow.write_text(FLOW.replace("desk.pay", "desk.burn"))
+    ran = passavant("policy", "check", policy, "--flow", flow)
+    assert ran.exit_code == 1
+    assert "flow.unknown-tool" in ran.stdout
+    flow.write_text("flow: 7")
+    assert passavant("policy", "check", policy, "--flow", flow).exit_code == 1
+
+
+def test_a_gateway_without_flows_does_not_load_what_runs_them() -> None:
+    program = (
+        "import sys, cli.serve, cli.running, gateway.app;"
+        "sys.exit(any(name.split('.')[0] in {'dbos', 'orchestration'} for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,100 @@
+"""Review: what a careful reader of a flow and its policy together would ask about.
+
+A flow can do nothing that the policy does not let its agent do; here that is found out before it is
+started, with what it would run into, and with what nobody would be asked about.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from orchestration.spec import Agent, Approve, Flow, Magentic, Part, Tool, nodes
+from policies.decision import Effect
+from policies.finding import Finding, Position, Severity
+from policies.matrix import marks
+from policies.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A flow, and the file that it stands in."""
+
+    file: str
+    flow: Flow
+
+
+def review(flows: Iterable[Reviewed], snapshot: Snapshot, *, now: int) -> tuple[Finding, ...]:
+    """Everything that is to be said of these flows under this policy.
+
+    now  microseconds since 1970; rules that have ended count for nothing
+    """
+    every = tuple(flows)
+    named = {each.flow.name: each for each in every}
+    return tuple(
+        found for each in every for found in _Review(each, snapshot, named, now).findings()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Review:
+    reviewed: Reviewed
+    snapshot: Snapshot
+    flows: Mapping[str, Reviewed]
+    now: int
+
+    def findings(self) -> Iterator[Finding]:
+        name = self.reviewed.flow.name
+        if name not in self.snapshot.agents:
+            yield self._finding("flow.agent", f"no policy names the agent {name!r} that it acts as")
+            return
+        reached = {tool: node for node in nodes(self.reviewed.flow.flow) for tool in _reached(node)}
+        for tool, node in sorted(reached.items()):
+            yield from self._of_tool(tool, node)
+
+    def _of_tool(self, tool: str, node: Part) -> Iterator[Finding]:
+        if tool not in self.snapshot.tools:
+            yield self._finding("flow.unknown-tool", f"no policy states the tool {tool!r}")
+            return
+        effects = self._effects(tool)
+        if not effects - {"deny"}:
+            yield self._finding("flow.denied", f"no rule lets it use {tool}")
+        elif isinstance(node, Agent):
+            yield from self._of_agent(node)
+        elif isinstance(node, Tool):
+            yield from self._of_effect(tool, effects)
+        elif "allow" in effects:
+            message = f"a rule lets {tool} pass without asking anybody: the run would stop there"
+            yield self._finding("flow.not-asked", message)
+
+    def _of_agent(self, node: Agent) -> Iterator[Finding]:
+        """An agent that acts in its own name is handed the work: that takes an edge."""
+        edge = self.reviewed.flow.name, node.name
+        if node.name in self.flows and edge not in self.snapshot.delegation.edges:
+            message = f"no delegation edge leads from {edge[0]!r} to {edge[1]!r}"
+            yield self._finding("flow.edge", message)
+
+    def _of_effect(self, tool: str, effects: frozenset[Effect]) -> Iterator[Finding]:
+        rule = self.snapshot.tools[tool]
+        if rule.risk == "irreversible" and "ask" not in effects and rule.undo is None:
+            message = f"{tool} is irreversible, has no undo, and no rule asks anybody about it"
+            yield self._finding("flow.final", message, severity="warning")
+
+    def _effects(self, tool: str) -> frozenset[Effect]:
+        name = self.reviewed.flow.name
+        found = marks(self.snapshot, name, tool, user=None, now=self.now)
+        return frozenset(mark.effect for mark in found)
+
+    def _finding(self, code: str, message: str, *, severity: Severity = "error") -> Finding:
+        at = Position(self.reviewed.file, 1, 1)
+        return Finding(code, f"flow {self.reviewed.flow.name}: {message}", at, severity=severity)
+
+
+def _reached(node: Part) -> Iterator[str]:
+    """The tools that a node is to the gate."""
+    if isinstance(node, Agent):
+        yield f"agents.{node.name}"
+    elif isinstance(node, Tool):
+        yield node.name
+    elif isinstance(node, Approve):
+        yield f"approvals.{node.by}"
+    elif isinstance(node, Magentic) and node.review is not None:
+        yield f"approvals.{node.review}"
