@@ -15,9 +15,10 @@ from audit.verify import Report, verify_directory
 from cli.client import Operators, operated
 from cli.errors import Exit, stop
 from cli.options import DEFAULT_HOME, AsJson, Home
-from cli.output import as_card, as_json, inert, moment, say
+from cli.output import as_card, as_json, moment, say
 from gateway.errors import GatewayError
 from gateway.home import Home as HomeFolder
+from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="The log and its evidence.")
 

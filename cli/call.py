@@ -13,8 +13,9 @@ from cli.arguments import MAX_BYTES, read_object
 from cli.client import TIMEOUT_S, Operators, operated
 from cli.errors import Exit, stop
 from cli.options import AsJson
-from cli.output import as_json, as_lines, inert, say
+from cli.output import as_json, as_lines, say
 from cli.token import UserToken, spoken_for
+from policies.inert import inert
 
 app = typer.Typer()
 

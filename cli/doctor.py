@@ -13,9 +13,10 @@ import typer
 from cli.errors import Exit, stop
 from cli.looks import look
 from cli.options import AsJson
-from cli.output import as_json, inert
+from cli.output import as_json
 from gateway.errors import GatewayError
 from gateway.settings import load
+from policies.inert import inert
 
 app = typer.Typer()
 

@@ -5,23 +5,13 @@ that change the direction of writing are shown as escapes, never sent to the ter
 """
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-def inert(text: str) -> str:
-    """The text with everything invisible written as an escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        f"\\u{{{ord(char):x}}}" if unicodedata.category(char) in _HIDDEN else char for char in text
-    )
+from policies.inert import inert
 
 
 def moment(seconds: int) -> str:

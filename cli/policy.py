@@ -12,7 +12,7 @@ from cli.arguments import read_object
 from cli.client import Operators, operated
 from cli.errors import Exit, stop
 from cli.options import AsJson
-from cli.output import as_card, as_json, as_lines, as_table, inert, moment, say
+from cli.output import as_card, as_json, as_lines, as_table, moment, say
 from gateway.activation import schemas
 from gateway.catalogue.pins import Lock
 from gateway.catalogue.tools import Catalogue
@@ -24,6 +24,7 @@ from policies.document import PolicyDocument
 from policies.errors import PolicyInvalid
 from policies.explain import explain as explain_facts
 from policies.finding import Finding
+from policies.inert import inert
 from policies.lint import lint
 from policies.loader import load_policies, load_tests
 from policies.matrix import matrix as lines_of

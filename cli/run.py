@@ -13,7 +13,8 @@ from cli.arguments import MAX_BYTES
 from cli.client import Operators, operated, quoted
 from cli.errors import Exit, stop
 from cli.options import AsJson
-from cli.output import as_card, as_json, as_table, inert, moment, say
+from cli.output import as_card, as_json, as_table, moment, say
+from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
 

@@ -6,7 +6,8 @@ import typer
 
 from cli.client import Operators, operated, quoted
 from cli.options import AsJson
-from cli.output import as_json, as_lines, as_table, inert, say
+from cli.output import as_json, as_lines, as_table, say
+from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="Upstream servers and their tools.")
 

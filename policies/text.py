@@ -49,6 +49,8 @@ _HIDDEN = re.compile(f"[{_INVISIBLE}{_CONTROLS}]")
 # Marks are neither letters nor digits: the few places worth a closer look.
 _NO_LETTERS = re.compile(rf"[^\w\x00-\x7f]{{{_MAX_MARKS + 1},}}")
 _MIXED = re.compile(f"[A-Za-z][{_imitations}]|[{_imitations}][A-Za-z]")
+_WORD = re.compile(r"\w+")
+_ASCII_LETTER = re.compile("[A-Za-z]")
 _ENDS_OF_LINES = re.compile(f"[{_LINE_ENDS}]")
 _ALIKE = _OTHER_SCRIPTS | _LATIN
 _DRAWN_ALIKE = re.compile(f"[{''.join(_ALIKE)}]")
@@ -81,6 +83,19 @@ def looks(text: str) -> tuple[str, ...]:
     own = compatible(_caseless(level))
     replaced = _levelled(compatible(_caseless(_levelled(level))))
     return (own,) if own == replaced else (own, replaced)
+
+
+def imitations(text: str) -> frozenset[int]:
+    """Where letters stand that imitate an ASCII letter, in a word that has ASCII letters too."""
+    if text.isascii():
+        return frozenset()
+    return frozenset(
+        word.start() + at
+        for word in _WORD.finditer(text)
+        if _ASCII_LETTER.search(word[0])
+        for at, letter in enumerate(word[0])
+        if letter in _ALIKE
+    )
 
 
 def levelled(text: str) -> str:

@@ -23,11 +23,12 @@ from cli.client import Operators, Target
 from cli.demo.agent import Agent, Receipts, Said, connected
 from cli.demo.child import Child
 from cli.demo.workspace import AGENT, Workspace
-from cli.output import inert, say
+from cli.output import say
 from gateway.home import Home
 from gateway.identity import claims
 from gateway.identity.keys import KeySet
 from gateway.principal import Principal
+from policies.inert import inert
 
 ERAS = ("2026-07-28", "legacy")
 PERMITTED = {
