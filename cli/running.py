@@ -14,6 +14,7 @@ import uvloop
 from audit.errors import AuditError
 from cli.address import Address
 from cli.errors import stop
+from console.app import shown
 from gateway.app import Mode, Surroundings, opened
 from gateway.diagnostics import configure
 from gateway.errors import GatewayError
@@ -118,7 +119,10 @@ async def _run(
         serving(gateway.operators, operators),
         answering(gateway.agents, agents),
     ):
-        with Address(address_of(agents), address_of(operators)).announced(settings.home):
+        with (
+            shown(gateway),
+            Address(address_of(agents), address_of(operators)).announced(settings.home),
+        ):
             announce()
             _settle_memory()
             await until_stopped()

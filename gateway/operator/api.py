@@ -104,7 +104,7 @@ def requires(role: Role) -> Callable[..., Awaitable[Operator]]:
             if not found.may(role):
                 raise OperatorRefused("operator.role", f"this needs the role {role}")
         except GatewayError as error:
-            await _refused(services, request, error.code)
+            await record_refusal(services, request, error.code)
             raise
         return found
 
@@ -153,6 +153,12 @@ def peer(request: Request) -> str:
     return "unknown" if found is None else f"{found.host}:{found.port}"
 
 
+async def record_refusal(services: Services, request: Request, code: str) -> None:
+    """Record, or count, that a request was refused before it became an act."""
+    detail = f"operators' listener, {request.method}"
+    await services.refusals.refuse(None, source=peer(request), code=code, detail=detail)
+
+
 def build(services: Services, routers: Mapping[str, APIRouter]) -> FastAPI:
     """The application: `routers` by the noun they stand under in `/api/`."""
     app = FastAPI(
@@ -188,7 +194,7 @@ async def _check_place(request: Request, call_next: RequestResponseEndpoint) -> 
         answer.headers.setdefault("cache-control", "no-store")
         answer.headers["x-content-type-options"] = "nosniff"
         return answer
-    await _refused(services, request, code)
+    await record_refusal(services, request, code)
     return _answer(code, "this address is not served here")
 
 
@@ -215,11 +221,6 @@ def _places(services: Services) -> tuple[frozenset[str], frozenset[str]]:
     host = url.partition("://")[2].lower()
     listen = services.settings.listen.operators.lower()
     return frozenset({host, listen}), frozenset({url})
-
-
-async def _refused(services: Services, request: Request, code: str) -> None:
-    detail = f"operators' listener, {request.method}"
-    await services.refusals.refuse(None, source=peer(request), code=code, detail=detail)
 
 
 async def _problem(_request: Request, error: Exception) -> JSONResponse:

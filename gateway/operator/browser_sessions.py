@@ -70,6 +70,12 @@ class BrowserSessions:
 
     def find(self, cookie: str, now_s: int) -> BrowserSession:
         """Whose cookie this is. Raises AuthError: `expired`, or `invalid` for everything else."""
+        session = replace(self.peek(cookie, now_s), seen=now_s)
+        self._sessions[_digest(cookie)] = session
+        return session
+
+    def peek(self, cookie: str, now_s: int) -> BrowserSession:
+        """As `find`, for what a page asks by itself: it does not show that somebody is there."""
         digest = _digest(cookie)
         session = self._sessions.get(digest)
         if session is None:
@@ -77,7 +83,6 @@ class BrowserSessions:
         if _is_over(session, now_s):
             del self._sessions[digest]
             raise AuthError("expired", "log in again")
-        self._sessions[digest] = session = replace(session, seen=now_s)
         return session
 
     def end(self, cookie: str) -> None:

@@ -5,7 +5,6 @@ once that is recorded; the session is always a new one, whatever cookie was ther
 """
 
 from typing import Annotated
-from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
@@ -29,10 +28,10 @@ from gateway.operator.api import Here, Routes, peer, status_of
 from gateway.operator.credentials import Operator
 from gateway.operator.entrance import check_own_page, let_in, now_s, turn_away
 from gateway.operator.errors import OperatorRefused
+from gateway.operator.forms import form_of
 from gateway.operator.services import Services
 from gateway.operator.single_sign_on import SingleSignOn
 
-MAX_FORM = 1024
 NO_WAY_IN = "Nobody can log in now: whoever holds a key gets a code by `passavant operator code`."
 
 router = Routes(include_in_schema=False)
@@ -73,7 +72,7 @@ async def show(services: Here, http: Request) -> Response:
 async def log_in_with_code(services: Here, http: Request) -> Response:
     """Log in with the one-time code, which was typed into our form."""
     check_own_page(http)
-    form = await _form(http)
+    form = await form_of(http)
     try:
         name = services.codes.redeem(form.get("code", ""), now_s(services))
         operator = _holder(services, name)
@@ -136,7 +135,7 @@ async def log_out(services: Here, http: Request) -> Response:
     session = session_of(services, http, now_s(services))
     if session is None:
         raise OperatorRefused("auth.missing", "nobody is logged in")
-    form = await _form(http)
+    form = await form_of(http)
     given = [*http.headers.getlist(CSRF_HEADER), *([form["csrf"]] if "csrf" in form else [])]
     check_csrf(session, given)
     name = session_cookie(services)
@@ -172,15 +171,3 @@ async def _refused(services: Services, http: Request, error: GatewayError, *, by
     await turn_away(services, http, error, by=by)
     said = str(error)
     return pages.refused(f"{said[:1].upper()}{said[1:]}.", status_of(error.code))
-
-
-async def _form(http: Request) -> dict[str, str]:
-    raw = b""
-    async for part in http.stream():
-        raw += part
-        if len(raw) > MAX_FORM:
-            raise OperatorRefused("operator.body", f"more than {MAX_FORM} bytes")
-    try:
-        return dict(parse_qsl(raw.decode("ascii"), max_num_fields=4))
-    except ValueError as error:
-        raise OperatorRefused("operator.body", "not a form") from error

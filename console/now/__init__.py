@@ -1,0 +1,1 @@
+"""Now: how the gateway is doing, and what waits for whoever looks."""
