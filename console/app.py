@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from console import assets, live, theme
+from console.approvals import page as approvals
 from console.now import page as now
 from gateway.applications import Gateway
 
-ROUTERS = (assets.router, live.router, theme.router, now.router)
+ROUTERS = (assets.router, live.router, theme.router, now.router, approvals.router)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from gateway.identity.public_keys import base64url
 from gateway.operator.api import services_of
 from gateway.operator.services import Services
 
-NAVIGATION = (("/", "Now"),)
+NAVIGATION = (("/", "Now"), ("/approvals", "Approvals"))
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "passavant-theme"
 
@@ -49,7 +49,7 @@ class Bar:
 
 
 def show(
-    request: Request, visitor: Visitor, template: str, *, status: int = 200, **view: object
+    request: Request, visitor: Visitor, template: str, /, *, status: int = 200, **view: object
 ) -> HTMLResponse:
     """A page for somebody who is logged in.
 

@@ -63,6 +63,7 @@ STATUS: Mapping[str, int] = {
     "approval.group": 403,
     "approval.passkey": 403,
     "approval.reason": 422,
+    "approval.unseen": 409,
     "run.unknown": 404,
     "run.flow": 404,
     "run.state": 409,

@@ -1,7 +1,6 @@
 """`/api/approvals`: the questions to people, and their answers."""
 
 from dataclasses import replace
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request as HttpRequest
@@ -9,7 +8,8 @@ from starlette.requests import Request as HttpRequest
 from audit import canonical
 from audit.canonical import Json
 from audit.errors import SealBroken, SubjectErased
-from gateway.approval.request import Request, obligation_to_json
+from gateway.approval.quorum import check_vote, groups_of
+from gateway.approval.request import Request, Verdict, Vote, obligation_to_json
 from gateway.errors import ApprovalRefused
 from gateway.operator.api import Approver, Here, Routes, Viewer, body_of
 from gateway.operator.credentials import Operator
@@ -40,7 +40,7 @@ async def list_requests(
 @router.get("/{request_id}")
 async def show_request(services: Here, _: Viewer, request_id: str) -> dict[str, Json]:
     """One request, whole: what is asked, for whom, why, and its arguments."""
-    return card(services, _find(services, request_id))
+    return card(services, find(services, request_id))
 
 
 @router.post("/{request_id}/{verdict}")
@@ -49,21 +49,53 @@ async def answer_request(
     operator: Approver,
     http: HttpRequest,
     request_id: str,
-    verdict: Literal["approve", "deny"],
+    verdict: Verdict,
 ) -> dict[str, Json]:
     """Answer a request. The digest must be the one of what was shown."""
     answer = await body_of(http, Answer)
-    if _find(services, request_id).digest != answer.digest:
+    return card(services, await decide(services, operator, request_id, verdict, answer))
+
+
+async def decide(
+    services: Services, operator: Operator, request_id: str, verdict: Verdict, answer: Answer
+) -> Request:
+    """Answer a request; as it then stands.
+
+    Raises ApprovalRefused: also when the digest is not that of this request, or somebody would
+    approve what nobody can be shown any more. Raises AuditUnavailable.
+    """
+    request = find(services, request_id)
+    if request.digest != answer.digest:
         raise ApprovalRefused("approval.changed", "this is not the request that was shown to you")
+    if verdict == "approve" and words_of(services, request) is None:
+        raise ApprovalRefused("approval.unseen", "its arguments are not kept, so nobody saw them")
     snapshot = services.worlds.current.snapshot
-    decided = await services.state.approvals.decide(
+    return await services.state.approvals.decide(
         request_id,
         _placed(operator, snapshot),
         verdict,
         reason=answer.reason,
         members=snapshot.members,
     )
-    return card(services, decided)
+
+
+def hindrance(
+    services: Services, operator: Operator, request: Request, verdict: Verdict
+) -> str | None:
+    """Why this person cannot answer a request so, as a sentence; None: they can."""
+    if not operator.may("approver"):
+        return "You are no approver."
+    snapshot = services.worlds.current.snapshot
+    placed = _placed(operator, snapshot)
+    groups = groups_of(placed.name, placed.groups, request, snapshot.members)
+    try:
+        check_vote(request, Vote(placed.name, verdict, groups, 0), reason="any")
+    except ApprovalRefused as error:
+        said = str(error)
+        return f"{said[:1].upper()}{said[1:]}."
+    if verdict == "approve" and words_of(services, request) is None:
+        return "Its arguments are not kept: what nobody can see, nobody can approve."
+    return None
 
 
 def summary(request: Request) -> dict[str, Json]:
@@ -83,10 +115,7 @@ def summary(request: Request) -> dict[str, Json]:
 
 def card(services: Services, request: Request) -> dict[str, Json]:
     """The whole request, with its arguments as they would be forwarded."""
-    try:
-        words = services.recorder.words(request.index, "args")
-    except (SealBroken, SubjectErased):
-        words = None
+    words = words_of(services, request)
     arguments = None if words is None else canonical.read(words, max_bytes=len(words))
     return {
         **summary(request),
@@ -109,6 +138,14 @@ def card(services: Services, request: Request) -> dict[str, Json]:
     }
 
 
+def words_of(services: Services, request: Request) -> bytes | None:
+    """The canonical arguments that are asked about; None when they are not kept any more."""
+    try:
+        return services.recorder.words(request.index, "args")
+    except (SealBroken, SubjectErased):
+        return None
+
+
 def _registered(services: Services, name: str) -> dict[str, Json] | None:
     """What the policy in force says of an agent; nothing that the agent says of itself."""
     agent = services.worlds.current.snapshot.agents.get(name)
@@ -125,7 +162,8 @@ def _placed(operator: Operator, snapshot: Snapshot) -> Operator:
     return replace(operator, groups=operator.groups | own)
 
 
-def _find(services: Services, request_id: str) -> Request:
+def find(services: Services, request_id: str) -> Request:
+    """The request of that id. Raises ApprovalRefused (`approval.unknown`)."""
     found = services.state.approvals.get(request_id)
     if found is None:
         raise ApprovalRefused("approval.unknown", "there is no such request")

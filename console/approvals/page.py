@@ -1,0 +1,100 @@
+"""`/approvals`: the requests, each of them whole, and the answers to them."""
+
+from typing import Literal, cast
+
+from fastapi import Request as HttpRequest
+from fastapi import Response
+
+from audit import canonical
+from audit.canonical import Json
+from console import frame
+from console.approvals import card as cards
+from console.approvals.past import past
+from console.routes import Pages, see
+from console.visitors import Approver, Viewer, Visitor
+from gateway.approval.request import Request, Verdict
+from gateway.operator import approvals
+from gateway.operator.api import Here
+from gateway.operator.approvals import Answer
+from gateway.operator.services import Services
+
+Which = Literal["open", "mine", "decided"]
+
+MOST_SHOWN = 100
+
+router = Pages()
+
+
+@router.get("/approvals")
+async def requests(
+    services: Here, visitor: Viewer, http: HttpRequest, show: Which = "open"
+) -> Response:
+    """The open requests, those that whoever looks may answer, or what became of the others."""
+    found = [each for each in reversed(services.state.approvals.all()) if _is_in(each, show)]
+    if show == "mine":
+        found = [each for each in found if _can_answer(services, visitor, each)]
+    now_s = services.recorder.now() // 1_000_000
+    return frame.show(
+        http,
+        visitor,
+        "approvals/list.html",
+        which=show,
+        requests=found[:MOST_SHOWN],
+        more=max(0, len(found) - MOST_SHOWN),
+        now=now_s,
+        asking=[
+            c.id for c in services.worlds.current.snapshot.clauses.values() if c.effect == "ask"
+        ],
+    )
+
+
+@router.get("/approvals/{request_id}")
+async def card(services: Here, visitor: Viewer, http: HttpRequest, request_id: str) -> Response:
+    """One request, whole."""
+    request = approvals.find(services, request_id)
+    snapshot = services.worlds.current.snapshot
+    arguments, before = _arguments(services, request), await past(services, request)
+    earlier = None if before is None else before.before
+    who = visitor.operator
+    return frame.show(
+        http,
+        visitor,
+        "approvals/card.html",
+        request=request,
+        registered=snapshot.agents.get(request.key.agent),
+        arguments=None if arguments is None else cards.values(arguments, earlier, request),
+        gone=cards.gone(arguments or {}, earlier),
+        past=before,
+        effects=cards.effects(snapshot.tools.get(request.key.tool), request.labels),
+        whys=cards.whys(request.rules, snapshot),
+        changed=services.log.entry(request.index).body["changed"],
+        demands=cards.demands(request, snapshot),
+        is_other_policy=request.snapshot != snapshot.digest,
+        now=services.recorder.now() // 1_000_000,
+        no_deny=approvals.hindrance(services, who, request, "deny"),
+        no_approve=approvals.hindrance(services, who, request, "approve"),
+    )
+
+
+@router.post("/approvals/{request_id}/{verdict}")
+async def decide(services: Here, visitor: Approver, request_id: str, verdict: Verdict) -> Response:
+    """Take an answer."""
+    said = [visitor.field("chip"), visitor.field("reason")]
+    answer = Answer(digest=visitor.field("digest"), reason=": ".join(filter(None, said)))
+    await approvals.decide(services, visitor.operator, request_id, verdict, answer)
+    return see(f"/approvals/{request_id}")
+
+
+def _is_in(request: Request, show: Which) -> bool:
+    return (request.state == "asked") != (show == "decided")
+
+
+def _can_answer(services: Services, visitor: Visitor, request: Request) -> bool:
+    return approvals.hindrance(services, visitor.operator, request, "deny") is None
+
+
+def _arguments(services: Services, request: Request) -> dict[str, Json] | None:
+    words = approvals.words_of(services, request)
+    if words is None:
+        return None
+    return cast("dict[str, Json]", canonical.read(words, max_bytes=len(words)))

@@ -1,0 +1,37 @@
+"""Values: a JSON value taken apart into rows, each with its path, so that all of it is shown.
+
+Paths are written as in the evidence of a request: `args.copies[1].to`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from json import dumps
+
+from audit.canonical import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One leaf.
+
+    text      as it is sent; of a text without quotation marks
+    is_text   else a number, a truth value, null, or an empty list or object
+    """
+
+    path: str
+    text: str
+    is_text: bool
+
+
+def rows(value: Json, path: str) -> Iterator[Row]:
+    """Every leaf, in order; nothing is cut off."""
+    if isinstance(value, dict) and value:
+        for name, each in value.items():
+            yield from rows(each, f"{path}.{name}")
+    elif isinstance(value, list) and value:
+        for at, each in enumerate(value):
+            yield from rows(each, f"{path}[{at}]")
+    elif isinstance(value, str):
+        yield Row(path, value, is_text=True)
+    else:
+        yield Row(path, dumps(value), is_text=False)
