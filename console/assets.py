@@ -54,3 +54,9 @@ async def asset(digest: str, name: str) -> Response:
         raise OperatorRefused("operator.unknown", "there is nothing here")
     kind = _TYPES[name.rpartition(".")[2]]
     return Response(found.content, media_type=kind, headers={"cache-control": _KEEP})
+
+
+@router.get("/favicon.ico")
+async def icon() -> Response:
+    """Nothing: browsers ask by themselves, and would report what is not there."""
+    return Response(status_code=204, headers={"cache-control": _KEEP})

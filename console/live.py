@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from audit.entry import Entry
 from console.routes import Pages
-from console.visitors import NotLoggedIn, Viewer, session_of
+from console.visitors import STREAM, NotLoggedIn, Viewer, session_of
 from gateway.operator.api import Here
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
@@ -82,7 +82,7 @@ class Bell:
             await asyncio.wait_for(self._closed.wait(), seconds)
 
 
-@router.get("/events")
+@router.get(STREAM)
 async def events(
     services: Here,
     _: Viewer,

@@ -23,6 +23,7 @@ from gateway.operator.forms import form_of
 from gateway.operator.services import Services
 
 MAX_FORM = 64 * 1024
+STREAM = "/events"
 
 
 class NotLoggedIn(GatewayError):
@@ -71,7 +72,7 @@ def session_of(services: Services, request: Request) -> BrowserSession:
 
 def asks_by_itself(request: Request) -> bool:
     """Whether a script of the page asks for this, and nobody pressed anything."""
-    return "hx-request" in request.headers
+    return "hx-request" in request.headers or request.url.path == STREAM
 
 
 def visits(role: Role) -> Callable[..., Awaitable[Visitor]]:

@@ -12,8 +12,11 @@ from html import escape
 from fastapi.responses import HTMLResponse
 
 _STYLE = (
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem}"
-    "input,button{font:inherit;padding:.3rem .6rem}"
+    ":root{color-scheme:light dark}"
+    "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem;"
+    "background:light-dark(#fff,#14171c);color:light-dark(#16191d,#e8eaed)}"
+    "a{color:light-dark(#0b57a4,#8ab8ff)}"
+    "input,button{font:inherit;padding:.3rem .6rem;min-height:2.25rem}"
 )
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 

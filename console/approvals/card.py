@@ -95,10 +95,10 @@ def gone(
     arguments: Mapping[str, Json], before: Mapping[str, Json] | None
 ) -> tuple[tuple[str, str], ...]:
     """What the last approved call had and this one has not, as (path, text)."""
+    if before is None:
+        return ()
     here = {row.path for row in rows(dict(arguments), "args")}
-    return tuple(
-        (row.path, row.text) for row in rows(dict(before or {}), "args") if row.path not in here
-    )
+    return tuple((row.path, row.text) for row in rows(dict(before), "args") if row.path not in here)
 
 
 def effects(rule: ToolRule | None, labels: Iterable[str]) -> tuple[str, ...]:

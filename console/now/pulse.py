@@ -1,4 +1,6 @@
-"""The pulse: decisions of the last hour, by minute and effect, counted in the log itself.
+"""The pulse: calls of the last hour, by minute and effect, counted in the log itself.
+
+A question to people is one call; what goes through with their answer is another, and allowed.
 
 Nothing is counted while calls are made: whoever looks has the entries read that came since somebody
 looked last, the newest first where there are many.
@@ -6,6 +8,7 @@ looked last, the newest first where there are many.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from audit.entry import Entry
 
@@ -55,8 +58,9 @@ class Pulse:
         """Count further entries, in their order."""
         for entry in entries:
             body = entry.body
-            if body["kind"] == "decision":
-                at = (body["ts"] // _MINUTE_US, body["decision"]["effect"])
+            effect = _effect(body)
+            if effect is not None:
+                at = (body["ts"] // _MINUTE_US, effect)
                 self._counts[at] = self._counts.get(at, 0) + 1
             self.covered = entry.index + 1
 
@@ -75,3 +79,12 @@ class Pulse:
             for minute in range(first, last + 1)
         )
         return Hour(first, counts, self.from_)
+
+
+def _effect(body: dict[str, Any]) -> str | None:
+    """What an entry says became of a call; None: it is about something else."""
+    if body["kind"] == "approval.asked":
+        return "ask"
+    if body["kind"] != "decision":
+        return None
+    return "deny" if body["decision"]["effect"] == "deny" else "allow"

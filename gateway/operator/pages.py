@@ -54,6 +54,7 @@ def logged_in(name: str, csrf: str, passkeys: Sequence[Passkey] | None) -> HTMLR
     passkeys  None: there can be none here
     """
     body = f"""<p>You are logged in as <strong>{escape(name)}</strong>.</p>
+<p><a href="/">Go to the console</a></p>
 <form method="post" action="/logout"><input type="hidden" name="csrf" value="{escape(csrf)}">
 <button>Log out</button></form>"""
     if passkeys is None:
