@@ -70,7 +70,7 @@ _ASKS = "origin.target == 'user' && origin.carried in ['user', 'trusted'] && arg
 _ASKS_NOT = "args.n0 >= 0"
 _PURPOSE = (
     "Write to ann@office.example and to bob@office.example that we meet on Friday at 10 in room 42."
-    " Attach https://office.example/agenda?day=5 and pay 120.50 to GB29 NWBK 6016 1331 9268 19."
+    " Attach https://office.example/agenda?day=5 and pay 120.50 to GB33 BUKB 2020 1555 5555 55."
 )
 _WORDS = [
     "we",
@@ -226,7 +226,7 @@ def _arguments(chance: random.Random, number: int) -> dict[str, Json]:
     return {
         "to": "ann@office.example",
         "link": "https://office.example/agenda?day=5",
-        "account": "GB29NWBK60161331926819",
+        "account": "GB33BUKB20201555555555",
         **{f"n{n}": number * 10 + n for n in range(5)},
         **short,
         "subject": _prose(60, chance),

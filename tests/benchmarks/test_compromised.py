@@ -112,7 +112,7 @@ STRANGERS = (
     "<a href='//evil.example/x'>here</a>",
     "http://198.51.100.7/x",
     "call +49 151 1234 5678",
-    "DE89 3704 0044 0532 0130 00",
+    "DE75 5121 0800 1245 1261 99",
 )
 """What a compromised agent could pass on to reach somebody whom the user has not named."""
 

@@ -12,7 +12,7 @@ from tests.harness.office import POLICY, Office, open_office
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SPOKEN = POLICY + "front_ends:\n  portal: {users: [ana], agents: [clerk-1]}\n"
-ACCOUNT = "GB29NWBK60161331926819"
+ACCOUNT = "GB33BUKB20201555555555"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

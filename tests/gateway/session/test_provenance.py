@@ -50,7 +50,7 @@ def origin(of: Memory, value: Json, *, spent: int = 0) -> str:
 
 def test_the_strongest_source_of_a_value_counts_and_the_weakest_value_of_an_argument() -> None:
     known = memory("to ann and bob")
-    read(known, "cem\ndora")
+    read(known, "cem\ndoro")
     read(known, "ann cem eve", UNTRUSTED)
     assert [origin(known, name) for name in ("ann", "cem", "eve", "finn")] == [
         "user",
@@ -70,11 +70,11 @@ def test_what_holds_no_value_is_nobodys(value: Json) -> None:
 
 
 def test_words_of_the_user_count_in_a_row_alone() -> None:
-    known = memory("I live in 12 Elm Street, New York now.")
-    assert origin(known, "12 Elm Street") == "user"
-    assert origin(known, "elm street new york") == "user"
-    assert origin(known, "York Elm") == "none"
-    assert origin(known, "Elm Street 12") == "none"
+    known = memory("I live in 12 Oak Lane, New York now.")
+    assert origin(known, "12 Oak Lane") == "user"
+    assert origin(known, "oak lane new york") == "user"
+    assert origin(known, "York Oak") == "none"
+    assert origin(known, "Oak Lane 12") == "none"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_a_word_that_most_records_hold_tells_none_from_another() -> None:
 
 
 def test_lines_of_a_trusted_text_are_records_and_those_of_another_are_not() -> None:
-    text = "- id: 7\n  subject: Rent\n- id: 8\n  subject: Gift\n"
+    text = "- id: 7\n  subject: Dues\n- id: 8\n  subject: Gift\n"
     for rule, expected in ((TRUSTED, "user"), (UNTRUSTED, "untrusted")):
-        known = memory("adjust my rent")
+        known = memory("raise my dues")
         read(known, text, rule, tool="get_payments")
         assert weighed(known, {"payment_id": 7}, "payment_id").origin["target"] == expected
 

@@ -14,8 +14,8 @@ from policies.register import Trust
 from policies.snapshot import ToolRule
 
 FRIEND, SHOP, OWN = (
-    "GB29NWBK60161331926819",
-    "DE89370400440532013000",
+    "GB33BUKB20201555555555",
+    "DE75512108001245126199",
     "FR1420041010050500013M02606",
 )
 PAYMENTS: list[Json] = [
@@ -50,8 +50,8 @@ def weighed(memory: Memory, target: str = "to", **args: Any) -> Weighed:  # noqa
 @pytest.mark.parametrize(
     ("words", "origin"),
     [
-        pytest.param("Refund that 10.00 I just got.", "user", id="as-money-is-written"),
-        pytest.param("Refund the €10 I just got.", "user", id="with-its-currency"),
+        pytest.param("Pay back the 10.00 of today.", "user", id="as-money-is-written"),
+        pytest.param("Pay back the €10 of today.", "user", id="with-its-currency"),
         pytest.param("Refund the last 10 payments.", None, id="a-count"),
         pytest.param("Refund what I got on 10 May.", None, id="a-day"),
         pytest.param("Refund 10.01.", None, id="another-sum"),
@@ -79,21 +79,21 @@ def test_a_sum_that_the_user_named_picks_the_one_record_that_holds_it(
     ],
 )
 def test_a_sum_that_stands_in_two_records_picks_none(more: Json) -> None:
-    memory = told("Refund that 10.00.", [*PAYMENTS, more], rule(trust=PARTS), tainted=True)
+    memory = told("Pay back 10.00.", [*PAYMENTS, more], rule(trust=PARTS), tainted=True)
     assert weighed(memory, to=FRIEND).origin["target"] == "untrusted"
     assert weighed(memory, to=OWN).origin["target"] == "untrusted"
 
 
 def test_of_two_accounts_in_one_record_neither_is_the_users() -> None:
     both: list[Json] = [{"id": 1, "amount": 7.25, "sender": FRIEND, "recipient": OWN}, PAYMENTS[0]]
-    memory = told("Refund that 7.25.", both, rule(trust=PARTS), tainted=True)
+    memory = told("Pay back 7.25.", both, rule(trust=PARTS), tainted=True)
     assert weighed(memory, to=FRIEND).origin["target"] == "trusted"
     assert weighed(memory, "payment_id", payment_id=1).origin["target"] == "user"
 
 
 def test_a_sum_in_a_part_of_strangers_picks_nothing() -> None:
     parts = {name: trust for name, trust in PARTS.items() if "amount" not in name}
-    memory = told("Refund that 10.00.", PAYMENTS, rule(trust=parts), tainted=True)
+    memory = told("Pay back 10.00.", PAYMENTS, rule(trust=parts), tainted=True)
     assert weighed(memory, to=FRIEND).origin["target"] == "untrusted"
 
 
