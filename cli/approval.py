@@ -1,13 +1,13 @@
 """`passavant approval`: see what waits for people, and decide."""
 
 import time
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from cli.client import Operators, operated, quoted
 from cli.errors import Exit, stop
+from cli.interrupt import until_stopped
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
 
@@ -60,8 +60,8 @@ def deny(api: Operators, request: Id, *, reason: Reason = "", digest: Digest = N
 def watch(api: Operators) -> None:
     """Print each new request as it comes in, until stopped."""
     seen: set[str] = set()
-    with suppress(KeyboardInterrupt):
-        while True:
+    with until_stopped() as stopping:
+        while not stopping.asked:
             for row in reversed(api.get("/api/approvals", state="asked")):
                 if row["id"] not in seen:
                     seen.add(row["id"])

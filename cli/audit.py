@@ -2,7 +2,6 @@
 
 import json as jsonlib
 import time
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from audit.pin import read_pins
 from audit.verify import Report, verify_directory
 from cli.client import Operators, operated
 from cli.errors import Exit, stop
+from cli.interrupt import until_stopped
 from cli.options import DEFAULT_HOME, AsJson, Home
 from cli.output import as_card, as_json, moment, say
 from gateway.errors import GatewayError
@@ -70,8 +70,8 @@ def tail(
 ) -> None:
     """Print the newest entries; as JSON, one a line."""
     start = max(0, api.get("/api/status")["log"]["size"] - TAIL)
-    with suppress(KeyboardInterrupt):
-        while True:
+    with until_stopped() as stopping:
+        while not stopping.asked:
             entries = api.get("/api/audit/entries", start=start)
             for entry in entries:
                 typer.echo(jsonlib.dumps(entry, sort_keys=True) if json else _line(entry))

@@ -1,7 +1,6 @@
 """`passavant run`: flows, and what they are doing."""
 
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from audit.errors import NotStrict
 from cli.arguments import MAX_BYTES
 from cli.client import Operators, operated, quoted
 from cli.errors import Exit, stop
+from cli.interrupt import Stopping, until_stopped
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
 from policies.inert import inert
@@ -84,9 +84,12 @@ def start(
     if not wait:
         as_json(run) if json else typer.echo(run["id"])
         return
-    found = _watched(api, run["id"], talk=not json)
+    with until_stopped() as stopping:
+        found = _watched(api, run["id"], stopping, talk=not json)
     if json:
         as_json(found)
+    if found["state"] != "ended":
+        raise typer.Exit(Exit.UNDECIDED)
     raise typer.Exit(Exit.DONE if found["result"] == "done" else Exit.FAILED)
 
 
@@ -94,8 +97,8 @@ def start(
 @operated
 def watch(api: Operators, run: Id) -> None:
     """Print each step of a run as it is made, until the run has ended."""
-    with suppress(KeyboardInterrupt):
-        _watched(api, run, talk=True)
+    with until_stopped() as stopping:
+        _watched(api, run, stopping, talk=True)
 
 
 @app.command()
@@ -124,8 +127,8 @@ def _moved(api: Operators, run: str, where: str) -> None:
     say(f"run {run} is {found['state']}")
 
 
-def _watched(api: Operators, run: str, *, talk: bool) -> dict[str, Any]:
-    """Follow a run to its end, and say what happens where somebody listens."""
+def _watched(api: Operators, run: str, stopping: Stopping, *, talk: bool) -> dict[str, Any]:
+    """Follow a run to its end, or as long as wanted; say what happens where somebody listens."""
     told: dict[str, str] = {}
     while True:
         found: dict[str, Any] = api.get(f"/api/runs/{quoted(run)}")
@@ -133,9 +136,10 @@ def _watched(api: Operators, run: str, *, talk: bool) -> dict[str, Any]:
             if talk and told.get(step["path"]) != step["status"]:
                 typer.echo(inert(f"{step['path']}  {step['tool']}  {step['status']}"))
             told[step["path"]] = step["status"]
-        if found["state"] == "ended":
-            if talk:
-                say(f"{found['result']} {found['detail']}".strip())
+        ended = found["state"] == "ended"
+        if ended and talk:
+            say(f"{found['result']} {found['detail']}".strip())
+        if ended or stopping.asked:
             return found
         time.sleep(WATCH_EVERY_S)
 
