@@ -6,11 +6,12 @@ and verified by walking bits (2.1.3.2 and 2.1.4.2). The two halves share nothing
 so that one mistake cannot hide in both.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Self, TypeAlias
 
 from audit.errors import NotConsistent, NotIncluded
+from audit.value import value_type
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
@@ -124,6 +125,15 @@ def consistency_path(old: int, new: int, hash_at: HashAt) -> list[bytes]:
     return path[::-1]
 
 
+@value_type
+class Step:
+    """One step from a leaf to the root: the sibling, where it stands, and the node above both."""
+
+    sibling: bytes
+    is_left: bool
+    node: bytes
+
+
 def verify_inclusion(
     leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes
 ) -> None:
@@ -134,7 +144,19 @@ def verify_inclusion(
     path        sibling hashes from the leaf upwards, 0 to 63 of them
 
     Raises NotIncluded when the path has the wrong length or leads to another root.
-    RFC 9162, section 2.1.3.2; its names `fn`, `sn` and `r` are kept here.
+    """
+    r = leaf
+    for step in climb(leaf, index, size, path):
+        r = step.node
+    if r != root:
+        raise NotIncluded("the path leads to another root")
+
+
+def climb(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> Iterator[Step]:
+    """Every step of an inclusion proof; the last node is the root that it leads to.
+
+    Raises NotIncluded when the path has the wrong length; see `verify_inclusion`. RFC 9162,
+    section 2.1.3.2; its names `fn`, `sn` and `r` are kept here.
     """
     if not 0 <= index < size:
         raise NotIncluded(f"index {index} is not below the size {size}")
@@ -144,17 +166,17 @@ def verify_inclusion(
     for p in path:
         if sn == 0:
             raise NotIncluded("the path is longer than the tree is high")
-        if fn & 1 or fn == sn:
+        is_left = bool(fn & 1) or fn == sn
+        if is_left:
             r = hash_node(p, r)
             while not fn & 1 and fn:
                 fn, sn = fn >> 1, sn >> 1
         else:
             r = hash_node(r, p)
+        yield Step(p, is_left, r)
         fn, sn = fn >> 1, sn >> 1
     if sn:
         raise NotIncluded("the path ends below the root")
-    if r != root:
-        raise NotIncluded("the path leads to another root")
 
 
 def verify_consistency(

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 
 from console import assets, live, theme
 from console.approvals import page as approvals
+from console.audit import page as audit
+from console.log import page as log
 from console.now import page as now
 from gateway.applications import Gateway
 
-ROUTERS = (assets.router, live.router, theme.router, now.router, approvals.router)
+PAGES = (now, approvals, audit, log)
+ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from gateway.identity.public_keys import base64url
 from gateway.operator.api import services_of
 from gateway.operator.services import Services
 
-NAVIGATION = (("/", "Now"), ("/approvals", "Approvals"))
+NAVIGATION = (("/", "Now"), ("/approvals", "Approvals"), ("/audit", "Audit"), ("/log", "Log"))
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "passavant-theme"
 

@@ -44,7 +44,7 @@ async def entries(services: Here, _: Viewer, start: int = 0) -> list[dict[str, J
 @router.get("/entries/{index}")
 async def entry(services: Here, operator: Viewer, index: int) -> dict[str, Json]:
     """One entry, with what it holds sealed; that it was opened is an entry itself."""
-    found = _entry(services, index)
+    found = find(services, index)
     answer = row(services, found)
     for name in SEALED:
         if name in found.body and found.sealed is not None:
@@ -57,7 +57,7 @@ async def entry(services: Here, operator: Viewer, index: int) -> dict[str, Json]
 @router.get("/proof/{index}", response_class=PlainTextResponse)
 async def proof(services: Here, _: Viewer, index: int) -> str:
     """A proof (c2sp.org/tlog-proof) that the entry is in the signed log."""
-    _entry(services, index)
+    find(services, index)
     return services.log.prove(index)
 
 
@@ -95,7 +95,8 @@ def row(services: Services, found: Entry) -> dict[str, Json]:
     }
 
 
-def _entry(services: Services, index: int) -> Entry:
+def find(services: Services, index: int) -> Entry:
+    """A durable entry, checked against the signed root. Raises OperatorRefused."""
     if not 0 <= index < services.log.size:
         raise OperatorRefused("operator.unknown", "there is no such entry")
     return services.log.entry(index)

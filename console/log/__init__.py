@@ -1,0 +1,1 @@
+"""Log: how much there is of it, who signs it, and whether it holds."""

@@ -1,0 +1,40 @@
+"""The page of the log: it says whether the log holds, and notices when it does not."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.console import Person
+from tests.harness.gateway import Running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_the_page_names_log_key_and_checkpoint(gateway: Running, vera: Person) -> None:
+    page = await vera.get("/log")
+    assert "gw.example/log" in page.text
+    assert "passavant audit verify" in page.text
+    assert "signs" in page.text
+
+
+async def test_the_published_log_is_verified_on_request(gateway: Running, vera: Person) -> None:
+    tiles = gateway.gateway.services.home.tiles
+    await gateway.until((tiles / "checkpoint").exists)
+    after = await vera.send(await vera.get("/log"), "/log/verify")
+    assert 'class="said good"' in after.text
+
+
+@pytest.fixture
+def damaged(gateway: Running) -> Iterator[None]:
+    """A published log whose checkpoint says another size."""
+    file = gateway.gateway.services.home.tiles / "checkpoint"
+    kept = file.read_bytes()
+    file.write_bytes(kept.replace(b"\n", b"\n1", 1))
+    yield
+    file.write_bytes(kept)
+
+
+async def test_damage_shows(damaged: None, vera: Person) -> None:
+    after = await vera.send(await vera.get("/log"), "/log/verify")
+    assert 'class="said good"' not in after.text
+    assert 'class="said bad"' in after.text
