@@ -44,7 +44,6 @@ SEMANTICS = "1"
 """Raised whenever a flow would make its steps in another order: older runs are then not resumed."""
 
 _THREADS = 8  # for the database alone: steps wait on the event loop
-_POLL_S = 0.2  # how soon what was left under way is taken up; nothing else waits for a poll
 _LEFT = ["PENDING", "ENQUEUED"]
 
 
@@ -185,8 +184,8 @@ class Engine:
         left = await DBOS.list_workflows_async(
             status=_LEFT, app_version=SEMANTICS, load_input=False, load_output=False
         )
-        await DBOS.register_queue_async(_QUEUE, polling_interval_sec=_POLL_S)
-        await DBOS.resume_workflows_async([each.workflow_id for each in left], queue_name=_QUEUE)
+        # The queue of DBOS itself, which it looks at once a second; nothing else waits for a poll.
+        await DBOS.resume_workflows_async([each.workflow_id for each in left])
 
     async def _close(self) -> None:
         """Let go of everything as a crash would; the next start takes it up."""
@@ -217,9 +216,6 @@ class Reserved:
             return _closed(place, of, await do())
 
         return _opened(await self._reservation.run_async({"name": path}, kept), place, of)
-
-
-_QUEUE = "passavant"
 
 
 @DBOS.workflow(name="node")
