@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from orchestration.conditions import check
 from orchestration.errors import FlowInvalid
-from orchestration.spec import Flow, Router, nodes
+from orchestration.flow import Flow, nodes
+from orchestration.spec import Router
 from policies.errors import PolicyInvalid
 from policies.source import MAX_BYTES, Source
 

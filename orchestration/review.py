@@ -7,7 +7,8 @@ started, with what it would run into, and with what nobody would be asked about.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestration.spec import Agent, Approve, Flow, Magentic, Part, Tool, nodes
+from orchestration.flow import Flow, nodes
+from orchestration.spec import Agent, Approve, Magentic, Part, Tool
 from policies.decision import Effect
 from policies.finding import Finding, Position, Severity
 from policies.matrix import marks

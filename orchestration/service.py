@@ -30,10 +30,11 @@ from orchestration.agents import LocalAgent, agents_link, people_link
 from orchestration.context import Around, Context
 from orchestration.engine import Engine, Task
 from orchestration.errors import FlowInvalid
+from orchestration.flow import Flow, nodes
 from orchestration.lease import Lease
 from orchestration.performing import perform
 from orchestration.remote import models_link, prompt_node, remote_agents
-from orchestration.spec import Agent, Approve, Flow, Magentic, Node, Part, Prompt, nodes
+from orchestration.spec import Agent, Approve, Magentic, Node, Part, Prompt
 from orchestration.stop import Stopped
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""Flows: what may be done by whom in which order, as one tree of models.
+"""Nodes of flows: what may be done by whom in which order, as one tree of models.
 
 A flow is written in YAML or built in Python; both are these models. In YAML a node is a mapping
 with one key, its kind; a name alone is an agent, `server.tool` alone is a tool:
@@ -12,8 +12,7 @@ Values go from step to step as JSON; `{from: <JSON pointer>}` (RFC 6901) is the 
 evaluated, beside the policy's own conditions in a router. Everything has a bound.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -28,7 +27,6 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.links.jsonrpc import dump_sorted
 from gateway.settings import milliseconds
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
@@ -53,26 +51,6 @@ class Part(BaseModel):
     """What all models of a flow share: strict, closed, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Limits(Part):
-    """What a run may use at most; reaching one is a named end, with what was done until then.
-
-    calls   steps that reach somebody       depth  how deep agents and parts may lie in each other
-    tokens  of models, in and out together  cost   of models, in millionths of the prices' unit
-    wall    from start to end, waiting for people included
-    """
-
-    calls: Annotated[int, Field(ge=1, le=10_000)] = 100
-    tokens: Annotated[int, Field(ge=0, le=100_000_000)] = 200_000
-    cost: Annotated[int, Field(ge=0, le=2**53 - 1)] = 2_000_000
-    wall: Duration = "1h"
-    depth: Annotated[int, Field(ge=1, le=8)] = 4
-
-    @property
-    def wall_s(self) -> int:
-        """The time in seconds."""
-        return milliseconds(self.wall) // 1000
 
 
 class Agent(Part):
@@ -332,45 +310,6 @@ Node = Annotated[
     Discriminator(_kind_of),
     BeforeValidator(_spelled),
 ]
-
-
-class Flow(Part):
-    """A flow, as a file holds it.
-
-    name   how it is started, and the agent that it acts as, which the policy must name
-    title  a sentence for people
-    """
-
-    api_version: Literal["passavant/v1"] = Field(default="passavant/v1", alias="apiVersion")
-    kind: Literal["Flow"] = "Flow"
-    name: Name
-    title: Sentence | None = None
-    limits: Limits = Limits()
-    flow: Node
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, hex, of the flow as it counts."""
-        return hashlib.sha256(dump_sorted(self.model_dump(mode="json"))).hexdigest()
-
-
-def nodes(node: Part) -> Iterator[Part]:
-    """A node and all that are in it."""
-    yield node
-    for name in type(node).model_fields:
-        for inner in _within(getattr(node, name)):
-            yield from nodes(inner)
-
-
-def _within(value: object) -> Iterator[Part]:
-    if isinstance(value, Part):
-        yield value
-    elif isinstance(value, tuple):
-        yield from (each for each in value if isinstance(each, Part))
-    elif isinstance(value, dict):
-        yield from (each for each in value.values() if isinstance(each, Part))
 
 
 def _refuse_unknown(named: set[str], known: Mapping[str, object]) -> None:

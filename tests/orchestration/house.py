@@ -13,8 +13,8 @@ from gateway.links.oauth_client import Means
 from gateway.runs.hop import Hop
 from gateway.runs.run import Run
 from orchestration.agents import LocalAgent
+from orchestration.flow import Flow
 from orchestration.service import Flows, Service
-from orchestration.spec import Flow
 from tests.harness.gateway import Clock, Running, Server, running
 
 Says = Callable[[Any], Any]
