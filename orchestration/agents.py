@@ -24,6 +24,12 @@ ANNOUNCED: dict[str, Json] = {
 }
 
 
+_ALONE: dict[str, Json] = {
+    "content": [{"type": "text", "text": "Only a flow can have this done. Nothing was done."}],
+    "isError": True,
+}
+
+
 class AgentFailed(Exception):
     """An agent says that it failed; the message is its own and goes to the run."""
 
@@ -45,26 +51,30 @@ def agents_link(
     locals_: Iterable[LocalAgent],
     remote: Mapping[str, Handler] = MappingProxyType({}),
     announced: Mapping[str, str] = MappingProxyType({}),
+    *,
+    is_run: Callable[[str], bool],
 ) -> LocalLink:
     """The server `agents`.
 
     remote     agents that are reached over the network, by what reaches them
     announced  agents that have steps of their own, with what they are said to do
+    is_run     whether a run acts in a session: nobody else can wait for what those do
     """
     tools = {each.name: OwnTool(_definition(each), _answering(each)) for each in locals_}
     for name, handle in remote.items():
         tools[name] = OwnTool(_described(name, f"The agent {name}.", {}), handle)
     for name, description in announced.items():
-        tools[name] = OwnTool(_described(name, description, {}), _announced)
+        tools[name] = OwnTool(_described(name, description, {}), _announced(is_run))
     return LocalLink("agents", tools)
 
 
-def people_link(names: Iterable[str]) -> LocalLink:
+def people_link(names: Iterable[str], *, is_run: Callable[[str], bool]) -> LocalLink:
     """The server `approvals`: one tool for each group of people that flows ask.
 
     Its calls do nothing; what they are for is the question that a rule makes of them.
     """
-    return LocalLink("approvals", {name: OwnTool(_question(name), _announced) for name in names})
+    announced = _announced(is_run)
+    return LocalLink("approvals", {name: OwnTool(_question(name), announced) for name in names})
 
 
 def _definition(agent: LocalAgent) -> dict[str, Json]:
@@ -102,5 +112,8 @@ def _answering(agent: LocalAgent) -> Callable[[dict[str, Json], Permit], Awaitab
     return handle
 
 
-async def _announced(_args: dict[str, Json], _: Permit) -> Answered:
-    return Answered(ANNOUNCED)
+def _announced(is_run: Callable[[str], bool]) -> Handler:
+    async def handle(_args: dict[str, Json], permit: Permit) -> Answered:
+        return Answered(ANNOUNCED if is_run(permit.session) else _ALONE)
+
+    return handle

@@ -8,7 +8,7 @@ in the log, and is not done again.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import cast
@@ -67,6 +67,7 @@ class Flows:
         self._flows = {flow.name: flow for flow in every}
         self._agents = tuple(agents)
         self._remote, self._models = remote, models
+        self._is_run_in: Callable[[str], bool] = lambda _: False  # until it is opened
         self._prompts = {name: _prompt(name, spec, models) for name, spec in remote.items()}
         names = [*(flow.name for flow in every), *(agent.name for agent in self._agents), *remote]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -79,8 +80,8 @@ class Flows:
         asked = {by for flow in self._flows.values() for by in _asked(flow)}
         over_http = remote_agents(self._remote, means, masks)
         return (
-            agents_link(self._agents, over_http, told),
-            people_link(sorted(asked)),
+            agents_link(self._agents, over_http, told, is_run=self._is_run),
+            people_link(sorted(asked), is_run=self._is_run),
             models_link(self._models, means, masks),
         )
 
@@ -89,11 +90,15 @@ class Flows:
         """Take up what was running, and run until the context is left. Raises EngineRefused."""
         prompts = {name: node for name, node in self._prompts.items() if node is not None}
         service = Service(self._flows, prompts, hop)
+        self._is_run_in = hop.runs.acts_in
         async with (
             Engine.opened(home.runs, home.runs_key(), service.body) as engine,
             service.taking_up(engine),
         ):
             yield service
+
+    def _is_run(self, session: str) -> bool:
+        return self._is_run_in(session)
 
 
 def _prompt(name: str, spec: AgentSpec, models: Mapping[str, ModelSpec]) -> Prompt | None:

@@ -34,6 +34,7 @@ class Runs:
         self._by_key: dict[tuple[str, str, str], str] = {}  # starter, flow, key
         self._steps: dict[str, dict[str, Taken]] = {}
         self._calls: dict[str, tuple[str, str]] = {}  # call under way -> run and path
+        self._in_session: dict[str, str] = {}  # session -> run
         self._moved: dict[str, asyncio.Future[None]] = {}
         self.changed: set[str] = set()
 
@@ -55,6 +56,11 @@ class Runs:
     def steps(self, run_id: str) -> Mapping[str, Taken]:
         """What the steps of a run did, by path, in the order in which they were first made."""
         return self._steps.get(run_id, {})
+
+    def acts_in(self, session: str) -> bool:
+        """Whether it is a run, and one that goes on, that acts in this session."""
+        run = self._by_id.get(self._in_session.get(session, ""))
+        return run is not None and run.state != "ended"
 
     def moved(self, run_id: str) -> "asyncio.Future[None]":
         """Done when the run is paused, resumed, cancelled or at its end the next time."""
@@ -83,6 +89,8 @@ class Runs:
     def _drop(self, run: Run) -> None:
         del self._by_id[run.id]
         self._steps.pop(run.id, None)
+        for grant in run.grants.values():
+            self._in_session.pop(grant.session, None)
         if run.key is not None:
             self._by_key.pop((run.by, run.flow, run.key), None)
         self.changed.add(run.id)
@@ -165,6 +173,8 @@ class Runs:
 
     def _keep(self, run: Run) -> None:
         self._by_id[run.id] = run
+        for grant in run.grants.values():
+            self._in_session[grant.session] = run.id
         if run.key is not None:
             self._by_key[run.by, run.flow, run.key] = run.id
 

@@ -355,3 +355,14 @@ async def test_a_run_that_nobody_looks_up_any_more_leaves_nothing_behind(tmp_pat
         async with asyncio.timeout(20):
             while await engine.held():  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.05)
+
+
+async def test_nobody_but_a_run_has_a_flow_announced(tmp_path: Path) -> None:
+    agents = Agents(a=says("a"), b=says("b"))
+    flows = [flow("inner"), flow("a", name="inner")]
+    async with house(tmp_path, flows, agents, rules=nested()) as home:
+        job = await home.gateway.agent("job")
+        answered = await job.call("agents.inner", task=1)
+        assert "Only a flow can have this done" in str(answered.result)
+        assert (await job.call("agents.b", task=1)).done
+        assert await home.result() == "a"
