@@ -23,6 +23,7 @@ from gateway.principal import Principal
 from gateway.runs.run import FACE
 from gateway.session.limits import Limits
 from gateway.session.past import recalled
+from gateway.session.releases import NOTHING_LIFTED
 from gateway.session.scale import Weighed
 from gateway.session.session import Session
 from gateway.world import MOST_SEEN, World
@@ -50,6 +51,7 @@ class Attempt:
     emits: frozenset[str]  # labels this tool, and what the call names, put on the session
     falls: frozenset[str]  # those of them that are of what the call names
     lifted: frozenset[str]  # labels it is decided without: all that is in it was released
+    released_by: frozenset[str]  # who has released what it rests on
     marks: tuple[str, ...]  # digests of what a write of a labelled session marks
     is_read: bool
     rests: bool  # on the user's words: as a write it uses them up
@@ -149,6 +151,7 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         emits=emits | falls,
         falls=falls,
         lifted=known.lifted,
+        released_by=known.released_by,
         marks=marked,
         is_read=rule is not None and rule.risk == "read",
         rests=known.rests,
@@ -163,11 +166,13 @@ class _Known:
 
     rests   some value is the user's
     lifted  labels that it is decided without
+    released_by  who has released what it rests on
     """
 
     facts: Facts
     rests: bool
     lifted: frozenset[str]
+    released_by: frozenset[str]
 
 
 def _known(
@@ -183,13 +188,15 @@ def _known(
     if "secrets" in snapshot.engine.roots and exists:
         links = (principal.agent, *principal.chain)
         facts = replace(facts, secrets=ground.flow.secrets(snapshot, links, tool, args))
-    lifted = frozenset[str]()
+    lifted = NOTHING_LIFTED
     if exists and facts.labels:
         match = partial(arguments_digest, words, ground.digest_key)
         lifted = ground.flow.lifted(snapshot, facts, match)
-        if lifted:
-            facts = replace(facts, labels=facts.labels - lifted)
-    return _Known(facts, weighed is not None and weighed.rests, lifted)
+        if lifted.labels:
+            facts = replace(facts, labels=facts.labels - lifted.labels)
+    rests = weighed is not None and weighed.rests
+    by = lifted.by if weighed is None else lifted.by | weighed.vouched
+    return _Known(facts, rests, lifted.labels, by)
 
 
 def _labels(

@@ -9,11 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from audit.canonical import Json
+from gateway.session.freed import MOST, Freed, freed
 from gateway.session.memories import Memories
 from gateway.session.objects import Objects, marks, named
 from gateway.session.provenance import Memory, Source, Traced
-from gateway.session.releases import Released, Releases, digest_of_form, digests_of, lifted
-from gateway.session.result_values import read_result, read_text
+from gateway.session.releases import (
+    NOTHING_LIFTED,
+    Lifted,
+    Released,
+    Releases,
+    digest_of_form,
+    digests_of,
+    lifted,
+)
+from gateway.session.result_values import Scalar, read_result, read_text
 from gateway.session.scale import Weighed, Weighing
 from gateway.session.secret_finder import SecretFinder
 from gateway.session.session import Session, Sessions
@@ -65,7 +74,9 @@ class Flow:
         engine = snapshot.engine
         if all(engine.reads(link, tool).isdisjoint(_ASKED_FOR) for link in links):
             return None
-        return self._memory(tree).weigh(self._weighing(snapshot, tree, tool, args, match))
+        call, by = self._weighing(snapshot, tree, tool, args, match), set[str]()
+        weighed = self._memory(tree, by).weigh(call)
+        return replace(weighed, vouched=frozenset(by)) if by else weighed
 
     def secrets(
         self, snapshot: Snapshot, links: Sequence[str], tool: str, args: Mapping[str, Json]
@@ -75,15 +86,36 @@ class Flow:
             return self._finder.kinds(args)
         return _NO_LABELS
 
-    def lifted(self, snapshot: Snapshot, facts: Facts, match: Callable[[], str]) -> frozenset[str]:
-        """Labels that a call is decided without: people have released all that is in it."""
+    def lifted(self, snapshot: Snapshot, facts: Facts, match: Callable[[], str]) -> Lifted:
+        """Labels that a call is decided without: all that is in it was released."""
         released = self._releases.of(facts.tree)
         if not released or not facts.labels:
-            return _NO_LABELS
+            return NOTHING_LIFTED
         call = self._weighing(snapshot, facts.tree, facts.tool, facts.args, match)
         return lifted(facts.labels, self._memory(facts.tree).owned(call), released, self._key)
 
-    def match(self, value: str) -> tuple[str, ...]:
+    def freed(
+        self,
+        snapshot: Snapshot,
+        facts: Facts,
+        result: Mapping[str, Json],
+        carried: frozenset[str],
+    ) -> tuple[Freed, ...]:
+        """Values of a result that rules release, and that were not released before.
+
+        carried  labels that the answer itself carries, or that what was named carries
+        """
+        known = self._releases.of(facts.tree)
+        if len(known) >= MOST:
+            return ()
+        rules, facts = snapshot.releases[facts.tool], snapshot.stated(facts)
+        found = tuple(freed(rules, facts, result, carried))
+        return tuple(each for each in found if not self._is_known(each, known))
+
+    def _is_known(self, each: Freed, known: Released) -> bool:
+        return all(each.labels <= known.get(m, {}).keys() for m in self.match(each.value))
+
+    def match(self, value: Scalar) -> tuple[str, ...]:
         """The digests by which a value that is released is recognised."""
         return digests_of(value, self._key)
 
@@ -164,15 +196,22 @@ class Flow:
         spent = self._uses.count(tree, f"{tool} {match()}") if spends else 0
         return Weighing(_own_name(tool), args, rule.target, spent)
 
-    def _memory(self, root: str) -> Memory:
+    def _memory(self, root: str, by: set[str] | None = None) -> Memory:
+        """What a tree knows; `by` is told who has released what is asked about."""
         memory = self._memories.of(root)
         memory.hear(self._sessions.said(root))
         released = self._releases.of(root)
-        memory.vouch(self._vouched(released) if released else None)
+        memory.vouch(self._vouched(released, set() if by is None else by) if released else None)
         return memory
 
-    def _vouched(self, released: Released) -> Callable[[str], bool]:
-        return lambda form: "untrusted" in released.get(digest_of_form(form, self._key), ())
+    def _vouched(self, released: Released, by: set[str]) -> Callable[[str], bool]:
+        def vouched(form: str) -> bool:
+            who = released.get(digest_of_form(form, self._key), {}).get("untrusted")
+            if who is not None:
+                by.add(who)
+            return who is not None
+
+        return vouched
 
     def _taint(self, memory: Memory, facts: Facts) -> None:
         """What one has read is known to all that stand near it."""

@@ -43,6 +43,7 @@ from gateway.principal import Principal
 from gateway.recorder import Recorder
 from gateway.records import decision_entry, outcome_entry, settled_charges
 from gateway.refusals import Refusals
+from gateway.releasing import release
 from gateway.session.charge import Charge
 from gateway.session.limits import Limits, Reservation, Short
 from gateway.session.session import Sessions
@@ -268,7 +269,11 @@ class Gate:
         answered = await self._forwarding.send(call, permit)
         if isinstance(answered, Answered):
             status: Status = "error" if answered.result.get("isError") is True else "done"
-            labels = self._examined(call, permit, answered.result, answered.labels | call.falls)
+            carried = answered.labels | call.falls
+            labels = self._examined(call, permit, answered.result, carried)
+            if call.facts.tool in call.world.snapshot.releases:
+                rooms = self._rooms
+                await release(call, answered.result, carried, rooms.flow, rooms.recorder)
             return Outcome(status, None, "", answered.result), status, labels
         outcome, came_of_it = answered
         if came_of_it != "error":

@@ -121,6 +121,8 @@ def _facts(call: Attempt) -> dict[str, Json]:
     }
     if call.lifted:
         told["lifted"] = list[Json](sorted(call.lifted))
+    if call.released_by:
+        told["released_by"] = list[Json](sorted(call.released_by))
     if facts.secrets:
         told["secrets"] = list[Json](sorted(facts.secrets))
     if facts.origin:

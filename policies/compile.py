@@ -29,6 +29,7 @@ from policies.notation import ANY
 from policies.reach import reached
 from policies.references import check_references
 from policies.register import UNDECLARED_LABELS, Approval, Risk, Tool
+from policies.release import ReleaseRule, read_by_tool, release_rule
 from policies.shape import Shape, read_schema
 from policies.snapshot import UNTRUSTED, Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
 from policies.source import Path
@@ -102,6 +103,8 @@ class _Compiler:
     def snapshot(self, digest: str, memo: int) -> Snapshot:
         """Everything in its place. Raises PolicyInvalid."""
         clauses = {clause.id: clause for clause in self._clauses()}
+        releases = self._releases()
+        further = read_by_tool(releases)
         self._check_invariants()
         if self._catalogue is not None:
             self._check_tools(self._catalogue)
@@ -122,10 +125,11 @@ class _Compiler:
             delegation=self._delegation(),
             front_ends=MappingProxyType(self._front_ends()),
             clauses=MappingProxyType(clauses),
+            releases=MappingProxyType(releases),
             warnings=tuple(sorted(self._findings, key=lambda finding: finding.at)),
             tainting=self._tainting(),
-            histories=windows(path for clause in clauses.values() for path in clause.reads),
-            engine=Engine(clauses, roles, self._tools, memo=memo),
+            histories=windows(chain(*(each.reads for each in clauses.values()), *further.values())),
+            engine=Engine(clauses, roles, self._tools, memo=memo, further=further),
         )
 
     def _clauses(self) -> Iterator[Clause]:
@@ -171,6 +175,17 @@ class _Compiler:
             budgets=rule.budgets,
             why=rule.why,
         )
+
+    def _releases(self) -> dict[str, tuple[ReleaseRule, ...]]:
+        by_tool: dict[str, tuple[ReleaseRule, ...]] = {}
+        for document in self._documents:
+            for index, stated in enumerate(document.policy.releases):
+                path: Path = ("releases", index)
+                condition = self._condition(document, path, stated.when, (stated.tool,))
+                test = self._book.test(condition, refuses=False) if condition else None
+                rule = release_rule(stated, document.source.at(*path), condition, test)
+                by_tool[stated.tool] = (*by_tool.get(stated.tool, ()), rule)
+        return by_tool
 
     def _condition(
         self, document: PolicyDocument, path: Path, text: str | None, tools: tuple[str, ...]

@@ -1,13 +1,13 @@
 """The policy file: its statements, and the blocks in the order a reviewer reads them.
 
 The register comes first (`policies.register`); then what can never happen (guardrails), what may
-happen (rules), who may hand work on (delegation), what must be provable (invariants). A model that
-exists has passed every check that needs no other block; names are resolved across files in
-`policies.references`.
+happen (rules), which values are free of labels (releases), who may hand work on (delegation), what
+must be provable (invariants). A model that exists has passed every check that needs no other block;
+names are resolved across files in `policies.references`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,7 +19,9 @@ from policies.notation import (
     Block,
     ConditionText,
     Day,
+    Label,
     Name,
+    ResultMember,
     Sentence,
     Some,
     ToolName,
@@ -46,6 +48,10 @@ SESSION = "session"
 """The space that every session has for itself."""
 
 
+RESERVED = frozenset({"default", "delegation", "engine-error", "purpose", "scope"})
+"""What decisions name where no rule decided."""
+
+
 class Statement(Part):
     """What guardrails and rules have in common: whom they concern, which tools, and when.
 
@@ -60,10 +66,6 @@ class Statement(Part):
     when: ConditionText | None = None
     approval: Name | None = None
 
-    RESERVED: ClassVar[frozenset[str]] = frozenset(
-        {"default", "delegation", "engine-error", "purpose", "scope"}
-    )
-
     @property
     def subjects(self) -> tuple[str, ...]:
         """Role names, agent names, or ("*",) for every agent."""
@@ -71,8 +73,7 @@ class Statement(Part):
 
     @model_validator(mode="after")
     def _is_unambiguous(self) -> Self:
-        if self.id in self.RESERVED:
-            raise refuse("policy.reserved-id", f"{self.id!r} is a name of the engine", field="id")
+        _refuse_reserved(self.id)
         if self.roles and self.agents:
             raise refuse(
                 "policy.who", "names both roles and agents: write two statements", field="agents"
@@ -128,6 +129,29 @@ class Rule(Statement):
         for field in ("limits", "budgets"):
             if getattr(self, field):
                 raise refuse("policy.contradiction", "a deny is not counted", field=field)
+        return self
+
+
+class Release(Part):
+    """One value of a result that is free of labels which the tool puts on the session.
+
+    The session keeps them: what is released is this value alone, in this tree of sessions.
+
+    part  the one member of the result's JSON that is released: no list, no pattern
+    from  labels of the tool that the value is free of
+    when  which calls; their facts, as a rule may read them
+    """
+
+    id: Name
+    why: Sentence
+    tool: ToolName
+    part: ResultMember
+    from_: Annotated[Some[Label], Field(alias="from", min_length=1)]
+    when: ConditionText | None = None
+
+    @model_validator(mode="after")
+    def _is_unambiguous(self) -> Self:
+        _refuse_reserved(self.id)
         return self
 
 
@@ -221,6 +245,7 @@ class Policy(Part):
     spaces: Block[Name, Space] = Field(default_factory=dict)
     guardrails: Some[Guardrail] = ()
     rules: Some[Rule] = ()
+    releases: Some[Release] = ()
     delegation: Delegation | None = None
     front_ends: Block[Name, FrontEnd] = Field(default_factory=dict)
     invariants: Some[Invariant] = ()
@@ -263,6 +288,12 @@ def _belongs_to_somebody(name: str, space: Space) -> None:
     if space.keep is None:
         message = "expected 'keep': nothing is kept for ever"
         raise refuse("policy.space", message, field=name)
+
+
+def _refuse_reserved(name: str) -> None:
+    """Raise for an id that could be taken for the engine's."""
+    if name in RESERVED:
+        raise refuse("policy.reserved-id", f"{name!r} is a name of the engine", field="id")
 
 
 def _approval_iff_ask(effect: Effect, approval: str | None) -> None:

@@ -84,6 +84,7 @@ class Engine:
 
     agents  roles of every known agent
     tools   every known tool
+    further  what else is looked at of the facts of a call, by tool
     recalls  some condition reads totals or histories
     memo    how many (agent, tool) pairs are remembered; 0: none. The answer is the same.
 
@@ -98,9 +99,11 @@ class Engine:
         tools: Iterable[str],
         *,
         memo: int,
+        further: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
-        self._clauses = clauses
-        reads = chain.from_iterable(clause.reads for clause in clauses.values())
+        self._clauses, self._further = clauses, further
+        several = (*(clause.reads for clause in clauses.values()), *further.values())
+        reads = frozenset(chain.from_iterable(several))
         self.recalls = any(name.startswith(_COUNTED) for name in reads)
         self._subjects = {agent: _subjects(agent, roles) for agent, roles in agents.items()}
         self._index = _Index(clauses.values(), tools)
@@ -108,7 +111,7 @@ class Engine:
         self._stock = _Stock(self._matcher)
         self._memo: dict[tuple[str, str], _Bucket] = {}
         self._memo_size = memo
-        self.roots = _roots(chain.from_iterable(clause.reads for clause in clauses.values()))
+        self.roots = _roots(reads)
         self.weighs = not self.roots.isdisjoint({"provenance", "origin"})
 
     def match(self, agent: str, tool: str, facts: Facts) -> Match:
@@ -154,7 +157,7 @@ class Engine:
         if known is not None:
             return known
         rows, clauses = self._index.candidates(self._subjects[agent], tool)
-        bucket = _Bucket(self._stock, rows, clauses)
+        bucket = _Bucket(self._stock, rows, clauses, self._further.get(tool, ()))
         if self._memo_size:
             if len(self._memo) >= self._memo_size:
                 self._memo = {}
@@ -327,9 +330,15 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
     cond_rm_map: ClassVar[Mapping[str, object]] = MappingProxyType({})
     logger: ClassVar[logging.Logger] = _SILENT
 
-    def __init__(self, stock: _Stock, rows: list[Row], clauses: dict[str, Clause]) -> None:
+    def __init__(
+        self,
+        stock: _Stock,
+        rows: list[Row],
+        clauses: dict[str, Clause],
+        further: tuple[str, ...],
+    ) -> None:
         self.rows, self.clauses = rows, clauses
-        self.read = _fields_read(clauses.values())
+        self.read = _fields_read(clauses.values(), further)
         self.roots = _roots(self.read)
         self.counted = tuple([name for name in self.read if name.startswith(_COUNTED)])
         self._matcher = stock.matcher
@@ -362,8 +371,10 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         return self._matcher
 
 
-def _fields_read(clauses: Collection[Clause]) -> tuple[str, ...]:
+def _fields_read(clauses: Collection[Clause], further: tuple[str, ...]) -> tuple[str, ...]:
     several = [clause.reads for clause in clauses]
+    if further:
+        several.append(further)
     return several[0] if len(several) == 1 else tuple(sorted({*chain.from_iterable(several)}))
 
 

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Literal
 
 from policies.clause import Clause
-from policies.condition import Node, paths
-from policies.condition_eval import build
+from policies.condition import Condition, Node, paths
+from policies.condition_eval import Test, build
 from policies.condition_facts import reader
 from policies.decision import Decision, Effect, Facts
 from policies.errors import ConditionFailed
@@ -88,17 +88,35 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True)
+class Releasing:
+    """Whether the value that a release names would be free of labels after such a call."""
+
+    rule: str
+    part: str
+    labels: tuple[str, ...]
+    holds: bool
+    parts: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        does = "releases" if self.holds else "does not release"
+        head = f"{self.rule}: {does} {self.part!r} of the result from {', '.join(self.labels)}"
+        return "\n".join([head, *(f"    {part}" for part in self.parts)])
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A decision and everything that was looked at."""
 
     decision: Decision
     considered: tuple[Verdict, ...]
     near_misses: tuple[NearMiss, ...]
+    releases: tuple[Releasing, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.decision.effect}: {self.decision.reason}"]
         lines += [f"  {verdict}".replace("\n", "\n  ") for verdict in self.considered]
         lines += [f"  near miss: {near}" for near in self.near_misses]
+        lines += [f"  {release}".replace("\n", "\n  ") for release in self.releases]
         return "\n".join(lines)
 
 
@@ -110,7 +128,15 @@ def explain(snapshot: Snapshot, facts: Facts) -> Explanation:
     considered = () if refused else tuple(_verdicts(snapshot, facts))
     default = decision.effect == "deny" and not decision.rules
     near = tuple(_near_misses(snapshot, facts)) if default else ()
-    return Explanation(decision, considered, near)
+    releases = () if decision.effect == "deny" else tuple(_releases(snapshot, facts))
+    return Explanation(decision, considered, near, releases)
+
+
+def _releases(snapshot: Snapshot, facts: Facts) -> Iterator[Releasing]:
+    for rule in snapshot.releases.get(facts.tool, ()):
+        parts = tuple(_parts(rule.condition, facts, refuses=False))
+        labels = tuple(sorted(rule.labels))
+        yield Releasing(rule.id, ".".join(rule.part), labels, rule.holds(facts), parts)
 
 
 def _verdicts(snapshot: Snapshot, facts: Facts) -> Iterator[Verdict]:
@@ -122,34 +148,32 @@ def _verdicts(snapshot: Snapshot, facts: Facts) -> Iterator[Verdict]:
 def _verdict(clause: Clause, facts: Facts) -> Verdict:
     if clause.until is not None and facts.now >= clause.until:
         return Verdict(clause.id, clause.effect, facts.agent, matched=False, because="has ended")
-    truth, error = _truth(clause, facts)
+    truth, error = _truth(clause.test, facts)
     matched = truth == "true" or (truth == "failed" and clause.refuses)
     because = {
         "true": "matches",
         "false": "does not match",
         "failed": f"{'counts as a match' if matched else 'does not match'}: {error}",
     }[truth]
-    parts = tuple(_parts(clause, facts))
+    parts = tuple(_parts(clause.condition, facts, refuses=clause.refuses))
     return Verdict(clause.id, clause.effect, facts.agent, matched, because, parts)
 
 
-def _truth(clause: Clause, facts: Facts) -> tuple[Truth, str | None]:
-    if clause.test is None:
+def _truth(test: Test | None, facts: Facts) -> tuple[Truth, str | None]:
+    if test is None:
         return "true", None
     try:
-        return ("true" if clause.test(facts) else "false"), None
+        return ("true" if test(facts) else "false"), None
     except ConditionFailed as error:
         return "failed", str(error)
 
 
-def _parts(clause: Clause, facts: Facts) -> Iterator[Part]:
-    condition = clause.condition
+def _parts(condition: Condition | None, facts: Facts, *, refuses: bool) -> Iterator[Part]:
     if condition is None:
         return
     for node in condition.conjuncts:
-        alone = replace(condition, root=node)
-        part = replace(clause, test=build(alone, refuses=clause.refuses))
-        truth, error = _truth(part, facts)
+        alone = build(replace(condition, root=node), refuses=refuses)
+        truth, error = _truth(alone, facts)
         yield Part(condition.written(node), truth, tuple(_values(node, facts)), error)
 
 

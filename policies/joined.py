@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from policies.decision import Effect
-from policies.document import Guardrail, PolicyDocument, Rule
+from policies.document import Guardrail, PolicyDocument, Release, Rule
 from policies.finding import Position
 from policies.notation import ANY
 from policies.reach import reached
@@ -111,6 +111,15 @@ class Joined:
             each
             for each in self.statements
             if isinstance(each.said, Rule) and each.effect != "deny"
+        )
+
+    @cached_property
+    def releases(self) -> tuple[tuple[Release, Position], ...]:
+        """Releases of all files, and where they stand."""
+        return tuple(
+            (said, document.source.at("releases", index))
+            for document in self.documents
+            for index, said in enumerate(document.policy.releases)
         )
 
     @cached_property

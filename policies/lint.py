@@ -200,6 +200,13 @@ def _spaces(joined: Joined) -> Iterator[Finding]:
             yield _warn("lint.unused", message, at, "add a rule for memory.*, or remove the space")
 
 
+def _releases(joined: Joined) -> Iterator[Finding]:
+    for said, at in joined.releases:
+        if said.when is None:
+            message = f"the agent chooses which call of {said.tool} the value is taken from"
+            yield _warn("lint.release-any-call", message, at, "add 'when'")
+
+
 _CHECKS: tuple[Callable[[Joined], Iterator[Finding]], ...] = (
     _people,
     _approvals,
@@ -212,6 +219,7 @@ _CHECKS: tuple[Callable[[Joined], Iterator[Finding]], ...] = (
     _edges,
     _costs,
     _spaces,
+    _releases,
 )
 
 

@@ -129,6 +129,10 @@ ResultPart = Annotated[
         "a part of the result, as 'title' or 'rows[].note'",
     ),
 ]
+ResultMember = Annotated[
+    str,
+    Spelling(rf"{_MEMBER}(\.{_MEMBER}){{0,7}}", "one member of the result, as 'invoice.total'"),
+]
 ConditionText = Annotated[
     str, Field(min_length=1, max_length=2000, description="a condition, as 'args.amount <= 100'")
 ]

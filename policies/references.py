@@ -37,7 +37,7 @@ _BLOCKS = {
 
 def check_references(documents: Sequence[PolicyDocument]) -> list[Finding]:
     """Every name that is stated twice, and every name that is used and nowhere stated."""
-    return [*_stated_twice(documents), *_undefined(documents), *_both(documents)]
+    return [*_stated_twice(documents), *_undefined(documents), *_both(documents), *_idle(documents)]
 
 
 def _stated_twice(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
@@ -56,7 +56,7 @@ def _statements(policy: Policy) -> Iterator[tuple[str, str, Path]]:
     for kind, block in _BLOCKS.items():
         for name in getattr(policy, block):
             yield kind, name, (block, name)
-    for block in ("guardrails", "rules", "invariants"):
+    for block in ("guardrails", "rules", "releases", "invariants"):
         for index, item in enumerate(getattr(policy, block)):
             yield "id", item.id, (block, index, "id")
     if policy.delegation is not None:
@@ -97,6 +97,22 @@ def _both(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
                     "policy.duplicate",
                     f"{name!r} is a limit too: totals could not tell them apart",
                     document.source.at_key("budgets", name),
+                )
+
+
+def _idle(documents: Sequence[PolicyDocument]) -> Iterator[Finding]:
+    """A release from a label that the tool does not put on would take off another tool's."""
+    tools = {name: tool for each in documents for name, tool in each.policy.tools.items()}
+    for document in documents:
+        for index, release in enumerate(document.policy.releases):
+            if release.tool not in tools:
+                continue
+            for label in sorted(set(release.from_) - tools[release.tool].labels):
+                yield Finding(
+                    "policy.release",
+                    f"the tool {release.tool!r} does not put on the label {label!r}",
+                    document.source.at("releases", index, "from"),
+                    nearest(label, tools[release.tool].labels),
                 )
 
 
@@ -161,6 +177,11 @@ def _of_rules(policy: Policy) -> Iterator[_Use]:
         yield from _each("budget", rule.budgets, (*path, "budgets"))
 
 
+def _of_releases(policy: Policy) -> Iterator[_Use]:
+    for index, release in enumerate(policy.releases):
+        yield _Use("tool", release.tool, ("releases", index, "tool"))
+
+
 def _of_statement(statement: Statement, path: Path) -> Iterator[_Use]:
     yield from _each("role", statement.roles, (*path, "roles"))
     yield from _each("agent", statement.agents, (*path, "agents"))
@@ -201,6 +222,7 @@ _USES: tuple[Callable[[Policy], Iterator[_Use]], ...] = (
     _of_spaces,
     _of_guardrails,
     _of_rules,
+    _of_releases,
     _of_delegation,
     _of_front_ends,
     _of_invariants,

@@ -25,6 +25,7 @@ from policies.register import (
     Trust,
     Undo,
 )
+from policies.release import ReleaseRule
 
 UNTRUSTED = frozenset({"untrusted"})
 """Whatever else a policy says, this label is of what may not be relied upon."""
@@ -107,6 +108,7 @@ class Snapshot:
     digest   SHA-256 in hex, over the sources and the catalogue lock
     sources  (file, SHA-256 in hex) of each policy file
     tainting labels of results that may not be relied upon
+    releases  which values of results are free of labels, by tool
     histories  how long calls of a tool have to be remembered, since some condition asks about
              them: windows in microseconds, by tool
     """
@@ -124,6 +126,7 @@ class Snapshot:
     delegation: Delegation
     front_ends: Mapping[str, FrontEnd]
     clauses: Mapping[str, Clause]
+    releases: Mapping[str, tuple[ReleaseRule, ...]]
     warnings: tuple[Finding, ...]
     histories: Mapping[str, tuple[int, ...]]
     engine: Engine = field(repr=False)

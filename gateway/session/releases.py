@@ -1,31 +1,42 @@
-"""Releases: values that a person has taken a label off, one by one.
+"""Releases: values that a person, or a rule of the policy, has taken a label off, one by one.
 
-Labels of a session never come off. What can be released is a value: a person has looked at it and
-says that it, and nothing else, is free of a label in this tree of sessions. A call whose values are
+Labels of a session never come off. What can be released is a value: somebody says that it, and
+nothing else, is free of a label in this tree of sessions: a person who has looked at it, or a rule
+that names the place in a result where it stands (`gateway.session.freed`). A call whose values are
 all the user's own or released from a label is decided without that label; and a released value may
 be relied upon as if a trusted tool had said it. Both are in the log before they count.
 """
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 from audit.canonical import Json
 from gateway.session import normal_form
 from gateway.session.result_values import Scalar
 from gateway.session.scale import form_of
 
-Released = Mapping[str, frozenset[str]]
-"""Labels that were taken off, by the digest of the value."""
+Released = Mapping[str, Mapping[str, str]]
+"""By the digest of a value: each label that was taken off, with who did; "rule:ID" is a rule."""
 
 _NONE: Released = {}
+
+
+class Lifted(NamedTuple):
+    """Labels that a call is decided without, and who released what is in it."""
+
+    labels: frozenset[str]
+    by: frozenset[str]
+
+
+NOTHING_LIFTED = Lifted(frozenset(), frozenset())
 
 
 class Releases:
     """What was released, by tree."""
 
     def __init__(self) -> None:
-        self._by_root: dict[str, dict[str, frozenset[str]]] = {}
+        self._by_root: dict[str, dict[str, dict[str, str]]] = {}
         self.changed: set[str] = set()
 
     def of(self, root: str) -> Released:
@@ -35,9 +46,10 @@ class Releases:
     def released(self, root: str, body: Mapping[str, Json]) -> None:
         """Entry `label.released`."""
         values = self._by_root.setdefault(root, {})
-        labels = cast("list[str]", body["labels"])
         for value in cast("list[str]", body["match"]):
-            values[value] = values.get(value, frozenset()).union(labels)
+            known = values.setdefault(value, {})
+            for label in cast("list[str]", body["labels"]):
+                known.setdefault(label, cast("str", body["by"]))
         self.changed.add(root)
 
     def forget(self, known: Container[str]) -> None:
@@ -53,16 +65,16 @@ class Releases:
         values = self._by_root.get(key)
         if values is None:
             return None
-        return {value: list[Json](sorted(labels)) for value, labels in values.items()}
+        return {value: dict[str, Json](labels) for value, labels in values.items()}
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
         self._by_root[key] = {
-            value: frozenset(cast("list[str]", labels)) for value, labels in row.items()
+            value: dict(cast("Mapping[str, str]", labels)) for value, labels in row.items()
         }
 
 
-def digests_of(value: str, key: bytes) -> tuple[str, ...]:
+def digests_of(value: Scalar, key: bytes) -> tuple[str, ...]:
     """By what a released value is recognised: as it is, and in the form that origins go by."""
     form = form_of(value)
     exact = _digest_of(value, key)
@@ -83,20 +95,22 @@ def digest_of_form(form: str, key: bytes) -> str:
 
 def lifted(
     labels: frozenset[str], said: Iterable[tuple[Json, bool]], released: Released, key: bytes
-) -> frozenset[str]:
+) -> Lifted:
     """Labels that a call is decided without.
 
     said  everything in it, and whether it is the user's own
     """
-    left, any_released = labels, False
+    left, used = labels, list[Mapping[str, str]]()
     for value, is_the_users in said:
         if is_the_users:
             continue
         if value is None or isinstance(value, bool | list | dict):
-            return frozenset()  # nobody has looked at it
-        left &= released.get(_digest_of(value, key), frozenset())
-        any_released = True
-    return left if any_released else frozenset()
+            return NOTHING_LIFTED  # nobody has looked at it
+        used.append(released.get(_digest_of(value, key), {}))
+        left &= used[-1].keys()
+    if not used or not left:
+        return NOTHING_LIFTED
+    return Lifted(left, frozenset(each[label] for each in used for label in left))
 
 
 def is_releasable(value: str) -> bool:

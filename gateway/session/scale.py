@@ -49,12 +49,14 @@ class Weighing:
 class Weighed:
     """Where the values of one call come from; see `policies.decision.Facts`.
 
-    rests  something in it is the user's: the call uses up what they said
+    rests    something in it is the user's: the call uses up what they said
+    vouched  who has released values in it that may be relied upon for that
     """
 
     provenance: Mapping[str, str]
     origin: Mapping[str, str]
     rests: bool
+    vouched: frozenset[str] = frozenset()
 
 
 class Found(NamedTuple):

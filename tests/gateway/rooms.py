@@ -248,6 +248,7 @@ class Call:
             emits=frozenset(self.emits),
             falls=frozenset(),
             lifted=frozenset(),
+            released_by=frozenset(),
             marks=(),
             is_read=False,
             rests=False,

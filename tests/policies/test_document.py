@@ -51,7 +51,7 @@ def codes(text: str) -> set[str]:
 def test_every_block_of_the_example_parses() -> None:
     (document,) = load_policies([ACME])
     policy = document.policy
-    for block in Policy.model_fields.keys() - {"front_ends", "spaces"}:
+    for block in Policy.model_fields.keys() - {"front_ends", "releases", "spaces"}:
         assert getattr(policy, block), block
     assert policy.agents["research-bot"].max_risk == "read"
     assert policy.agents["support-bot"].on_behalf_of == "required"
@@ -539,6 +539,55 @@ def test_an_allow_may_name_all_tools_of_one_server() -> None:
 )
 def test_a_guardrail_that_could_be_lifted_or_misread_is_refused(guardrail: str, code: str) -> None:
     assert code in codes(f"{WORLD}guardrails:\n  - {guardrail}\n")
+
+
+@pytest.mark.parametrize(
+    ("release", "code"),
+    [
+        pytest.param("{id: f, tool: s.read, part: a, from: [x]}", "policy.missing-key", id="why"),
+        pytest.param("{id: f, why: x, tool: s.read, from: [x]}", "policy.missing-key", id="part"),
+        pytest.param("{id: f, why: x, tool: s.read, part: a}", "policy.missing-key", id="labels"),
+        pytest.param(
+            "{id: f, why: x, tool: 's.*', part: a, from: [x]}", "policy.tool-name", id="any-tool"
+        ),
+        pytest.param(
+            "{id: f, why: x, tool: s.read, part: '*', from: [x]}", "policy.spelling", id="any-part"
+        ),
+        pytest.param(
+            "{id: f, why: x, tool: s.read, part: 'a[]', from: [x]}", "policy.spelling", id="list"
+        ),
+        pytest.param(
+            "{id: f, why: x, tool: s.read, part: 'a[].b', from: [x]}", "policy.spelling", id="all"
+        ),
+        pytest.param(
+            "{id: f, why: x, tool: s.read, part: '', from: [x]}", "policy.spelling", id="whole"
+        ),
+        pytest.param(
+            "{id: f, why: x, tool: s.read, part: a, from: ['*']}", "policy.spelling", id="labels-x"
+        ),
+        pytest.param(
+            "{id: f, why: x, tool: s.read, part: a, from: []}", "policy.empty", id="from-nothing"
+        ),
+        pytest.param(
+            "{id: default, why: x, tool: s.read, part: a, from: [x]}",
+            "policy.reserved-id",
+            id="reserved",
+        ),
+        pytest.param(
+            "{id: f, why: x, tool: s.read, part: a, from: [x], roles: [worker]}",
+            "policy.unknown-key",
+            id="for-whom",
+        ),
+    ],
+)
+def test_a_release_of_more_than_one_value_is_refused(release: str, code: str) -> None:
+    assert code in codes(f"{WORLD}releases:\n  - {release}\n")
+
+
+def test_a_release_names_one_member_of_a_result_and_labels() -> None:
+    text = f"{WORLD}releases: [{{id: f, why: x, tool: s.read, part: a.b, from: [private]}}]"
+    (release,) = read(text).releases
+    assert (release.tool, release.part, release.from_) == ("s.read", "a.b", ("private",))
 
 
 def test_a_guardrail_concerns_everyone_and_denies_unless_it_says_otherwise() -> None:

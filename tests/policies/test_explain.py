@@ -47,6 +47,39 @@ def verdicts(facts: Facts) -> dict[str, Verdict]:
     return {verdict.clause: verdict for verdict in explain(SNAPSHOT, facts).considered}
 
 
+RELEASE = """\
+releases:
+  - id: total
+    why: x
+    tool: pay.list
+    part: sum.total
+    from: [private]
+    when: args.year >= 2020 && args.year <= 2030 && provenance.year == 'user'
+"""
+
+
+@pytest.mark.parametrize(
+    ("year", "origin", "holds"),
+    [
+        pytest.param(2026, "user", True, id="holds"),
+        pytest.param(2026, "untrusted", False, id="a-stranger-chose-it"),
+        pytest.param(1999, "user", False, id="another-call"),
+        pytest.param("2026", "user", False, id="cannot-be-compared"),
+    ],
+)
+def test_it_is_told_whether_a_value_would_be_released(
+    year: int | str, origin: str, *, holds: bool
+) -> None:
+    snapshot = compile_snapshot(read_policies([("p.yaml", (POLICY + RELEASE).encode())]), None)
+    facts = Facts("bot", "pay.list", {"year": year}, provenance={"year": origin}, now=REFUND.now)
+    explained = explain(snapshot, facts)
+    (release,) = explained.releases
+    assert (release.rule, release.part, release.holds) == ("total", "sum.total", holds)
+    assert f"total: {'releases' if holds else 'does not release'} 'sum.total'" in str(explained)
+    assert "provenance" in snapshot.engine.reads("bot", "pay.list")
+    assert "provenance" not in snapshot.engine.reads("bot", "pay.refund")
+
+
 def test_the_part_that_failed_is_shown_with_its_value() -> None:
     small = verdicts(REFUND)["small"]
     assert not small.matched

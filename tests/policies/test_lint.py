@@ -57,6 +57,12 @@ def rule(members: str) -> str:
     return f"{CLEAN}  - {{id: added, {members}}}\n"
 
 
+def test_a_release_of_any_call_is_pointed_at() -> None:
+    release = "id: f, why: x, tool: s.read, part: a, from: [web]"
+    assert codes(f"{CLEAN}releases: [{{{release}}}]\n") == ["lint.release-any-call"]
+    assert not codes(f"{CLEAN}releases: [{{{release}, when: args.id == 'x'}}]\n")
+
+
 def test_a_careful_policy_is_left_in_peace() -> None:
     assert found(CLEAN) == ()
 

@@ -173,6 +173,10 @@ def test_a_use_is_reported_where_it_stands() -> None:
         pytest.param(
             "invariants: [{id: first, never: {effect: [allow]}}]", id="id-of-an-invariant"
         ),
+        pytest.param(
+            "releases: [{id: first, why: x, tool: s.read, part: a, from: [untrusted]}]",
+            id="id-of-a-release",
+        ),
         pytest.param("users: {default: [s.read]}", id="users-a-second-time"),
         pytest.param("delegation: {max_hops: 8}", id="delegation-a-second-time"),
     ],
@@ -190,6 +194,18 @@ def test_a_name_stated_in_two_files_is_refused_and_says_where_the_first_is(text:
 
 def test_the_same_file_twice_is_refused() -> None:
     assert {finding.code for finding in findings_of(WORLD, WORLD)} == {"policy.duplicate"}
+
+
+@pytest.mark.parametrize(
+    ("release", "code"),
+    [
+        pytest.param("tool: s.gone, part: a, from: [untrusted]", "policy.unknown-tool", id="tool"),
+        pytest.param("tool: s.read, part: a, from: [web]", "policy.release", id="not-its-label"),
+    ],
+)
+def test_a_release_is_of_a_label_that_its_own_tool_puts_on(release: str, code: str) -> None:
+    (finding,) = findings_of(WORLD + f"releases: [{{id: f, why: x, {release}}}]\n")
+    assert finding.code == code
 
 
 def test_an_id_serves_once_in_all_blocks_of_a_file() -> None:

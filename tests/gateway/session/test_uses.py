@@ -1,7 +1,7 @@
 """Uses, objects and releases: what of the flow of values outlives the process."""
 
 from gateway.session.objects import MOST_NAMES, Objects, everything, marks, named
-from gateway.session.releases import Releases, digests_of, lifted
+from gateway.session.releases import NOTHING_LIFTED, Releases, digests_of, lifted
 from gateway.session.uses import MOST, Uses
 
 KEY = bytes(32)
@@ -75,13 +75,13 @@ def test_relative_names_are_of_their_server_and_absolute_ones_of_all() -> None:
 def test_a_label_is_lifted_only_where_all_that_was_said_is_released_from_it() -> None:
     releases = Releases()
     for value, labels in (("one", ["web", "pii"]), ("two", ["web"])):
-        body = {"match": [*digests_of(value, KEY)], "labels": labels}
+        body = {"match": [*digests_of(value, KEY)], "labels": labels, "by": f"rule:{value}"}
         releases.released("r", body)  # type: ignore[arg-type]
     released, on = releases.of("r"), frozenset({"web", "pii", "secret"})
-    assert lifted(on, [("one", False)], released, KEY) == {"web", "pii"}
-    assert lifted(on, [("one", False), ("two", False)], released, KEY) == {"web"}
-    assert lifted(on, [("one", False), ("bob", True)], released, KEY) == {"web", "pii"}
+    assert lifted(on, [("one", False)], released, KEY).labels == {"web", "pii"}
+    assert lifted(on, [("one", False), ("two", False)], released, KEY).labels == {"web"}
+    assert lifted(on, [("one", False), ("bob", True)], released, KEY).labels == {"web", "pii"}
     for rest in ("three", True, None, "One", "one.", 1):
-        assert not lifted(on, [("one", False), (rest, False)], released, KEY)
-    assert not lifted(on, [("bob", True)], released, KEY)
-    assert not lifted(on, [], released, KEY)
+        assert lifted(on, [("one", False), (rest, False)], released, KEY) == NOTHING_LIFTED
+    assert lifted(on, [("bob", True)], released, KEY) == NOTHING_LIFTED
+    assert lifted(on, [], released, KEY) == NOTHING_LIFTED
