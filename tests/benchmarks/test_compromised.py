@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.attacks import MODES
 from benchmarks.compromised import PACK, measure, targets_of
 from benchmarks.people import Nobody
-from benchmarks.stage import Stage
+from benchmarks.stage import NotPlayable, Scene, Spoiled, Stage
 from benchmarks.traces import Step, Suite
 from policies.errors import PolicyInvalid
 from tests.benchmarks import office
@@ -167,3 +168,35 @@ async def test_no_play_finds_what_a_labelled_session_wrote_to_in_another(tmp_pat
     async with Stage(tmp_path, suite, [PACK, tmp_path / "office.policy.yaml"]) as stage:
         assert (await stage.play(share, sharing, Nobody([]))).done == sharing
         assert (await stage.play(meet, meeting, Nobody([]))).done == meeting
+
+
+async def test_a_play_that_the_machine_spoiled_is_played_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = Suite.read(office.write(tmp_path))
+    steps = [Step("user", "read_file", {"file": "plan.md"}, "Ship in May.")]
+    call, stalls = Scene._call, iter([True, True, False])
+
+    async def stalling(self: Scene, step: Step, token: str) -> dict[str, Any]:
+        if next(stalls):
+            raise Spoiled("the disk waits")
+        return await call(self, step, token)
+
+    monkeypatch.setattr(Scene, "_call", stalling)
+    async with Stage(tmp_path, suite, [PACK, tmp_path / "office.policy.yaml"]) as stage:
+        assert (await stage.play("Read plan.md.", steps, Nobody([]))).done == steps
+
+
+async def test_a_machine_that_always_stalls_gives_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = Suite.read(office.write(tmp_path))
+
+    async def stalled(self: Scene, step: Step, token: str) -> dict[str, Any]:
+        raise Spoiled("the disk waits")
+
+    monkeypatch.setattr(Scene, "_call", stalled)
+    steps = [Step("user", "read_file", {"file": "plan.md"}, "Ship in May.")]
+    async with Stage(tmp_path, suite, [PACK, tmp_path / "office.policy.yaml"]) as stage:
+        with pytest.raises(NotPlayable, match="too slow"):
+            await stage.play("Read plan.md.", steps, Nobody([]))
