@@ -14,6 +14,7 @@ import uvloop
 from audit.errors import AuditError
 from cli.address import Address
 from cli.errors import stop
+from cli.help import texts
 from console.app import shown
 from gateway.app import Mode, Surroundings, opened
 from gateway.diagnostics import configure
@@ -120,7 +121,7 @@ async def _run(
         answering(gateway.agents, agents),
     ):
         with (
-            shown(gateway),
+            shown(gateway, texts()),
             Address(address_of(agents), address_of(operators)).announced(settings.home),
         ):
             announce()

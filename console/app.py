@@ -1,23 +1,33 @@
 """The console on the operators' listener of a running gateway."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from console import assets, live, theme
+from console.agents import page as agents
 from console.approvals import page as approvals
 from console.audit import page as audit
+from console.help import page as help_
 from console.log import page as log
 from console.now import page as now
+from console.rules import page as rules
+from console.servers import page as servers
+from console.settings import page as settings
+from console.stop import page as stop
 from gateway.applications import Gateway
 
-PAGES = (now, approvals, audit, log)
+PAGES = (now, approvals, audit, agents, servers, rules, log, stop, settings, help_)
 ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
 
 
 @contextmanager
-def shown(gateway: Gateway) -> Iterator[None]:
-    """Add the pages to a gateway; at the end, close the streams that keep open pages live."""
+def shown(gateway: Gateway, codes: Mapping[str, str]) -> Iterator[None]:
+    """Add the pages to a gateway; at the end, close the streams that keep open pages live.
+
+    codes  what each stable code means
+    """
     bell = live.Bell()
+    gateway.operators.state.codes = codes
     gateway.operators.state.bell = bell
     gateway.services.log.subscribe(bell.ring)
     for router in ROUTERS:

@@ -21,7 +21,18 @@ from gateway.identity.public_keys import base64url
 from gateway.operator.api import services_of
 from gateway.operator.services import Services
 
-NAVIGATION = (("/", "Now"), ("/approvals", "Approvals"), ("/audit", "Audit"), ("/log", "Log"))
+NAVIGATION = (
+    ("/", "Now"),
+    ("/approvals", "Approvals"),
+    ("/audit", "Audit"),
+    ("/agents", "Agents"),
+    ("/servers", "Servers"),
+    ("/policies", "Policies"),
+    ("/log", "Log"),
+    ("/stop", "Stop"),
+    ("/settings", "Settings"),
+    ("/help", "Help"),
+)
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "passavant-theme"
 

@@ -1,5 +1,6 @@
 """Routes of pages: what goes wrong becomes a page; who is not logged in is shown the way in."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from gateway.errors import GatewayError
 from gateway.operator.api import services_of, status_of
 from policies.errors import PolicyError, PolicyInvalid
 
+_OWN_PATH = re.compile(r"/(?![/\\])[A-Za-z0-9._~%/?&=:+*,-]*", re.ASCII)
 _EXPECTED = (GatewayError, PolicyError, AuditError, RequestValidationError)
 
 
@@ -50,6 +52,12 @@ class Pages(APIRouter):
 def see(path: str) -> Response:
     """Show the page at `path` after a form was dealt with, so that loading anew repeats nothing."""
     return RedirectResponse(path, 303, headers={"cache-control": "no-store"})
+
+
+def see_again(visitor: Visitor, otherwise: str) -> Response:
+    """As `see`, for the page that a form says it was on; for another where that is none of ours."""
+    back = visitor.field("back")
+    return see(back if _OWN_PATH.fullmatch(back) else otherwise)
 
 
 def refused(request: Request, error: Exception) -> Response:

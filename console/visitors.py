@@ -51,6 +51,11 @@ class Visitor:
         """What stands in a field of the form; "" where there is none."""
         return self.fields.get(name, "").replace("\r\n", "\n")
 
+    def confirm(self, word: str) -> None:
+        """Raises OperatorRefused unless they typed what confirms a severe act."""
+        if self.field("word").strip() != word:
+            raise OperatorRefused("operator.body", f"type {word} to confirm")
+
 
 def session_of(services: Services, request: Request) -> BrowserSession:
     """The session of the cookie that came. Raises NotLoggedIn.

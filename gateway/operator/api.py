@@ -126,9 +126,16 @@ async def body_of(request: Request, model: type[Model]) -> Model:
         if len(raw) > MAX_BODY:
             raise OperatorRefused("operator.body", f"more than {MAX_BODY} bytes")
     try:
-        return model.model_validate(canonical.read(raw or b"{}", max_bytes=MAX_BODY))
+        given = canonical.read(raw or b"{}", max_bytes=MAX_BODY)
     except NotStrict as error:
         raise OperatorRefused("operator.body", str(error)) from error
+    return validated(model, given)
+
+
+def validated(model: type[Model], given: object) -> Model:
+    """What was given, as a body of that kind. Raises OperatorRefused (`operator.body`)."""
+    try:
+        return model.model_validate(given)
     except ValidationError as error:
         places = (
             f"{'.'.join(map(str, found['loc']))}: {found['msg']}"

@@ -9,9 +9,10 @@ from audit.canonical import Json
 from gateway.errors import ActivationRefused
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
+from gateway.operator.services import Services
 from policies.decision import Facts
 from policies.errors import PolicyInvalid
-from policies.explain import explain
+from policies.explain import Explanation, explain
 from policies.matrix import matrix
 
 router = Routes()
@@ -71,7 +72,13 @@ async def apply(services: Here, operator: Administrator, http: Request) -> dict[
 @router.post("/explain")
 async def explain_call(services: Here, _: Viewer, http: Request) -> dict[str, Json]:
     """Decide a supposed call and say which rules were considered. Nothing is recorded or done."""
-    supposed = await body_of(http, Supposed)
+    explanation = explained(services, await body_of(http, Supposed))
+    told: dict[str, Json] = asdict(explanation)
+    return {**told, "text": str(explanation)}
+
+
+def explained(services: Services, supposed: Supposed) -> Explanation:
+    """Decide a supposed call by what is in force. Raises OperatorRefused, ArgumentsInvalid."""
     server, _dot, name = supposed.tool.partition(".")
     if not name:
         raise OperatorRefused("operator.body", "a tool is written server.tool")
@@ -89,9 +96,7 @@ async def explain_call(services: Here, _: Viewer, http: Request) -> dict[str, Js
         now=services.recorder.now(),
         proven=supposed.proven,
     )
-    explanation = explain(world.snapshot, facts)
-    told: dict[str, Json] = asdict(explanation)
-    return {**told, "text": str(explanation)}
+    return explain(world.snapshot, facts)
 
 
 @router.get("/matrix")

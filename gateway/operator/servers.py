@@ -9,6 +9,7 @@ from starlette.requests import Request
 from audit.canonical import Json
 from gateway.catalogue.review import Offer
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
+from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
 
@@ -38,7 +39,7 @@ async def list_servers(services: Here, _: Viewer) -> list[dict[str, Json]]:
 @router.get("/{server}")
 async def show_server(services: Here, _: Viewer, server: str) -> dict[str, Json]:
     """The accepted tools of one server, and which of them may be called."""
-    _known(services, server)
+    check_known(services, server)
     rules = services.worlds.current.snapshot.tools
     tools: list[Json] = []
     for tool in services.review.catalogue.tools(server):
@@ -58,7 +59,7 @@ async def show_server(services: Here, _: Viewer, server: str) -> dict[str, Json]
 @router.get("/{server}/review")
 async def review_server(services: Here, _: Viewer, server: str) -> dict[str, Json]:
     """Every difference between what is offered and what was accepted, as text to read."""
-    _known(services, server)
+    check_known(services, server)
     offer = services.review.offer(server)
     if offer is None:
         raise OperatorRefused("operator.unknown", f"{server} has not been reached")
@@ -70,13 +71,18 @@ async def accept_server(
     services: Here, operator: Administrator, http: Request, server: str
 ) -> dict[str, Json]:
     """Accept what is offered, if it is what was reviewed and the policy stands on it."""
-    _known(services, server)
-    reviewed = await body_of(http, Reviewed)
-    await services.activation.accept(services.review, server, reviewed.digest, by=operator.name)
+    await accept(services, operator, server, await body_of(http, Reviewed))
     return {"tools": len(services.review.catalogue.tools(server))}
 
 
-def _known(services: Services, server: str) -> None:
+async def accept(services: Services, operator: Operator, server: str, reviewed: Reviewed) -> None:
+    """Accept what a server offers. Raises OperatorRefused, ReviewRefused or PolicyInvalid."""
+    check_known(services, server)
+    await services.activation.accept(services.review, server, reviewed.digest, by=operator.name)
+
+
+def check_known(services: Services, server: str) -> None:
+    """Raises OperatorRefused for a server that the deployment does not name."""
     if server not in services.link_states():
         raise OperatorRefused("operator.unknown", "there is no such server")
 

@@ -6,6 +6,7 @@ stops: nobody could end the stop.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +31,15 @@ class Why(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who does something, why, and from where."""
+
+    operator: Operator
+    why: Why
+    source: str
+
+
 @router.get("/api/stops")
 async def list_stops(services: Here, _: Viewer) -> dict[str, Json]:
     """Everything that is stopped or suspended."""
@@ -39,14 +49,14 @@ async def list_stops(services: Here, _: Viewer) -> dict[str, Json]:
 @router.post("/api/stop")
 async def stop(services: Here, operator: Administrator, http: Request) -> dict[str, Json]:
     """Stop everything: no call passes, those that run are cut short."""
-    await _record(services, operator, http, "gateway.stopped")
+    await stop_everything(services, Act(operator, await body_of(http, Why), peer(http)))
     return _stops(services)
 
 
 @router.post("/api/go")
 async def go(services: Here, operator: Administrator, http: Request) -> dict[str, Json]:
     """End a stop of everything. What is suspended besides stays so; nothing is made up for."""
-    await _resume(services, operator, http, EVERYTHING, "gateway.resumed")
+    await go_on(services, Act(operator, await body_of(http, Why), peer(http)))
     return _stops(services)
 
 
@@ -54,25 +64,46 @@ def _add_routes(kind: Kind) -> None:
     """The two routes of one kind of thing."""
 
     @router.post(f"/api/{kind}s/{{name:path}}/suspend", name=f"suspend_{kind}")
-    async def suspend(
+    async def suspend_one(
         services: Here, operator: Administrator, http: Request, name: str
     ) -> dict[str, Json]:
-        if not _KNOWN[kind](services, name):
-            raise OperatorRefused("operator.unknown", f"there is no such {kind}")
-        if kind == "user" and name == operator.name:
-            raise OperatorRefused("operator.self", "nobody could let you in again")
-        await _record(services, operator, http, f"{kind}.suspended", **{kind: name})
+        act = Act(operator, await body_of(http, Why), peer(http))
+        await suspend(services, act, kind, name)
         return _stops(services)
 
     @router.post(f"/api/{kind}s/{{name:path}}/resume", name=f"resume_{kind}")
-    async def resume(
+    async def resume_one(
         services: Here, operator: Administrator, http: Request, name: str
     ) -> dict[str, Json]:
-        if not services.state.revocations.suspended(kind, name):
-            raise OperatorRefused("operator.unknown", f"no such {kind} is suspended")
-        key = key_of(kind, name)
-        await _resume(services, operator, http, key, f"{kind}.resumed", **{kind: name})
+        act = Act(operator, await body_of(http, Why), peer(http))
+        await resume(services, act, kind, name)
         return _stops(services)
+
+
+async def stop_everything(services: Services, act: Act) -> None:
+    """Stop everything. Raises AuditUnavailable."""
+    await _record(services, act, "gateway.stopped")
+
+
+async def go_on(services: Services, act: Act) -> None:
+    """End a stop of everything. Raises AuditUnavailable, FleetUnavailable."""
+    await _resume(services, act, EVERYTHING, "gateway.resumed")
+
+
+async def suspend(services: Services, act: Act, kind: Kind, name: str) -> None:
+    """Suspend one thing. Raises OperatorRefused, NameInvalid, AuditUnavailable."""
+    if not _KNOWN[kind](services, name):
+        raise OperatorRefused("operator.unknown", f"there is no such {kind}")
+    if kind == "user" and name == act.operator.name:
+        raise OperatorRefused("operator.self", "nobody could let you in again")
+    await _record(services, act, f"{kind}.suspended", **{kind: name})
+
+
+async def resume(services: Services, act: Act, kind: Kind, name: str) -> None:
+    """Take a suspension back. Raises OperatorRefused, AuditUnavailable, FleetUnavailable."""
+    if not services.state.revocations.suspended(kind, name):
+        raise OperatorRefused("operator.unknown", f"no such {kind} is suspended")
+    await _resume(services, act, key_of(kind, name), f"{kind}.resumed", **{kind: name})
 
 
 def _is_agent(services: Services, name: str) -> bool:
@@ -108,25 +139,25 @@ for _kind in KINDS:
     _add_routes(_kind)
 
 
-async def _resume(
-    services: Services, operator: Operator, http: Request, key: str, kind: str, **named: str
-) -> None:
+async def _resume(services: Services, act: Act, key: str, kind: str, **named: str) -> None:
     """Take something back: for the whole fleet or not at all, since others count on it too."""
     fleet = services.fleet
     if fleet is not None:
         await fleet.check()
-    await _record(services, operator, http, kind, **named)
+    await _record(services, act, kind, **named)
     if fleet is not None:
         await fleet.resume(key)
 
 
-async def _record(
-    services: Services, operator: Operator, http: Request, kind: str, **named: str
-) -> None:
-    why = await body_of(http, Why)
-    fields: dict[str, Json] = {**named, "by": f"operator:{operator.name}", "source": peer(http)}
+async def _record(services: Services, act: Act, kind: str, **named: str) -> None:
+    by = f"operator:{act.operator.name}"
+    fields: dict[str, Json] = {**named, "by": by, "source": act.source}
     await services.recorder.write_sealed(
-        kind, fields, subject=operator.name, name="reason", words=why.reason.encode()
+        kind,
+        fields,
+        subject=act.operator.name,
+        name="reason",
+        words=act.why.reason.encode(),
     )
 
 

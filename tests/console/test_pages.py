@@ -12,7 +12,14 @@ from tests.harness.gateway import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PAGES = [path for path, _ in NAVIGATION]
+DETAILS = [
+    "/agents/clerk-1",
+    "/audit/entries/0",
+    "/policies/matrix",
+    "/policies/try",
+    "/servers/desk",
+]
+PAGES = [*(path for path, _ in NAVIGATION), *DETAILS]
 EMPTY = {"area", "br", "hr", "img", "input", "link", "meta", "line", "rect"}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from cli.help import texts
 from console.app import shown
 from tests.harness.gateway import Running, running
 
@@ -62,7 +63,7 @@ def csrf_of(page: httpx.Response) -> str:
 async def console(folder: Path, *given: Any, **more: Any) -> AsyncIterator[Running]:  # noqa: ANN401 - of `running`
     """A gateway with its pages."""
     async with running(folder, *given, **more) as gateway:
-        with shown(gateway.gateway):
+        with shown(gateway.gateway, texts()):
             yield gateway
 
 

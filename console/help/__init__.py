@@ -1,0 +1,1 @@
+"""Help: keys, kinds of entries and codes."""

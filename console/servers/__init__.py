@@ -1,0 +1,1 @@
+"""Servers: what is offered, what was accepted, and accepting it."""

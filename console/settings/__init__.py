@@ -1,0 +1,1 @@
+"""Settings: the deployment as it runs."""
