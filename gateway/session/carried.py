@@ -18,8 +18,10 @@ from gateway.session.normal_form import (
     levelled,
 )
 
-# Everything that is carried has one of these in it.
-_SIGNS = re.compile(r"[@0-9_./~\\]")
+# Everything that is carried has one of these in it. Ends of sentences are no such dots.
+_SIGNS = re.compile(r"[@0-9_/~\\]|\.(?! )")
+_DOTS = re.compile(r"\.(?! )")
+_INNER_DOT = re.compile(r"\.(?! |\s*\Z)")
 _SPACE = re.compile(r"\s")
 _INNER = re.compile(r"[\w.@:/?#%+~-]+")
 _DIGITS = b"0123456789"
@@ -48,11 +50,11 @@ def carried_by(text: str) -> Iterable[Carried]:
     """Every address, link, account and identifier in a text of a call."""
     if not text.isascii() and not is_level(text):
         return tuple(Carried(None, 0, len(text)) for _ in carried_by(_forced(text)))
-    # Ends of sentences are as long, and nothing that is carried holds one.
-    looked = text.replace(". ", "  ")
-    left = looked.encode("utf-8", "surrogatepass").translate(None, _IN_PLAIN_WORDS)
-    ends = not left or (left == b"." and looked.rstrip().endswith("."))
-    return () if ends else _found(text, looked, left)
+    left = text.encode("utf-8", "surrogatepass").translate(None, _IN_PLAIN_WORDS)
+    signs = left.translate(None, b".")
+    if not signs and (not left or not _INNER_DOT.search(text)):
+        return ()
+    return _found(text, signs, has_dots=len(left) > len(signs))
 
 
 def is_carrier(form: str) -> bool:
@@ -70,9 +72,9 @@ def is_name(form: str) -> bool:
     return form[0] == "w" and form[1:].replace("-", "").replace("_", "").isalnum()
 
 
-def _found(text: str, looked: str, signs: bytes) -> Iterator[Carried]:
+def _found(text: str, signs: bytes, *, has_dots: bool) -> Iterator[Carried]:
     end = 0
-    for at in _places(looked, signs):
+    for at in _places(text, signs, has_dots=has_dots):
         if at < end:
             continue
         start = max(text.rfind(" ", end, at), text.rfind("\n", end, at), end - 1) + 1
@@ -85,16 +87,18 @@ def _found(text: str, looked: str, signs: bytes) -> Iterator[Carried]:
             yield Carried(*account)
 
 
-def _places(looked: str, signs: bytes) -> Iterable[int]:
-    """Where these signs stand, in order. A few are found faster than all are looked through."""
+def _places(text: str, signs: bytes, *, has_dots: bool) -> Iterable[int]:
+    """Where these signs and dots stand, in order. A few are found faster than all are looked
+    through.
+    """
     if len(signs) > _MOST_TO_FIND:
-        return (sign.start() for sign in _SIGNS.finditer(looked))
-    places: list[int] = []
+        return (sign.start() for sign in _SIGNS.finditer(text))
+    places = [dot.start() for dot in _DOTS.finditer(text)] if has_dots else []
     for sign in map(chr, set(signs)):
-        at = looked.find(sign)
+        at = text.find(sign)
         while at >= 0:
             places.append(at)
-            at = looked.find(sign, at + 1)
+            at = text.find(sign, at + 1)
     return sorted(places)
 
 

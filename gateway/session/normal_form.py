@@ -70,6 +70,17 @@ def of_number(value: float) -> str:
     return _number(format(Decimal(text), "f") if "e" in text else text)
 
 
+def of_plain_words(text: str) -> str | None:
+    """The form of words without any signs, which carry nothing; None for every other text."""
+    if not text.isascii() or len(text) > LONGEST_VALUE:
+        return None
+    if text.isalpha():
+        return "w" + text.lower()
+    if text.replace(" ", "").isalpha():
+        return "w" + " ".join(text.split()).lower()
+    return None
+
+
 def of_value(text: str) -> str | None:
     """The form of a text that is a value of a call; None when it cannot be compared.
 

@@ -132,16 +132,20 @@ def form_of(value: Scalar) -> str | None:
 class _Scale:
     """What the values weighed so far amount to."""
 
-    __slots__ = ("_call", "_known", "carried", "rests", "target")
+    __slots__ = ("_call", "_known", "_spent", "_targets", "carried", "rests", "target")
 
     def __init__(self, call: Weighing, known: Known) -> None:
         self._call, self._known = call, known
+        self._targets, self._spent = call.targets, call.spent
         self.carried = self.target = _NO_VALUE
         self.rests = False
 
     def weigh(self, argument: str, member: str, value: Json) -> int:
         """The weakest origin over the values of an argument or of a part of one; -1 without any."""
         if isinstance(value, str):
+            form = normal_form.of_plain_words(value)
+            if form is not None:
+                return self._rank(argument, member, form)
             return self._text(argument, member, value)
         if isinstance(value, list):
             ranks = [self.weigh(argument, member, each) for each in value]
@@ -172,7 +176,7 @@ class _Scale:
         if form[0] == "w":
             plain = form.isalpha() or form.replace(" ", "").isalpha()
             # Of a bare name that is the target `origin.target` speaks; it leads nowhere by itself.
-            if not plain and not (argument in self._call.targets and carried.is_name(form)):
+            if not plain and not (argument in self._targets and carried.is_name(form)):
                 self._carry(value)
         elif rank > self.carried and carried.is_carrier(form):
             self.carried = rank
@@ -182,21 +186,21 @@ class _Scale:
         """What a text carries, but for itself."""
         for each in carried.carried_by(text):
             if each.end - each.start < len(text) or each.form is None:
-                rank = NONE if each.form is None else self._known.rank(each.form, self._call.spent)
+                rank = NONE if each.form is None else self._known.rank(each.form, self._spent)
                 yield Found(each.form, (each.start, each.end), rank)
 
     def _carry(self, text: str) -> None:
         for each in carried.carried_by(text):
-            rank = NONE if each.form is None else self._known.rank(each.form, self._call.spent)
+            rank = NONE if each.form is None else self._known.rank(each.form, self._spent)
             self.carried = max(self.carried, rank)
             self.rests = self.rests or rank == USER
 
     def _rank(self, argument: str, member: str, form: str) -> int:
-        if (argument in self._call.targets or is_id(member)) and normal_form.is_short(form):
+        if (argument in self._targets or is_id(member)) and normal_form.is_short(form):
             kinds = kinds_of(member, self._call.tool)
-            rank = self._known.rank_id(form, kinds, self._call.spent)
+            rank = self._known.rank_id(form, kinds, self._spent)
         else:
-            rank = self._known.rank(form, self._call.spent)
+            rank = self._known.rank(form, self._spent)
         if rank == USER:
             self.rests = True
         return rank
