@@ -96,7 +96,6 @@ def test_without_a_policy_there_is_no_gateway(content: str | None, deployment: D
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        pytest.param("agents: {}", "{line}:1: agents: this version cannot honour", id="not-yet"),
         pytest.param("database: postgresql://x/y", "{line}:11: database", id="database"),
         pytest.param("public_url: http://gw.example", "{line}:13: public_url", id="plain-http"),
         pytest.param("homee: x", "{line}:8: homee", id="misspelt"),
@@ -110,6 +109,15 @@ def test_a_refused_setting_names_its_place(
     ran = started(deployment)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert complaint.format(line=len(text.splitlines()) + 1) in ran.stderr
+
+
+def test_a_setting_that_could_not_be_honoured_is_refused(deployment: Deployment) -> None:
+    text = deployment.config.read_text()
+    assert "publish: true" in text
+    deployment.config.write_text(text.replace("publish: true", "publish: true, quorum: 1"))
+    ran = started(deployment)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "audit.quorum: this version cannot honour" in ran.stderr
 
 
 @pytest.mark.skipif(not IN_MEMORY.is_mount(), reason="nothing in memory is mounted here")

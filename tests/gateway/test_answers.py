@@ -29,7 +29,7 @@ ARGUMENTS = {
     "decision": replace(ASKED, rules=("pay-large",)),
     "name": "pays",
     "request": REQUEST,
-    "code": "some.code",
+    "code": "guard.repeats",
     "bar": "server.suspended",
     "why": "the tool is not as it was reviewed",
     "message": "no such account",
