@@ -133,7 +133,7 @@ class Bench:
             raise AssertionError(call.decision.errors)
         return call.facts.origin
 
-    def read(self, characters: int, chance: random.Random) -> None:
+    async def read(self, characters: int, chance: random.Random) -> None:
         """Read so much, trusted and untrusted by turns, in results of `_RESULT` characters."""
         ground = self.ground
         for number in range(max(2, characters // _RESULT)):
@@ -147,7 +147,7 @@ class Bench:
                 session=ground.session.id,
                 tree=ground.session.root,
             )
-            ground.flow.examine(self.snapshot, facts, result, frozenset(), number)
+            await ground.flow.examine(self.snapshot, facts, result, frozenset(), number)
 
 
 async def open_bench(folder: Path, when: str) -> Bench:
@@ -197,7 +197,7 @@ def _measured(folder: Path, characters: int, wrong: list[str]) -> tuple[float, f
     asks_not = asyncio.run(open_bench(folder / "not", _ASKS_NOT))
     chance = random.Random(characters)  # noqa: S311 - the same texts each time
     began = time.process_time_ns()
-    asks.read(characters, chance)
+    asyncio.run(asks.read(characters, chance))
     reading = (time.process_time_ns() - began) / 1e6 / (characters / 1e6)
     calls = [_arguments(chance, number) for number in range(CALLS)]
     for args in calls[:BATCH]:

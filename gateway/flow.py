@@ -5,6 +5,7 @@ provenance before it is decided, and looks at what came back before it is given 
 asks for no provenance pays for none, and nothing is remembered for it.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -142,7 +143,7 @@ class Flow:
             return ()
         return marks(server, args, rule.target, self._key)
 
-    def examine(
+    async def examine(
         self,
         snapshot: Snapshot,
         facts: Facts,
@@ -151,6 +152,8 @@ class Flow:
         entry: int,
     ) -> frozenset[str]:
         """Look at what a tool said before anybody is told; the labels that it puts on the session.
+
+        It suspends only while there is much to remember; the answer waits for the end of it.
 
         facts    of the call, as it was decided
         said     the result, or the message of an error
@@ -172,7 +175,8 @@ class Flow:
             if not facts.labels.isdisjoint(snapshot.tainting):
                 self._taint(memory, facts)
             call = Weighing(_own_name(facts.tool), facts.args, rule.target)
-            memory.remember(reading, call, Source(facts.tool, entry))
+            for _ in memory.remember(reading, call, Source(facts.tool, entry)):
+                await asyncio.sleep(0)  # much was read: others have their turn
             if declared.result != "trusted":
                 self._taint(memory, facts)
         return carried | reading.labels

@@ -11,7 +11,7 @@ Authentication and reading of the request come before (`gateway.faces`, `gateway
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -270,7 +270,7 @@ class Gate:
         if isinstance(answered, Answered):
             status: Status = "error" if answered.result.get("isError") is True else "done"
             carried = answered.labels | call.falls
-            labels = self._examined(call, permit, answered.result, carried)
+            labels = await self._examined(call, permit, answered.result, carried)
             if call.facts.tool in call.world.snapshot.releases:
                 rooms = self._rooms
                 await release(call, answered.result, carried, rooms.flow, rooms.recorder)
@@ -278,11 +278,12 @@ class Gate:
         outcome, came_of_it = answered
         if came_of_it != "error":
             return outcome, came_of_it, frozenset()
-        return outcome, came_of_it, self._examined(call, permit, outcome.text, call.falls)
+        labels = await self._examined(call, permit, outcome.text, call.falls)
+        return outcome, came_of_it, labels
 
     def _examined(
         self, call: Attempt, permit: Permit, said: Mapping[str, Json] | str, carried: frozenset[str]
-    ) -> frozenset[str]:
+    ) -> Coroutine[None, None, frozenset[str]]:
         """Step 11: what a server said, looked at before anybody is told; the labels it carries."""
         snapshot, entry = call.world.snapshot, permit.receipt.index
         return self._rooms.flow.examine(snapshot, call.facts, said, carried, entry)

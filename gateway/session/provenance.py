@@ -11,6 +11,7 @@ user named, and nothing else does. A memory that does not reach back to the begi
 counts as tainted from there on. All of it is told in `docs/provenance.md`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 
@@ -37,6 +38,10 @@ from policies.decision import ORIGINS
 MOST_PIECES = 20_000
 """Different words of one text that are remembered; further ones are as if never seen."""
 
+SLICE = 2000
+"""Values that are remembered at a stretch: a few milliseconds, after which others have a turn."""
+
+_RECORDS = SLICE // 10
 _MOST_LINES = 2000
 _MOST_SOURCES = 1024
 _LONGEST_NAME = 80
@@ -126,20 +131,25 @@ class Memory:
             source = self._source(found.form or "", found.rank) if read else None
             yield Traced(f"args.{path}", ORIGINS[found.rank], found.span, source)
 
-    def remember(self, reading: Reading, call: Weighing, source: Source) -> None:
-        """Know what a result said. What the call itself had put into it is no news."""
+    def remember(self, reading: Reading, call: Weighing, source: Source) -> Iterator[None]:
+        """Know what a result said, in slices: others may have their turn after each, and what was
+        read is known after the last. What the call itself had put into it is no news.
+        """
         self._reads += 1
-        self._sources[self._reads] = source
-        self._sources.pop(self._reads - _MOST_SOURCES, None)
-        self._others.add(self._hashes(_forms(reading.others)), self._reads)
-        self._others.add(self._hashes(_forms(reading.relied)), self._reads)
-        if reading.relied and not self.tainted:
-            echo = {found.form for _, found in values(call, self) if found.rank > TRUSTED}
-            self._relied.add(self._hashes(_wholes(reading, echo)), self._reads * _LINKS)
-            ids = _ids(reading.records, call.tool, echo)
-            self._relied.add(self._hashes(ids), self._reads * _LINKS)
+        read = self._reads
+        self._sources[read] = source
+        self._sources.pop(read - _MOST_SOURCES, None)
+        echo: frozenset[str | None] | None = None
+        if reading.relied and not self.tainted:  # as it was when the result came
+            found = (found for _, found in values(call, self) if found.rank > TRUSTED)
+            echo = frozenset(each.form for each in found)
+        yield from self._add(self._others, _forms(reading.others), read)
+        yield from self._add(self._others, _forms(reading.relied), read)
+        if echo is not None:
+            wholes = _wholes(reading, echo), _ids(reading.records, call.tool, echo)
+            yield from self._add(self._relied, chain(*wholes), read * _LINKS)
         if self._words and reading.records:
-            self._link(reading.records, call.tool)
+            yield from self._link(reading.records, call.tool, read * _LINKS)
 
     # -- what is known of one value -----------------------------------------------------------
 
@@ -182,26 +192,40 @@ class Memory:
     def _hashes(self, forms: Iterable[str]) -> Iterator[int]:
         return (hash(self._key + form) for form in forms)
 
+    def _add(self, seen: Seen, forms: Iterable[str], note: int) -> Iterator[None]:
+        hashes = self._hashes(forms)
+        while True:
+            some = list(islice(hashes, SLICE))
+            seen.add(some, note)
+            if len(some) < SLICE:
+                return
+            yield
+
     # -- records ------------------------------------------------------------------------------
 
-    def _link(self, records: list[Record], tool: str) -> None:
+    def _link(self, records: list[Record], tool: str, stands: int) -> Iterator[None]:
         """Ids, and the one account or address, of a record that holds what the user named.
 
         A name must tell it from most of the others, and a sum of money from all of them.
         """
-        named = [frozenset(self._named(record)) for record in records]
-        counts: dict[str, int] = {}
-        for forms in named:
-            for form in forms:
-                counts[form] = counts.get(form, 0) + 1
+        named: list[tuple[Record, frozenset[str]]] = []
+        counts: Counter[str] = Counter()
+        for at, record in enumerate(records, 1):
+            forms = frozenset(self._named(record))
+            if forms:
+                named.append((record, forms))
+                counts.update(forms)
+            if at % _RECORDS == 0:
+                yield
         most = max(1, len(records) // 2)
-        for record, forms in zip(records, named, strict=True):
+        for at, (record, forms) in enumerate(named, 1):
             if any(counts[form] <= (1 if form[0] == "#" else most) for form in forms):
-                stands = self._reads * _LINKS
                 members = filter(None, (_of_scalar(value) for _, value in record))
                 self._relied.add(self._hashes(members), stands)
                 for value in self._hashes(chain(_ids([record], tool), _reached(record))):
                     self._relied.put(value, stands + 1)
+            if at % _RECORDS == 0:
+                yield
 
     def _named(self, record: Record) -> Iterator[str]:
         """What of a record the user has named, beyond accident."""

@@ -1,13 +1,14 @@
 """Provenance: the user's words, what was read, and what of it counts."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.canonical import Json
-from gateway.session.provenance import Memory, Source
+from gateway.session.provenance import SLICE, Memory, Source
 from gateway.session.result_values import read_result
 from gateway.session.scale import Weighed, Weighing
 from gateway.session.seen import Seen
@@ -33,7 +34,9 @@ def read(
         if text is None
         else {"content": [{"type": "text", "text": text}]}
     )
-    of.remember(read_result(result, rule), Weighing(tool, args, ()), Source(f"s.{tool}", 1))
+    call = Weighing(tool, args, ())
+    for _ in of.remember(read_result(result, rule), call, Source(f"s.{tool}", 1)):
+        pass
     if rule.result != "trusted":
         of.tainted = True
 
@@ -223,3 +226,50 @@ def test_nothing_that_strangers_write_makes_a_value_the_users(
         assert after.provenance[name] != "trusted"
     assert (after.origin["target"] == "user") <= (before.origin["target"] == "user")
     assert (after.origin["carried"] == "user") <= (before.origin["carried"] == "user")
+
+
+def names(first: int, count: int = SLICE) -> str:
+    return " ".join(f"name{number}" for number in range(first, first + count))
+
+
+def test_what_is_short_is_remembered_at_a_stretch() -> None:
+    known = memory()
+    listed = read_result({"structuredContent": {"id": 7, "name": "Ann"}}, TRUSTED)
+    assert list(known.remember(listed, Weighing("list", {}, ()), Source("s.list", 1))) == []
+
+
+@pytest.mark.parametrize("declared", [UNTRUSTED, TRUSTED], ids=["untrusted", "trusted"])
+def test_others_have_their_turn_while_much_is_remembered(declared: ToolRule) -> None:
+    known = memory("Write to Ann")
+    rows: list[Json] = [{"id": f"row_{n}", "name": f"name{n}"} for n in range(3 * SLICE)]
+    listed = read_result({"structuredContent": rows}, declared)
+    turns = known.remember(listed, Weighing("list", {}, ()), Source("s.list", 1))
+    assert sum(1 for _ in turns) >= 3
+
+
+def test_results_that_are_remembered_by_turns_keep_their_sources() -> None:
+    known = memory()
+    turns = []
+    for entry, first in ((1, 0), (2, 10 * SLICE)):
+        said: dict[str, Json] = {"content": [{"type": "text", "text": names(first, 2 * SLICE)}]}
+        listed = read_result(said, UNTRUSTED)
+        turns.append(known.remember(listed, Weighing("read", {}, ()), Source("s.read", entry)))
+    for _ in zip_longest(*turns):
+        pass
+    for entry, number in ((1, 2 * SLICE - 1), (2, 12 * SLICE - 1)):
+        (traced,) = known.trace(Weighing("send", {"to": f"name{number}"}, ("to",)))
+        assert traced.source == Source("s.read", entry)
+
+
+def test_what_taints_meanwhile_does_not_undo_what_was_read_before() -> None:
+    known = memory()
+    said: dict[str, Json] = {"structuredContent": [f"name{n}" for n in range(2 * SLICE)]}
+    turns = known.remember(
+        read_result(said, TRUSTED), Weighing("list", {}, ()), Source("s.list", 1)
+    )
+    next(turns)
+    known.tainted = True
+    assert sum(1 for _ in turns)
+    assert weighed(known, {"to": "name7"}, "to").origin["target"] == "trusted"
+    read(known, ["name_after"], TRUSTED)
+    assert weighed(known, {"to": "name_after"}, "to").origin["target"] == "untrusted"

@@ -38,7 +38,8 @@ def told(words: str, listed: Json, tool: ToolRule, *, tainted: bool = False) -> 
     memory.hear((words,))
     result: dict[str, Json] = {"content": [], "structuredContent": {"result": listed}}
     call = Weighing("list_payments", {}, ())
-    memory.remember(read_result(result, tool), call, Source("bank.list_payments", 1))
+    for _ in memory.remember(read_result(result, tool), call, Source("bank.list_payments", 1)):
+        pass
     return memory
 
 
