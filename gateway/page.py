@@ -54,9 +54,9 @@ def page(
         f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} - Passavant</title>{head}
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>
-<body><h1>{title}</h1>
+<body><main><h1>{title}</h1>
 {body}
-</body></html>
+</main></body></html>
 """,
         status,
         headers=headers,

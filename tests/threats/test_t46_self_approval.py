@@ -1,0 +1,61 @@
+"""T46: who decides is a person with that role, who is not who asks, and for some calls two."""
+
+from typing import Any
+
+import pytest
+
+from tests.harness.agent import Agent
+from tests.harness.gateway import Running
+from tests.harness.policy import DESK
+from tests.harness.upstream import Desk
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+POLICY = DESK.replace("quorum: 1", "quorum: 2")
+
+
+async def vote(gateway: Running, request: str | None, *, by: str) -> dict[str, Any]:
+    shown = (await gateway.operate("GET", f"/api/approvals/{request}")).json()
+    body = {"digest": shown["digest"], "reason": "x"}
+    path = f"/api/approvals/{request}/approve"
+    told: dict[str, Any] = (await gateway.operate("POST", path, body, by=by, check=False)).json()
+    return told
+
+
+async def test_t46_an_agents_token_decides_nothing(
+    gateway: Running, upstream: Desk, clerk: Agent
+) -> None:
+    asked = await clerk.call("desk.publish", text="mine")
+    for path in (
+        f"/api/approvals/{asked.approval}/approve",
+        f"/approvals/{asked.approval}/approve",
+    ):
+        answered = await gateway.http.post(
+            f"{gateway.operators_url}{path}",
+            json={"digest": "0" * 64},
+            headers={"authorization": f"Bearer {clerk.token}"},
+        )
+        assert answered.status_code in {401, 404}
+    assert (await clerk.call("desk.publish", text="mine")).code == "approval.pending"
+    assert upstream.calls == []
+
+
+async def test_t46_the_person_for_whom_is_asked_does_not_decide(gateway: Running) -> None:
+    clerk = await gateway.agent(user="omar")
+    asked = await clerk.call("desk.publish", text="for omar")
+    assert (await vote(gateway, asked.approval, by="omar"))["code"] == "approval.self"
+
+
+@pytest.mark.parametrize("name", ["vera", "arno", "adam"])
+async def test_t46_other_roles_do_not_decide(gateway: Running, clerk: Agent, name: str) -> None:
+    asked = await clerk.call("desk.publish", text=f"asked of {name}")
+    assert (await vote(gateway, asked.approval, by=name))["code"] == "operator.role"
+    assert gateway.refusals("operator.role") > 0
+
+
+async def test_t46_one_person_is_not_two(gateway: Running, upstream: Desk, clerk: Agent) -> None:
+    asked = await clerk.call("desk.publish", text="twice")
+    assert (await vote(gateway, asked.approval, by="omar"))["state"] == "asked"
+    assert (await vote(gateway, asked.approval, by="omar"))["code"] == "approval.voted"
+    assert (await clerk.call("desk.publish", text="twice")).code == "approval.pending"
+    assert upstream.calls == []
