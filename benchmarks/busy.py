@@ -58,8 +58,10 @@ class Caller:
                 self.strays += 1
             self.refused_at, self.code = None, None
             self.passed += 1
-        elif self.refused_at is None:
-            self.refused_at, self.code = time.perf_counter(), str(json.loads(body).get("code"))
+            return
+        if self.refused_at is None:
+            self.refused_at = time.perf_counter()
+        self.code = str(json.loads(body).get("code"))
 
     def _request(self) -> bytes:
         self._number += 1

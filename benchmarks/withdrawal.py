@@ -121,7 +121,7 @@ class Trial:
             each.accuse()
         with locked(database):
             began = time.perf_counter()
-            await self._all(self._callers, lambda each: each.code == "epoch_unknown")
+            await self._all(self._callers, lambda each: each.refused_at is not None)
             last = max(each.refused_at or 0.0 for each in self._callers)
             for each in self._callers:
                 each.forgive()

@@ -3,7 +3,8 @@
 A call that needs more than this gateway's share waits until the fleet's database has been asked;
 calls that wait for the same are asked for together, and those that then find nothing are denied.
 Ten times a second, and from the same thread, what was given back or has changed here is said, and
-what others have is heard. A database that cannot be reached gives nothing.
+what others have is heard. A database that cannot be reached gives nothing, and nobody waits for it
+before it has been reached again.
 """
 
 import asyncio
@@ -102,7 +103,7 @@ class Sharing:
         while True:
             rounds += 1
             try:
-                await self._tell(is_due=rounds % HEAR_EVERY == 0)
+                await self._tell(is_due=rounds % HEAR_EVERY == 0 or self.trouble is not None)
                 if rounds % FORGET_EVERY == 0:
                     self._shares.forget(self._around.now())
             except Exception:  # outermost: nothing may end this for good
@@ -134,7 +135,7 @@ class Sharing:
                 granted: frozenset[Key] = frozenset()
                 try:
                     wants = tuple(current.wants.values())
-                    news = await self._exchange((), wants)
+                    news = await self._exchange((), wants) if self.trouble is None else None
                     if news is not None:
                         given = zip(current.wants, news.granted, strict=True)
                         granted = frozenset(key for key, amount in given if amount)
