@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from console import live
 from tests.harness.agent import Agent
-from tests.harness.console import Person
+from tests.harness.console import Person, console, person
 from tests.harness.gateway import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -125,3 +126,13 @@ async def test_a_bell_that_is_closed_wakes_everyone() -> None:
     async with asyncio.timeout(20):
         await asyncio.gather(waiting, resting)
     assert bell.is_closed
+
+
+async def test_a_gateway_that_ends_ends_every_stream(tmp_path: Path) -> None:
+    async with AsyncExitStack() as gone:
+        async with console(tmp_path) as gateway:
+            vera = await gone.enter_async_context(person(gateway, "vera"))
+            _, lines = await gone.enter_async_context(heard(vera, f"?after={gateway.size}"))
+            await until(lines, ":")
+        async with asyncio.timeout(20):
+            assert "event: news" not in [line async for line in lines]
