@@ -152,25 +152,41 @@ class State:
         self.applied = 0  # entries folded so far
         self.on_abandoned: Fold = lambda *_: None
         self._kinds: dict[str, Fold] = {
+            **self._of_sessions(),
+            **self._of_people(),
+            **self._of_the_gateway(),
+        }
+        for kind in KINDS:
+            self._kinds |= _suspending(kind, revocations)
+
+    def _of_sessions(self) -> dict[str, Fold]:
+        """Entries of calls, and of the sessions and tokens that they are made with."""
+        return {
             "decision": self._decision,
             "outcome": self._outcome,
-            "session.open": lambda body, index, _: sessions.opened(body, index),
+            "session.open": lambda body, index, _: self.sessions.opened(body, index),
             "label.released": self._label_released,
-            "session.purpose": lambda body, index, _: sessions.purposed(body, index),
+            "session.purpose": lambda body, index, _: self.sessions.purposed(body, index),
             "session.end": self._session_end,
             "token.issue": lambda body, *_: self.renewals.issued(body),
             "token.revoke": self._token_revoke,
-            "assertion.used": lambda body, *_: single_use.used(body),
-            "gateway.stopped": lambda *_: revocations.stop(),
-            "gateway.resumed": lambda *_: revocations.go(),
-            "approval.asked": approvals.asked,
-            "approval.decided": lambda body, *_: approvals.decided(body),
-            "approval.ended": lambda body, *_: approvals.ended(body),
+            "assertion.used": lambda body, *_: self.single_use.used(body),
+            "run.started": lambda body, index, _: self.runs.started(body, index),
+            "run.granted": lambda body, *_: self.runs.granted(body),
+            "run.paused": lambda body, *_: self.runs.went(body),
+            "run.resumed": lambda body, *_: self.runs.went(body),
+            "run.cancelled": lambda body, *_: self.runs.went(body),
+            "run.ended": self._run_ended,
+        }
+
+    def _of_people(self) -> dict[str, Fold]:
+        """Entries of what people were asked, agreed to and registered."""
+        return {
+            "approval.asked": self.approvals.asked,
+            "approval.decided": lambda body, *_: self.approvals.decided(body),
+            "approval.ended": lambda body, *_: self.approvals.ended(body),
             GIVEN: lambda body, *_: self.connections.given(body),
             WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),
-            memory.PUT: lambda body, index, _: self.memory.put(body, index),
-            memory.REMOVED: lambda body, *_: self.memory.removed(body),
-            memory.WIPED: lambda body, *_: self.memory.wiped(body),
             consents.GIVEN: lambda body, *_: self.consents.given(body),
             consents.WITHDRAWN: self._consent_withdrawn,
             passkeys.REGISTERED: lambda body, *_: self.passkeys.registered(body),
@@ -178,20 +194,22 @@ class State:
             "operator.login": lambda body, *_: self.passkeys.logged_in(body),
             "operator.invited": lambda body, *_: self.passkeys.begun_anew(body),
             "operator.removed": lambda body, *_: self.passkeys.begun_anew(body),
+        }
+
+    def _of_the_gateway(self) -> dict[str, Fold]:
+        """Entries of what is kept, in force, withdrawn or noticed here and in a fleet."""
+        return {
+            "gateway.stopped": lambda *_: self.revocations.stop(),
+            "gateway.resumed": lambda *_: self.revocations.go(),
+            memory.PUT: lambda body, index, _: self.memory.put(body, index),
+            memory.REMOVED: lambda body, *_: self.memory.removed(body),
+            memory.WIPED: lambda body, *_: self.memory.wiped(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
-            "run.started": lambda body, index, _: runs.started(body, index),
-            "run.granted": lambda body, *_: runs.granted(body),
-            "run.paused": lambda body, *_: runs.went(body),
-            "run.resumed": lambda body, *_: runs.went(body),
-            "run.cancelled": lambda body, *_: runs.went(body),
-            "run.ended": self._run_ended,
             "alarm.raised": lambda body, *_: self.alarms.raised(body),
             "fleet.joined": self._fleet_joined,
             "fleet.told": self._fleet_told,
             "fleet.heard": lambda body, *_: self.membership.reached(body),
         }
-        for kind in KINDS:
-            self._kinds |= _suspending(kind, revocations)
 
     @property
     def rooms(self) -> Mapping[str, StoredRoom]:
