@@ -8,6 +8,15 @@ from html import unescape
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+import pytest
+
+FROM_ELSEWHERE = [
+    pytest.param({"origin": "https://evil.example"}, id="another-origin"),
+    pytest.param({"origin": "null"}, id="no-origin-to-speak-of"),
+    pytest.param({"origin": ""}, id="empty-origin"),
+    pytest.param({"host": "evil.example"}, id="another-name"),
+]
+"""Headers with which a form comes from another page, or for another site."""
 
 Fields = Mapping[str, str]
 """What somebody fills into a form, by name."""

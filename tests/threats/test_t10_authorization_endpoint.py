@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from tests.harness.application import REDIRECT, REGISTERED, Application, settings
-from tests.harness.browser import Browser, browser, onwards
+from tests.harness.browser import FROM_ELSEWHERE, Browser, browser, onwards
 from tests.harness.gateway import Clock, Running, running
 from tests.harness.provider import Provider, provider
 from tests.harness.upstream import desk
@@ -209,15 +209,7 @@ async def test_t10_a_consent_spares_nobody_the_question(scene: Scene) -> None:
     assert scene.consents() == before
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        pytest.param({"origin": "https://evil.example"}, id="another-origin"),
-        pytest.param({"origin": "null"}, id="no-origin-to-speak-of"),
-        pytest.param({"origin": ""}, id="empty-origin"),
-        pytest.param({"host": "evil.example"}, id="another-name"),
-    ],
-)
+@pytest.mark.parametrize("headers", FROM_ELSEWHERE)
 async def test_t10_a_form_sent_from_elsewhere_agrees_to_nothing(
     headers: dict[str, str], scene: Scene
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from gateway.home import Home
 from tests.harness.agent import Agent
 from tests.harness.authorization_server import IssuerStub, issuer
-from tests.harness.browser import Browser, browser, onwards
+from tests.harness.browser import FROM_ELSEWHERE, Browser, browser, onwards
 from tests.harness.gateway import Running, accept, running
 from tests.harness.provider import Provider, provider
 from tests.harness.upstream import Desk, desk
@@ -111,15 +111,7 @@ async def test_t10_nobody_is_sent_on_without_having_agreed(scene: Scene) -> None
     assert not any(target.startswith("/authorize") for target in scene.idp.targets())
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        pytest.param({"origin": "https://evil.example"}, id="another-origin"),
-        pytest.param({"origin": "null"}, id="no-origin-to-speak-of"),
-        pytest.param({"origin": ""}, id="empty-origin"),
-        pytest.param({"host": "evil.example"}, id="another-name"),
-    ],
-)
+@pytest.mark.parametrize("headers", FROM_ELSEWHERE)
 async def test_t10_a_form_sent_from_elsewhere_agrees_to_nothing(
     headers: dict[str, str], scene: Scene
 ) -> None:
