@@ -15,7 +15,10 @@ from fastapi import APIRouter, Response
 from gateway.operator.errors import OperatorRefused
 
 SCRIPTS = ("htmx.min.js", "hx-sse.min.js", "hx-csp.min.js", "console.js")
-"""In the order in which a page loads them."""
+"""Of every page, in the order in which it loads them."""
+
+MORE = ("proof.js",)
+"""Scripts of ours for single pages, which name them."""
 
 STYLE = "style.css"
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
@@ -42,7 +45,7 @@ class Asset:
 def assets() -> Mapping[str, Asset]:
     """Every asset, by name."""
     folder = files("console") / "static"
-    found = ((name, (folder / name).read_bytes()) for name in (*SCRIPTS, STYLE))
+    found = ((name, (folder / name).read_bytes()) for name in (*SCRIPTS, *MORE, STYLE))
     return {name: Asset(name, raw, sha256(raw).hexdigest()[:32]) for name, raw in found}
 
 

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from console import marks
-from console.assets import SCRIPTS, STYLE, assets
+from console.assets import MORE, SCRIPTS, STYLE, assets
 from console.visitors import Visitor
 from gateway import page
 from gateway.identity.public_keys import base64url
@@ -73,6 +73,7 @@ def show(
         "bar": bar(services),
         "csrf": visitor.session.csrf,
         "here": _path(request),
+        "more": {name: assets()[name].path for name in MORE},
         "may": visitor.operator.may,
         "navigation": NAVIGATION,
         "nonce": nonce,

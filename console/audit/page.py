@@ -1,5 +1,6 @@
 """`/audit`: search of the log, one entry, and the proof that it is in it."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -87,7 +88,7 @@ def _shown(
     words: Mapping[str, Any] | None,
 ) -> Response:
     body = found.body
-    proof = Proof.parse(services.log.prove(found.index))
+    text = services.log.prove(found.index)
     return frame.show(
         request,
         visitor,
@@ -98,7 +99,9 @@ def _shown(
         members=[row for name, value in body.items() for row in rows(value, name)],
         sealed=[name for name in evidence.SEALED if name in body] if found.sealed else [],
         words=words,
-        steps=check(found, proof, services.vkey),
+        raw=b64encode(found.raw).decode(),
+        proof=text,
+        steps=check(found, Proof.parse(text), services.vkey),
         vkey=services.vkey,
         tiles=str(services.home.tiles),
         last=services.log.size - 1,

@@ -1,10 +1,14 @@
 """The audit pages: everything is found, nothing acts, and what is sealed is opened on record."""
 
 import re
+from base64 import b64decode
 from html import unescape
 
 import pytest
 
+from audit.note import Verifier
+from audit.proof import Proof
+from console.assets import assets
 from console.audit.page import PAGE
 from tests.harness.agent import Agent
 from tests.harness.console import Person, csrf_of, person
@@ -85,6 +89,21 @@ async def test_an_entry_is_shown_with_its_proof(
     assert f"passavant audit prove {index}" in page
     assert gateway.gateway.services.vkey in unescape(page)
     assert "decision.effect" in page
+
+
+async def test_the_browser_is_given_the_very_bytes_that_were_signed(
+    gateway: Running, vera: Person, clerk: Agent
+) -> None:
+    await clerk.call("desk.look", at="x")
+    index = await newest(gateway, "decision")
+    page = (await vera.get(f"/audit/entries/{index}")).text
+    found = dict(re.findall(r'data-(entry|index|proof)="([^"]*)"', page))
+    entry = gateway.gateway.services.log.entry(index)
+    assert b64decode(found["entry"]) == entry.raw
+    proof = Proof.parse(unescape(found["proof"]))
+    proof.verify(entry.leaf, Verifier.parse(gateway.gateway.services.vkey))
+    assert proof.index == int(found["index"]) == index
+    assert assets()["proof.js"].path in page
 
 
 async def test_what_is_sealed_is_opened_on_record(
