@@ -36,6 +36,7 @@ class Action:
     trace: str | None  # W3C trace id (32 hex), for finding only: self-reported, never trusted
     source: str  # peer address, "127.0.0.1:41022"
     called: str  # the name as the caller wrote it: what answers say, whether it exists or not
+    again: str | None = None  # the key of a call of ours that this one repeats; None: it is new
 
 
 @value_type

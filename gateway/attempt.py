@@ -19,6 +19,7 @@ from gateway.approval.request import Key, Request, arguments_digest
 from gateway.catalogue.tools import Tool
 from gateway.errors import ToolChanged
 from gateway.flow import Flow
+from gateway.idempotency import key_of
 from gateway.principal import Principal
 from gateway.runs.run import FACE
 from gateway.session.limits import Limits
@@ -77,6 +78,16 @@ class Attempt:
     def write(self) -> str:
         """By what this call is known when it is made again."""
         return f"{self.facts.tool} {arguments_digest(self.words, self.digest_key)}"
+
+    @property
+    def sent_as(self) -> str | None:
+        """The key by which the server knows this call again; None where it honours none."""
+        if self.is_read:
+            return None
+        rule = self.world.snapshot.tools.get(self.facts.tool)
+        if rule is None or rule.idempotency is None:
+            return None
+        return self.action.again or key_of(self.action.request_id)
 
     @property
     def us(self) -> int:

@@ -243,7 +243,9 @@ class Gate:
         """Steps 10 to 12 for a call whose entry is durable."""
         who = call.principal
         caller = Caller(who.agent, who.user, who.chain)
-        permit = Permit(tool.server, tool.name, tool.pin, call.words, caller, who.session, receipt)
+        permit = Permit(
+            tool.server, tool.name, tool.pin, call.words, caller, who.session, receipt, call.sent_as
+        )
         outcome, status, labels = await self._forward(call, permit)
         if status != "refused":
             reservation.keep()
@@ -254,7 +256,11 @@ class Gate:
     ) -> Receipt:
         """Step 9: make the decision durable; only its receipt can become a permit."""
         fields = decision_entry(
-            call, approval=approval, emits=call.emits, charges=reservation.charges
+            call,
+            approval=approval,
+            emits=call.emits,
+            charges=reservation.charges,
+            key=call.sent_as,
         )
         if call.rests and not call.is_read:
             self._rooms.flow.hold(call.id, call.facts.tree, call.write)

@@ -23,6 +23,7 @@ def decision_entry(
     joined: str | None = None,
     emits: Iterable[str] = (),
     charges: Iterable[Charge] = (),
+    key: str | None = None,
 ) -> dict[str, Json]:
     """What was decided about one call, and on which facts.
 
@@ -30,6 +31,7 @@ def decision_entry(
     joined    the call whose answer this one shares
     emits     labels that this entry puts on the session
     charges   what the call is counted as, when this entry authorises it
+    key       the idempotency key that it will be sent with
     """
     action = call.action
     return {
@@ -40,6 +42,7 @@ def decision_entry(
         "facts": _facts(call),
         "joined": joined,
         **_used_up(call, joined),
+        **({} if key is None else {"key": key}),
         **_marked(call, joined),
         "req": {"face": action.face, "id": action.request_id, "trace": action.trace},
         "session": call.principal.session,

@@ -19,7 +19,8 @@ Told = dict[str, Json]
 
 AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before further attempts at a step for which something was away, or while whose decision
-rights changed somewhere: nothing was done then.
+rights changed somewhere: nothing was done then. Also at one whose answer was lost, where its server
+acts once for its key.
 """
 
 _AGAIN = frozenset({"policy.changed"})
@@ -76,10 +77,17 @@ async def _made(hop: Hop, step: Step) -> Outcome:
         if hop.now_s >= step.until_s:
             return Outcome("denied", "run.wall", "The time of the run is up.")
         outcome = await hop.deliver(step)
-        if outcome.status != "unavailable" and outcome.code not in _AGAIN:
+        if not _is_open(hop, step, outcome):
             return outcome
         await asyncio.sleep(pause)
     return await hop.deliver(step)
+
+
+def _is_open(hop: Hop, step: Step, outcome: Outcome) -> bool:
+    """Whether a further attempt may find out more, and does nothing twice."""
+    if outcome.status == "unknown":
+        return hop.repeats(step.run, step.path)
+    return outcome.status == "unavailable" or outcome.code in _AGAIN
 
 
 def _approved(hop: Hop, step: Step, node: Approve, outcome: Outcome, value: Json) -> Told:

@@ -298,6 +298,7 @@ def _tool_rule(tool: Tool) -> ToolRule:
         parts=MappingProxyType(tool.labels_by_part),
         trust=MappingProxyType(tool.trust_by_part),
         undo=tool.undo,
+        idempotency=tool.idempotency,
         cost=MappingProxyType(dict(tool.cost or {})),
     )
 

@@ -186,6 +186,8 @@ class Tool(Part):
     sink    where arguments end up: `external` is out of the company
     cost    what a call is charged, by unit: a value of its arguments or of its result (then known
             only afterwards), or a fixed number
+    undo    the call that takes a call of this tool back
+    idempotency  the server acts once for each key that it is sent, and remembers keys for so long
     """
 
     risk: Risk = "irreversible"
@@ -212,6 +214,7 @@ class Tool(Part):
     target: Some[ArgumentName] = ()
     sink: Sink | None = None
     undo: Undo | None = None
+    idempotency: Duration | None = None
     cost: (
         Block[
             Name,

@@ -39,6 +39,7 @@ class ToolRule:
     parts   labels of single parts of the result; without any, each call puts on all of `emits`
     result  whether all values of its results may be relied upon
     trust   of parts of the result; what none of them covers may not be relied upon
+    idempotency  for how long the server acts once for each key that it is sent, in seconds
     target  arguments that name what is acted upon
     cost    what a call is charged, by unit: "args.amount", or a fixed number
     """
@@ -52,6 +53,7 @@ class ToolRule:
     cost: Mapping[str, str | int] = field(default_factory=dict)
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     trust: Mapping[str, Trust] = field(default_factory=dict)
+    idempotency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,11 @@ VERSIONS: tuple[Version, ...] = (MODERN, *HANDSHAKE)
 OUTDATED = frozenset({-32020, -32022})
 """Errors that say what we know of a server is old: header mismatch, unsupported version."""
 
+IDEMPOTENCY_KEY: Final = "passavant/idempotency-key"
+"""The member of `_meta` that a call's key stands in; MCP has none of its own."""
+
 _CLIENT: Json = {"name": "passavant", "version": "1"}
-_META: Json = {
+_META: dict[str, Json] = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
     "io.modelcontextprotocol/clientInfo": _CLIENT,
@@ -56,6 +59,11 @@ class Era:
         """What stands before and after the argument bytes in the parameters of `tools/call`."""
         head = b'{"name":' + dump(tool) + b',"arguments":'
         return head, _MODERN_TAIL if self.modern else b"}"
+
+    def keyed_tail(self, key: str) -> bytes:
+        """What stands after the argument bytes of a call that goes with an idempotency key."""
+        meta: dict[str, Json] = {**_META} if self.modern else {}
+        return b',"_meta":' + dump({**meta, IDEMPOTENCY_KEY: key}) + b"}"
 
 
 @dataclass(frozen=True, slots=True)

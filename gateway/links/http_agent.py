@@ -5,6 +5,7 @@ that it failed.
 """
 
 from audit.canonical import Json
+from gateway import idempotency
 from gateway.links.link import Answered, Permit
 from gateway.links.local import Handler
 from gateway.links.remote import Remote
@@ -13,8 +14,9 @@ from gateway.links.remote import Remote
 def http_agent(remote: Remote) -> Handler:
     """The agent behind an endpoint."""
 
-    async def handle(args: dict[str, Json], _: Permit) -> Answered:
-        status, members = await remote.ask({"task": args.get("task")})
+    async def handle(args: dict[str, Json], permit: Permit) -> Answered:
+        key = {} if permit.key is None else idempotency.header(permit.key)
+        status, members = await remote.ask({"task": args.get("task")}, key)
         if 200 <= status < 300 and "answer" in members:
             answer: dict[str, Json] = {"result": members["answer"]}
             return Answered({"content": [], "structuredContent": answer, "isError": False})

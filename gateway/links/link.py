@@ -37,6 +37,7 @@ class Permit:
     caller        whose call it is; a credential for it can be one for this caller alone
     session       in which it is made; no upstream learns of it
     receipt       of the audit entry that authorises the call
+    key           by which a server that honours it knows this call when it is sent again
     """
 
     server: str
@@ -46,6 +47,7 @@ class Permit:
     caller: Caller
     session: str
     receipt: Receipt
+    key: str | None = None
 
 
 @value_type

@@ -15,6 +15,7 @@ import structlog
 
 from audit.canonical import Json
 from audit.value import value_type
+from gateway import idempotency
 from gateway.catalogue.pins import pin
 from gateway.errors import (
     GatewayError,
@@ -51,7 +52,7 @@ class Request:
     """One request or notification, ready for any transport.
 
     name       mirrored in `Mcp-Name` over HTTP, where the era asks for it
-    mirrored   `Mcp-Param-*` header lines
+    mirrored   `Mcp-Param-*` header lines, and that with the call's idempotency key
     caller     for whom it is made; None: the gateway itself
     """
 
@@ -178,7 +179,11 @@ class McpLink:
         mirrored = b""
         if tool.mirrored:
             mirrored = eras.mirrored_headers(tool.mirrored, orjson.loads(permit.arguments))
-        params = tool.head + permit.arguments + tool.tail
+        tail = tool.tail
+        if permit.key is not None:
+            tail = conversation.era.keyed_tail(permit.key)
+            mirrored += idempotency.header_line(permit.key)
+        params = tool.head + permit.arguments + tail
         request = Request(
             "tools/call", conversation.era, params, permit.tool, mirrored, permit.caller
         )

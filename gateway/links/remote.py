@@ -4,7 +4,9 @@ Asked once, through the guard of `gateway.links.fetch`, with a bearer token of o
 one; what comes back is without our secrets before anybody sees it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from audit.canonical import Json
 from gateway.errors import (
@@ -52,12 +54,14 @@ class Remote:
         fetcher = means.fetcher.patient(timeout_s=ANSWER_S, max_bytes=MOST_BYTES)
         return cls(server, destination, bearer, fetcher, means, masks)
 
-    async def ask(self, body: dict[str, Json]) -> tuple[int, dict[str, Json]]:
+    async def ask(
+        self, body: dict[str, Json], headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, dict[str, Json]]:
         """Send one request; HTTP status and members of the answer.
 
         Raises LinkError, of which only LinkDown says that nothing was sent.
         """
-        headers = {}
+        headers = dict(headers)
         try:
             if self.bearer is not None:
                 token = await self.means.credentials.fetch(self.bearer)

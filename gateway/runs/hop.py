@@ -4,7 +4,8 @@ Orchestration decides what to do next and has no rights, no credential and no so
 done it gives to `Hop.deliver`, with the grant in whose name and the path of the step; here that
 becomes an action that crosses the gate. A step that was made before is not made again: after a
 crash its outcome is taken from the log, and one without an outcome stays unknown, unless it only
-reads. Where people are asked, the step waits for them without asking the log or anybody again.
+reads or its server acts once for the key that it was sent with. Where people are asked, the step
+waits for them without asking the log or anybody again.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from gateway.action import Action, Outcome, Status
 from gateway.approval.request import OPEN
 from gateway.errors import ApprovalRefused, NotUnderstood, SessionEnded
 from gateway.gate import Gate, Rooms
+from gateway.idempotency import is_remembered
 from gateway.identity import scopes
 from gateway.identity.errors import DelegationRefused
 from gateway.identity.minting import Mint
@@ -195,6 +197,11 @@ class Hop:
         taken = self.runs.steps(run_id).get(path)
         return taken is not None and taken.asked
 
+    def repeats(self, run_id: str, path: str) -> bool:
+        """Whether a step of which nobody knows what came of it may be made once more."""
+        taken = self.runs.steps(run_id).get(path)
+        return taken is not None and self._may_repeat(taken)
+
     async def sleep(self, run_id: str, until_s: int) -> None:
         """Wait until then, or until the run is stopped."""
         while self.now_s < until_s and self.runs.get(run_id).state in {"running", "paused"}:
@@ -301,8 +308,7 @@ class Hop:
             return None
         outcome = self._kept(taken)
         if outcome is None:
-            rule = self._rooms.worlds.current.snapshot.tools.get(taken.tool)
-            if rule is not None and rule.risk == "read":
+            if self._may_repeat(taken):
                 return None
             return _UNKNOWN if taken.status in {"under way", "unknown"} else _LOST
         try:
@@ -311,6 +317,12 @@ class Hop:
             return self._over(step.run)
         bar = self._rooms.revocations.against(principal, taken.tool)
         return outcome if bar is None else answers.withheld(taken.tool, bar, step.path)
+
+    def _may_repeat(self, taken: Taken) -> bool:
+        rule = self._rooms.worlds.current.snapshot.tools.get(taken.tool)
+        if rule is None:
+            return False
+        return rule.risk == "read" or is_remembered(rule.idempotency, taken.keyed, self.now_s)
 
     def _kept(self, taken: Taken) -> Outcome | None:
         """The recorded answer; None when there is none, or it is not kept."""

@@ -67,6 +67,7 @@ class Taken:
     index    of that decision's entry
     outcome  index of the entry that says what came of it; None: there is none yet
     asked    people were asked, and their answer is what authorised it
+    keyed    when it was first sent with its idempotency key, seconds since 1970; None: without one
     """
 
     tool: str
@@ -75,6 +76,7 @@ class Taken:
     status: StepStatus
     outcome: int | None = None
     asked: bool = False
+    keyed: int | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The step as rows and pages hold it."""
@@ -85,6 +87,7 @@ class Taken:
             "status": self.status,
             "outcome": self.outcome,
             "asked": self.asked,
+            "keyed": self.keyed,
         }
 
     @classmethod
@@ -97,6 +100,7 @@ class Taken:
             status=cast("StepStatus", row["status"]),
             outcome=cast("int | None", row["outcome"]),
             asked=cast("bool", row["asked"]),
+            keyed=cast("int | None", row.get("keyed")),
         )
 
 

@@ -143,8 +143,16 @@ class Runs:
             self._calls[cast("str", body["id"])] = run_id, path
         tool = cast("str", cast("Mapping[str, Json]", body["tool"])["name"])
         asked = authorised and body["approval"] is not None
-        taken = Taken(tool, cast("str", body["id"]), index, status, asked=asked)
+        keyed = self._keyed(run_id, path, body)
+        taken = Taken(tool, cast("str", body["id"]), index, status, asked=asked, keyed=keyed)
         self._took(run_id, path, taken)
+
+    def _keyed(self, run_id: str, path: str, body: Mapping[str, Json]) -> int | None:
+        """When a step was first sent with its key: from then on its server remembers it."""
+        before = self._steps.get(run_id, {}).get(path)
+        if before is not None and before.keyed is not None:
+            return before.keyed
+        return cast("int", body["ts"]) // 1_000_000 if "key" in body else None
 
     def settled(self, call_id: str, status: str, index: int) -> None:
         """The outcome entry of a call, if it is one of a step."""
