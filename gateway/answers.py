@@ -78,6 +78,12 @@ def pending(tool: str, request: Request) -> Outcome:
     )
 
 
+def in_line(tool: str) -> Outcome:
+    """A run will be asked about when people have answered others."""
+    text = f"{tool} waits until people can be asked about it. Nothing has been done."
+    return Outcome("pending", "guard.questions", text)
+
+
 def answered_no(tool: str, request: Request) -> Outcome:
     """People have said no."""
     text = (

@@ -247,7 +247,7 @@ def _codes(mode: Mode, around: Surroundings, operators: Operators, now_s: int) -
 def _state(settings: Settings, recorder: Recorder, epoch: Epoch) -> State:
     return State(
         sessions=Sessions(recorder, most_own=settings.guards.sessions),
-        approvals=Approvals(recorder),
+        approvals=Approvals(recorder, most=settings.guards.questions),
         calls=Calls(),
         limits=Limits(),
         revocations=Revocations(epoch),

@@ -44,6 +44,7 @@ from gateway.recorder import Recorder
 from gateway.records import decision_entry, outcome_entry, settled_charges
 from gateway.refusals import Refusals
 from gateway.releasing import release
+from gateway.runs.run import FACE
 from gateway.session.charge import Charge
 from gateway.session.limits import Limits, Reservation, Short
 from gateway.session.session import Sessions
@@ -225,10 +226,10 @@ class Gate:
             receipt = await self._note(call)
             return answers.answered_no(call.action.called, request).recorded(receipt)
         if request is not None and request.state == "asked" and not differs:
-            receipt = await self._note(call)
+            receipt = await self._note(call, code="approval.pending")
             return answers.pending(call.action.called, request).recorded(receipt)
-        if self._rooms.approvals.waiting(call.facts.agent) >= self._rooms.watch.rules.questions:
-            return await self._guarded(call, "guard.questions")
+        if self._rooms.approvals.is_full(call.facts.agent):
+            return await self._crowded(call)
         key = call.key()
         traced = self._rooms.flow.traced(call.world.snapshot, call.facts, key.arguments)
         asked = await self._rooms.approvals.ask(
@@ -384,6 +385,13 @@ class Gate:
         outcome = answers.guarded(call.action.called, code, call.action.request_id)
         return outcome.recorded(receipt)
 
+    async def _crowded(self, call: Attempt) -> Outcome:
+        """People have enough questions of this agent: it may come again, and a run waits for it."""
+        if call.action.face != FACE:
+            return await self._guarded(call, "guard.questions")
+        receipt = await self._note(call, code="approval.pending")
+        return answers.in_line(call.action.called).recorded(receipt)
+
     async def _barred(self, principal: Principal, action: Action, bar: str) -> Outcome:
         receipt = await self._note_refusal(principal, action, bar, answers.BARRED[bar])
         return answers.barred(bar, action.request_id).recorded(receipt)
@@ -418,11 +426,13 @@ class Gate:
         self._rooms.metrics.joined += 1
         return self._given(call, shared).recorded(receipt, earlier.id)
 
-    async def _note(self, call: Attempt, *, joined: str | None = None) -> Receipt | None:
+    async def _note(
+        self, call: Attempt, *, joined: str | None = None, code: str = "policy.denied"
+    ) -> Receipt | None:
         """Record a decision that authorises nothing; in a flood of denials it is counted."""
         rooms = self._rooms
         if joined is None and not rooms.refusals.admits(
-            call.principal.agent, known=True, code="policy.denied", now=call.facts.now
+            call.principal.agent, known=True, code=code, now=call.facts.now
         ):
             return None
         return await self._write(call, decision_entry(call, joined=joined))

@@ -9,11 +9,13 @@ has to be asked anew.
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
 from audit.canonical import Json
+from gateway.approval.line import Line
 from gateway.approval.quorum import Members, answered, check_vote, groups_of
 from gateway.approval.request import (
     NEXT,
@@ -40,10 +42,17 @@ KEEP_S = 24 * 3600
 
 
 class Approvals:
-    """Requests by id, the newest one of every key, and what was refused."""
+    """Requests by id, the newest one of every key, and what was refused.
 
-    def __init__(self, recorder: Recorder) -> None:
+    most  questions of one agent that wait for people at the same time
+    line  runs that wait until there are fewer
+    """
+
+    def __init__(self, recorder: Recorder, *, most: int) -> None:
         self._recorder = recorder
+        self._most = most
+        self.line = Line(lambda agent: not self.is_full(agent))
+        self._asked_by: Counter[str] = Counter()  # agent -> requests that are `asked`
         self._by_id: dict[str, Request] = {}
         self._by_key: dict[Key, str] = {}
         self._denied: dict[Key, str] = {}  # by key without session: a new one does not help
@@ -91,13 +100,10 @@ class Approvals:
             return None
         return request
 
-    def waiting(self, agent: str) -> int:
-        """How many questions of this agent people have not answered, or are being put to them."""
-        asked = sum(
-            request.state == "asked" and request.key.agent == agent
-            for request in self._by_id.values()
-        )
-        return asked + sum(key.agent == agent for key in self._asking)
+    def is_full(self, agent: str) -> bool:
+        """Whether people have enough questions of this agent to answer, or being put to them."""
+        asking = sum(key.agent == agent for key in self._asking)
+        return self._asked_by[agent] + asking >= self._most
 
     def claim(self, request: Request, call_id: str) -> bool:
         """Take an approved request for one call; False when another call was first.
@@ -132,7 +138,7 @@ class Approvals:
         if asking is None:
             opening = self._open(key, facts, decision, words=words, changed=changed, traced=traced)
             asking = self._asking[key] = asyncio.create_task(opening)
-            asking.add_done_callback(lambda _: self._asking.pop(key))
+            asking.add_done_callback(lambda _: self._put_to_people(key))
         return await asyncio.shield(asking)  # who asked first may go away; the others still ask
 
     async def decide(
@@ -239,6 +245,10 @@ class Approvals:
         )
         return self._by_id[request_id]
 
+    def _put_to_people(self, key: Key) -> None:
+        del self._asking[key]
+        self.line.call_up(key.agent)  # it may be that it could not be recorded
+
     async def _end(self, request_id: str, state: State, *, by: str) -> None:
         if request_id in self._taken:
             return
@@ -294,8 +304,17 @@ class Approvals:
             self._taken.pop(request.id, None)
             self._ending.discard(request.id)
 
+    def _count(self, agent: str, before: Request | None, after: Request | None) -> None:
+        """Count the questions of an agent anew; who waits to ask another one may be next."""
+        was = before is not None and before.state == "asked"
+        self._asked_by[agent] += (after is not None and after.state == "asked") - was
+        if was:
+            self.line.call_up(agent)
+
     def _index(self, request: Request) -> None:
+        before = self._by_id.get(request.id)
         self._by_id[request.id] = request
+        self._count(request.key.agent, before, request)
         newest = self._by_id.get(self._by_key.get(request.key, ""))
         if newest is None or newest.index < request.index:
             self._by_key[request.key] = request.id
@@ -314,6 +333,7 @@ class Approvals:
         self._wake(request.id)
         self._ending.discard(request.id)
         self.changed.add(request.id)
+        self._count(request.key.agent, request, None)
 
     # -- the stored view --------------------------------------------------------------------
 

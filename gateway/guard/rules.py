@@ -49,7 +49,7 @@ class Guards(_Model):
     first_use  the first call of a tool by an agent raises an alarm
     running    calls of one agent that are at servers at the same time
     sessions   open sessions that one agent has asked for by itself
-    questions  requests for approval of one agent that wait for people
+    questions  requests for approval of one agent that wait for people; runs wait for their turn
     """
 
     denials: Burst | None = Burst.model_validate({"most": 300, "window": "1m"})

@@ -255,12 +255,27 @@ class Hop:
             if run.state == "paused":
                 await self._wait(self.runs.moved(step.run), until_s=None)
                 continue
-            outcome = await self._crossed(run, step)
-            if outcome.status != "pending" or outcome.approval is None:
+            outcome = await self._crossed_in_turn(run, step)
+            if outcome.status != "pending":
                 return outcome
-            over = await self._answered(outcome.approval, step)
+            over = await self._answered(outcome.approval, step) if outcome.approval else None
             if over is not None:
                 return over
+
+    async def _crossed_in_turn(self, run: Run, step: Step) -> Outcome:
+        """Cross; where people have enough questions of this agent, again when it is its turn.
+
+        It may still be pending without a question then: the turn was another's, or the run moved.
+        """
+        outcome = await self._crossed(run, step)
+        if outcome.status != "pending" or outcome.approval is not None:
+            return outcome
+        moved = self.runs.moved(step.run)
+        async with self._rooms.approvals.line.turn(run.grants[step.grant].agent) as turn:
+            await self._wait(turn, moved, until_s=step.until_s)
+            if turn.done() and not moved.done():
+                return await self._crossed(run, step)
+        return outcome if self.now_s < step.until_s else _EXPIRED
 
     async def _crossed(self, run: Run, step: Step) -> Outcome:
         try:

@@ -104,7 +104,7 @@ class House:
         self.recorder = Recorder(log, Vault.open(folder / "subjects", bytes(32)))
         self.epoch = Epoch()
         self.sessions = Sessions(self.recorder)
-        self.approvals = Approvals(self.recorder)
+        self.approvals = Approvals(self.recorder, most=50)
         self.calls = Calls()
         self.limits = Limits()
         self.revocations = Revocations(self.epoch)

@@ -139,13 +139,16 @@ async def house(
     rules: str | None = None,
     servers: Mapping[str, Server] | None = None,
     clock: Clock | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[House]:
     local = [] if agents is None else agents.local()
     kept = Kept(Flows(flows, local))
     text = rules or policy(*(agent.name for agent in local))
     if not servers:  # no tool without a server
         text = "\n".join(line for line in text.split("\n") if "desk" not in line)
-    async with running(folder, text, servers, orchestration=kept, clock=clock) as gateway:
+    async with running(
+        folder, text, servers, orchestration=kept, clock=clock, settings=settings
+    ) as gateway:
         assert kept.service is not None
         assert kept.hop is not None
         yield House(gateway, kept.service, kept.hop)
