@@ -177,6 +177,7 @@ async def running(
     orchestration: Orchestration | None = None,
     show_code: Callable[[str], None] | None = None,
     wait_for: Iterable[str] | None = None,
+    site: str = "127.0.0.1",
 ) -> AsyncIterator[Running]:
     """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
 
@@ -184,6 +185,7 @@ async def running(
     specs    how desks are reached, where it is not by their plain address
     settings members of the deployment beside those that the harness fills in
     wait_for servers that must have been reached; None: every one
+    site     the name by which browsers reach the operators' pages; passkeys need one
     """
     clock = clock or Clock()
     more: Mapping[str, Any] = settings or {}
@@ -202,6 +204,7 @@ async def running(
     )
     listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     agents, operators = map(address_of, listeners)
+    more = {"operators_url": f"http://{site}:{operators.rpartition(':')[2]}", **more}
     try:
         made = make_settings(
             folder, policy, servers or {}, agents=agents, operators=operators, more=more

@@ -1,0 +1,87 @@
+"""Every page in a browser: nothing stands in anybody's way, in either colours, at any width."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+import pytest_asyncio
+from fastapi.routing import APIRoute
+from playwright.async_api import Browser
+
+from console.app import PAGES
+from tests.browser.axe import violations
+from tests.harness.chromium import Window, window
+from tests.harness.gateway import Running
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MOST_SCRIPT = 60_000
+"""Bytes of script that a page may run, as they are, not compressed."""
+
+EXAMPLES: Mapping[str, str] = {
+    "/agents/{name}": "/agents/clerk-1",
+    "/approvals/{request_id}": "/approvals/REQUEST",
+    "/audit/entries/{index}": "/audit/entries/0",
+    "/servers/{name}": "/servers/desk",
+}
+"""An example of each page that is about one thing; `REQUEST` is one for approval."""
+
+MORE = ("/approvals?show=decided", "/policies/try?agent=clerk-1&tool=desk.look", "/login")
+
+ROUTES = sorted(
+    route.path
+    for page in PAGES
+    for route in page.router.routes
+    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+)
+PATHS = [*(EXAMPLES[path] if "{" in path else path for path in ROUTES), *MORE]
+
+every_page = pytest.mark.parametrize("path", PATHS)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def request_id(shared: tuple[Running, object]) -> str:
+    clerk = await shared[0].agent()
+    asked = await clerk.call("desk.publish", text="a price list")
+    assert asked.approval is not None
+    return asked.approval
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def one(browser: Browser, shared: tuple[Running, object]) -> AsyncIterator[Window]:
+    async with window(browser, shared[0], "omar") as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def omar(one: Window, request_id: str, path: str) -> AsyncIterator[Window]:
+    """The same window for every page, each of which has to behave."""
+    await one.page.set_viewport_size({"width": 1280, "height": 900})
+    await one.page.emulate_media(color_scheme="light")
+    await one.go(path.replace("REQUEST", request_id))
+    yield one
+    assert one.troubles == []
+
+
+@every_page
+async def test_a_page_stands_in_nobodys_way(omar: Window, path: str) -> None:
+    assert await violations(omar.page) == []
+    await omar.page.emulate_media(color_scheme="dark")
+    assert await violations(omar.page) == []
+
+
+@every_page
+async def test_a_page_fits_a_phone(omar: Window, path: str) -> None:
+    await omar.page.set_viewport_size({"width": 360, "height": 640})
+    wide = await omar.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 360
+
+
+@every_page
+async def test_a_page_runs_little_script(omar: Window, path: str) -> None:
+    weights = await omar.page.evaluate(
+        """() => performance.getEntriesByType("resource")
+             .filter((each) => each.initiatorType === "script")
+             .map((each) => each.decodedBodySize)"""
+    )
+    assert sum(weights) <= MOST_SCRIPT
+    assert weights or path == "/login"
