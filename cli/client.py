@@ -1,9 +1,10 @@
 """The operators' API as the commands use it: one client, one credential, errors as exit codes."""
 
-from collections.abc import Callable
-from contextlib import closing
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -13,6 +14,7 @@ import httpx
 
 from cli.address import Address
 from cli.errors import Exit, stop
+from cli.interrupt import Stopping
 from cli.options import DEFAULT_HOME, Home, KeyFile, Url
 from gateway.errors import GatewayError
 from gateway.identity import private_files
@@ -20,6 +22,7 @@ from gateway.settings import is_loopback
 
 KEY_FILE = "operator.key"
 TIMEOUT_S = 90.0
+STREAM_S = 35.0
 
 P = ParamSpec("P")
 
@@ -53,6 +56,10 @@ class Target:
             stop(f"no operator's key: {error}", Exit.AUTHENTICATION)
 
 
+class Broken(Exception):
+    """An answer that goes on has ended too early; asked again it may go on."""
+
+
 class Operators:
     """Requests to the operators' API of one gateway; nothing is opened before the first."""
 
@@ -71,6 +78,24 @@ class Operators:
     def text(self, path: str) -> str:
         """An answer that is not JSON."""
         return self._request("GET", path).text
+
+    @contextmanager
+    def stream(self, path: str, stopping: Stopping, **headers: str) -> Iterator[Iterator[str]]:
+        """The lines of an answer that goes on, until it ends or the user wants no more.
+
+        Raises Broken when the gateway is away, is silent for longer than its beats are apart, or
+        ends its answer in the middle; a refusal ends the command.
+        """
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            with self._http.stream("GET", path, headers=given, timeout=STREAM_S) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    stop(*_complaint(answer))
+                stopping.cuts(partial(_cut, answer.extensions["network_stream"]))
+                yield answer.iter_lines()
+        except httpx.HTTPError as error:
+            raise Broken(type(error).__name__) from error
 
     def agents_url(self) -> str:
         """Where the agents of this gateway call."""
@@ -133,6 +158,12 @@ _TARGET = (
     Parameter("url", Parameter.KEYWORD_ONLY, default=None, annotation=Url),
     Parameter("key_file", Parameter.KEYWORD_ONLY, default=None, annotation=KeyFile),
 )
+
+
+def _cut(stream: Any) -> None:  # noqa: ANN401 - httpcore's, which httpx does not name
+    """Let whoever reads find the end of the answer."""
+    with suppress(OSError):
+        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 def _complaint(answer: httpx.Response) -> tuple[str, Exit]:

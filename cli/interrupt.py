@@ -1,7 +1,7 @@
 """Interrupt: how a command that goes on by itself ends when its user presses Ctrl-C."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,18 @@ class Stopping:
     """Whether the user has asked for the end."""
 
     asked: bool = False
+    _cut: Callable[[], None] = lambda: None
+
+    def cuts(self, cut: Callable[[], None]) -> None:
+        """Have this called, too: it ends what the program waits for. At once, if it is too late."""
+        self._cut = cut
+        if self.asked:
+            cut()
+
+    def ask(self) -> None:
+        """The user wants the end."""
+        self.asked = True
+        self._cut()
 
 
 @contextmanager
@@ -23,7 +35,7 @@ def until_stopped() -> Iterator[Stopping]:
     stopping = Stopping()
 
     def ask(_number: int, _frame: object) -> None:
-        stopping.asked = True
+        stopping.ask()
 
     before = signal.signal(signal.SIGINT, ask)
     try:

@@ -1,6 +1,7 @@
 """`passavant run`: flows, and what they are doing."""
 
-import time
+from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from audit.errors import NotStrict
 from cli.arguments import MAX_BYTES
 from cli.client import Operators, operated, quoted
 from cli.errors import Exit, stop
+from cli.following import Event, follow
 from cli.interrupt import Stopping, until_stopped
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
@@ -21,7 +23,9 @@ app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
 Id = Annotated[str, typer.Argument(help="Id of the run.")]
 COLUMNS = ("id", "flow", "state", "result", "by", "started", "ended")
 STEPS = ("path", "tool", "status", "asked", "index", "outcome")
-WATCH_EVERY_S = 0.5
+
+Tell = Callable[[Event], None]
+"""Says what happened, in one way or another."""
 
 
 @app.command("list")
@@ -85,20 +89,22 @@ def start(
         as_json(run) if json else typer.echo(run["id"])
         return
     with until_stopped() as stopping:
-        found = _watched(api, run["id"], stopping, talk=not json)
+        found = _watched(api, run["id"], stopping, _keep_quiet if json else _tell)
     if json:
         as_json(found)
-    if found["state"] != "ended":
-        raise typer.Exit(Exit.UNDECIDED)
-    raise typer.Exit(Exit.DONE if found["result"] == "done" else Exit.FAILED)
+    _ended(found)
 
 
 @app.command()
 @operated
-def watch(api: Operators, run: Id) -> None:
-    """Print each step of a run as it is made, until the run has ended."""
+def watch(api: Operators, run: Id, *, json: AsJson = False) -> None:
+    """Print each step of a run as it is made, until the run has ended; exit 1 when it failed.
+
+    As JSON, one event a line.
+    """
     with until_stopped() as stopping:
-        _watched(api, run, stopping, talk=True)
+        found = _watched(api, run, stopping, _as_line if json else _tell)
+    _ended(found)
 
 
 @app.command()
@@ -127,21 +133,39 @@ def _moved(api: Operators, run: str, where: str) -> None:
     say(f"run {run} is {found['state']}")
 
 
-def _watched(api: Operators, run: str, stopping: Stopping, *, talk: bool) -> dict[str, Any]:
-    """Follow a run to its end, or as long as wanted; say what happens where somebody listens."""
-    told: dict[str, str] = {}
-    while True:
-        found: dict[str, Any] = api.get(f"/api/runs/{quoted(run)}")
-        for step in found["steps"]:
-            if talk and told.get(step["path"]) != step["status"]:
-                typer.echo(inert(f"{step['path']}  {step['tool']}  {step['status']}"))
-            told[step["path"]] = step["status"]
-        ended = found["state"] == "ended"
-        if ended and talk:
-            say(f"{found['result']} {found['detail']}".strip())
-        if ended or stopping.asked:
-            return found
-        time.sleep(WATCH_EVERY_S)
+def _watched(api: Operators, run: str, stopping: Stopping, tell: Tell) -> dict[str, Any]:
+    """Follow a run to its end, or as long as wanted; where it is then."""
+    found: dict[str, Any] = {}
+    for event in follow(api, run, stopping):
+        if event.kind == "run":
+            found = event.data
+        tell(event)
+    return found or dict(api.get(f"/api/runs/{quoted(run)}"))
+
+
+def _keep_quiet(_: Event) -> None:
+    """Whoever waits for JSON wants the end alone."""
+
+
+def _as_line(event: Event) -> None:
+    typer.echo(dumps({"event": event.kind, **event.data}, sort_keys=True))
+
+
+def _tell(event: Event) -> None:
+    told = event.data
+    if event.kind == "step":
+        typer.echo(inert(f"{told['path']}  {told['tool']}  {told['status']}"))
+    elif told["state"] == "ended":
+        say(f"{told['result']} {told['detail']}".strip())
+    for request in told.get("waiting", ()):
+        say(f"waits for people: {request['tool']}, passavant approval show {request['id']}")
+
+
+def _ended(found: dict[str, Any]) -> None:
+    """Leave with what a run has come to."""
+    if found["state"] != "ended":
+        raise typer.Exit(Exit.UNDECIDED)
+    raise typer.Exit(Exit.DONE if found["result"] == "done" else Exit.FAILED)
 
 
 def _read(text: str) -> Any:  # noqa: ANN401 - JSON

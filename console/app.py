@@ -26,13 +26,10 @@ def shown(gateway: Gateway, codes: Mapping[str, str]) -> Iterator[None]:
 
     codes  what each stable code means
     """
-    bell = live.Bell()
     gateway.operators.state.codes = codes
-    gateway.operators.state.bell = bell
-    gateway.services.log.subscribe(bell.ring)
     for router in ROUTERS:
         gateway.operators.include_router(router)
     try:
         yield
     finally:
-        bell.close()
+        gateway.services.bell.close()

@@ -6,14 +6,13 @@ how many entries the log had, so a stream that broke off goes on where it was (`
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Header, Request
 from fastapi.responses import StreamingResponse
 
-from audit.entry import Entry
 from console.routes import Pages
 from console.visitors import STREAM, NotLoggedIn, Viewer, session_of
 from gateway.operator.api import Here
@@ -29,7 +28,6 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
 }
 """Kinds of entries that a page may want to hear of, by how they begin."""
 
-MOST_STREAMS = 64
 PAUSE_S = 1.0
 """Least time between two events of a stream."""
 
@@ -40,46 +38,6 @@ _MOST_READ = 256
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 
 router = Pages()
-
-
-class Bell:
-    """Rings for everyone who waits when entries have become durable."""
-
-    def __init__(self) -> None:
-        self.streams = 0
-        self._news: set[asyncio.Future[None]] = set()
-        self._closed = asyncio.Event()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the gateway is about to end, and every stream with it."""
-        return self._closed.is_set()
-
-    def ring(self, _: Sequence[Entry]) -> None:
-        """Wake everyone; called after each batch of the log."""
-        if self._news:
-            for waiting in self._news:
-                if not waiting.done():
-                    waiting.set_result(None)
-            self._news.clear()
-
-    def close(self) -> None:
-        """End every stream."""
-        self._closed.set()
-        self.ring(())
-
-    async def wait(self, longest_s: float) -> None:
-        """Return at the next ring, or after so long."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._news.add(waiting)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(waiting, longest_s)
-        self._news.discard(waiting)
-
-    async def rest(self, seconds: float) -> None:
-        """Return after so long, or at the end of everything."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), seconds)
 
 
 @router.get(STREAM)
@@ -96,22 +54,20 @@ async def events(
     topics  of `TOPICS`
     after   how many entries the log had when the page was made
     """
-    bell: Bell = request.app.state.bell
     if topics not in TOPICS:
         raise OperatorRefused("operator.body", "there is no such topic")
-    if bell.streams >= MOST_STREAMS:
-        raise OperatorRefused("operator.slow", "too many pages are open")
+    services.bell.check()
     begin = last_event_id or after
     seen = int(begin) if _NUMBER.fullmatch(begin) else -1  # told something else: all is news
-    told = _told(services, request, bell, TOPICS[topics], seen)
+    told = _told(services, request, TOPICS[topics], seen)
     return StreamingResponse(told, media_type="text/event-stream")
 
 
 async def _told(
-    services: Services, request: Request, bell: Bell, kinds: tuple[str, ...], seen: int
+    services: Services, request: Request, kinds: tuple[str, ...], seen: int
 ) -> AsyncIterator[str]:
-    bell.streams += 1
-    try:
+    bell = services.bell
+    with bell.stream(), suppress(NotLoggedIn):
         yield "retry: 2000\n\n"
         while not bell.is_closed:
             size = services.log.size
@@ -125,10 +81,6 @@ async def _told(
             if services.log.size == seen:
                 await bell.wait(BEAT_S)
             session_of(services, request)
-    except NotLoggedIn:
-        return
-    finally:
-        bell.streams -= 1
 
 
 async def _concerns(services: Services, kinds: tuple[str, ...], seen: int, size: int) -> bool:

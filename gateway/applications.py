@@ -30,6 +30,7 @@ from gateway.identity.user_proof import UserProofs
 from gateway.metrics import Scrape
 from gateway.metrics import Sources as MetricSources
 from gateway.operator import routes
+from gateway.operator.bell import Bell
 from gateway.operator.browser_sessions import BrowserSessions
 from gateway.operator.challenges import Challenges
 from gateway.operator.services import Services
@@ -49,6 +50,7 @@ class Gateway:
 def assemble(parts: Parts) -> Gateway:
     """Make the applications. Raises GatewayError for clients that cannot be used."""
     services = _services(parts)
+    services.log.subscribe(services.bell.ring)
     return Gateway(_agents(parts, services), routes.build(services), services)
 
 
@@ -76,6 +78,7 @@ def _services(parts: Parts) -> Services:
         activation=parts.activation,
         review=parts.upstream.review,
         mint=parts.mint,
+        bell=Bell(),
         runs=parts.runs,
         tokens=check,
         keys=keys,

@@ -41,7 +41,7 @@ from gateway.links.link import Answered, Caller, Link, Permit
 from gateway.metrics import Metrics
 from gateway.principal import Principal
 from gateway.recorder import Recorder
-from gateway.records import decision_entry, outcome_entry, settled_charges
+from gateway.records import MODEL, decision_entry, model_used, outcome_entry, settled_charges
 from gateway.refusals import Refusals
 from gateway.releasing import release
 from gateway.runs.run import FACE
@@ -323,6 +323,8 @@ class Gate:
             snapshot, tool = call.world.snapshot, call.facts.tool
             final = settlement(snapshot, tool, charges, outcome.result, len(words))
             fields |= settled_charges(final)
+        if call.action.server == MODEL and outcome.result is not None:
+            fields |= model_used(outcome.result)
         record = self._rooms.recorder.seal(
             self._rooms.recorder.new_id(),
             "outcome",

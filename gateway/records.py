@@ -5,7 +5,7 @@ flat enough to be searched and hold no argument or result: `gateway.recorder` ad
 commitments. Members are documented in `docs/entries.md`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from audit.canonical import Json
@@ -14,6 +14,9 @@ from gateway.approval.request import obligation_to_json
 from gateway.attempt import Attempt
 from gateway.principal import actor
 from gateway.session.charge import Charge
+
+MODEL = "model"
+"""The server whose tools are the models of this gateway; no upstream can have this name."""
 
 
 def decision_entry(
@@ -93,6 +96,18 @@ def settled_charges(charges: Iterable[Charge]) -> dict[str, Json]:
     """The further member of an outcome that says what a call has cost, if it says that."""
     final: list[Json] = [charge.to_json() for charge in charges]
     return {"charges": final} if final else {}
+
+
+def model_used(result: Mapping[str, Json]) -> dict[str, Json]:
+    """The further member of the outcome of a request to a model, if that was answered.
+
+    result  of a model of this gateway (`gateway.links.model`): tokens in and out together, and cost
+            in millionths of the prices' unit
+    """
+    told = result.get("structuredContent")
+    if not isinstance(told, dict):
+        return {}
+    return {"used": {"tokens": told["tokens"], "cost": told["cost"]}}
 
 
 def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:

@@ -295,7 +295,7 @@ class State:
         elif call is not None and "charges" in body:
             self.limits.settled(call.charges, read_charges(body["charges"]))
         self.approvals.settled(call_id, status)
-        self.runs.settled(call_id, status, index)
+        self.runs.settled(call_id, body, index)
         self.uses.settled(call_id, status)
         labels = cast("list[str]", body["labels"])
         if labels:

@@ -37,6 +37,18 @@ def operator_of(services: Services, request: Request, now_s: int) -> Operator:
     return session.operator
 
 
+def check_may(services: Services, request: Request) -> None:
+    """Raises AuthError when whoever sent a request, which is still being answered, is known no
+    more. That it goes on is no sign that somebody is there: it keeps nobody logged in.
+    """
+    now_s = services.recorder.now() // 1_000_000
+    if request.headers.getlist("authorization"):
+        operator_of(services, request, now_s)
+        return
+    cookie = cookie_of(request, session_cookie(services)) or ""
+    check_standing(services, services.browsers.peek(cookie, now_s).operator)
+
+
 def session_of(services: Services, request: Request, now_s: int) -> BrowserSession | None:
     """The session of the cookie that came; None: there was none. Raises AuthError."""
     cookie = cookie_of(request, session_cookie(services))

@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from typing import Annotated
 
+from fastapi import Header
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.requests import Request
 
 from audit.canonical import Json
+from gateway.operator import run_events
+from gateway.operator.access import check_may
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
+from gateway.operator.run_rows import row, steps, waiting
 from gateway.operator.services import Services
-from gateway.runs.run import Run
 from gateway.runs.service import RunService
 
 router = Routes()
@@ -32,7 +36,7 @@ class Wanted(BaseModel):
 @router.get("")
 async def list_runs(services: Here, _: Viewer) -> list[dict[str, Json]]:
     """Every known run, newest first."""
-    return [_row(run) for run in reversed(services.state.runs.all())]
+    return [row(run) for run in reversed(services.state.runs.all())]
 
 
 @router.get("/flows")
@@ -45,10 +49,35 @@ async def list_flows(services: Here, _: Viewer) -> Mapping[str, Json]:
 async def show_run(services: Here, _: Viewer, run_id: str) -> dict[str, Json]:
     """One run with its steps, in the order in which they were last decided."""
     run = services.state.runs.get(run_id)
-    taken = sorted(services.state.runs.steps(run_id).items(), key=lambda step: step[1].index)
-    steps: list[Json] = [{"path": path, **step.to_json()} for path, step in taken]
+    taken: list[Json] = [
+        {"path": path, **step.to_json()} for path, step in steps(services.state.runs, run_id)
+    ]
+    asked: list[Json] = [each.id for each in waiting(services.state.approvals, run_id)]
     grants: dict[str, Json] = {path: grant.to_json() for path, grant in run.grants.items()}
-    return {**_row(run), "digest": run.digest, "grants": grants, "steps": steps}
+    whole: dict[str, Json] = {
+        "digest": run.digest,
+        "grants": grants,
+        "steps": taken,
+        "waiting": asked,
+    }
+    return {**row(run), **whole}
+
+
+@router.get("/{run_id}/events")
+async def follow_run(
+    services: Here,
+    _: Viewer,
+    http: Request,
+    run_id: str,
+    last_event_id: Annotated[str, Header()] = "",
+) -> StreamingResponse:
+    """A run as it goes on (`gateway.operator.run_events`)."""
+    services.state.runs.get(run_id)
+    services.bell.check()
+    events = run_events.told(
+        services, run_id, run_events.place(last_event_id), lambda: check_may(services, http)
+    )
+    return StreamingResponse(events, media_type="text/event-stream")
 
 
 @router.get("/{run_id}/output")
@@ -69,46 +98,30 @@ async def start_run(services: Here, operator: Administrator, http: Request) -> d
     wanted = await body_of(http, Wanted)
     by = f"operator:{operator.name}"
     given: Json = wanted.input
-    return _row(await _service(services).start(wanted.flow, given, by=by, key=wanted.key))
+    return row(await _service(services).start(wanted.flow, given, by=by, key=wanted.key))
 
 
 @router.post("/{run_id}/pause")
 async def pause_run(services: Here, operator: Administrator, run_id: str) -> dict[str, Json]:
     """Let no further step of a run begin; what is under way ends."""
     by = f"operator:{operator.name}"
-    return _row(await services.state.runs.move(run_id, "run.paused", by=by))
+    return row(await services.state.runs.move(run_id, "run.paused", by=by))
 
 
 @router.post("/{run_id}/resume")
 async def resume_run(services: Here, operator: Administrator, run_id: str) -> dict[str, Json]:
     """Let a paused run go on."""
     by = f"operator:{operator.name}"
-    return _row(await services.state.runs.move(run_id, "run.resumed", by=by))
+    return row(await services.state.runs.move(run_id, "run.resumed", by=by))
 
 
 @router.post("/{run_id}/cancel")
 async def cancel_run(services: Here, operator: Administrator, run_id: str) -> dict[str, Json]:
     """Stop a run and all that it has handed on; what is under way is cut short."""
-    return _row(await _service(services).cancel(run_id, by=f"operator:{operator.name}"))
+    return row(await _service(services).cancel(run_id, by=f"operator:{operator.name}"))
 
 
 def _service(services: Services) -> RunService:
     if services.runs is None:
         raise OperatorRefused("operator.unknown", "this gateway runs no flows")
     return services.runs
-
-
-def _row(run: Run) -> dict[str, Json]:
-    return {
-        "id": run.id,
-        "flow": run.flow,
-        "agent": run.grants[""].agent,
-        "session": run.session,
-        "by": run.by,
-        "key": run.key,
-        "state": run.state,
-        "started": run.started,
-        "ended": run.ended,
-        "result": run.result,
-        "detail": run.detail,
-    }

@@ -25,6 +25,7 @@ from gateway.identity.tokens import TokenCheck
 from gateway.identity.user_proof import UserProofs
 from gateway.links.connecting import Connecting
 from gateway.metrics import Scrape
+from gateway.operator.bell import Bell
 from gateway.operator.browser_sessions import BrowserSessions
 from gateway.operator.challenges import Challenges
 from gateway.operator.credentials import Operators
@@ -43,6 +44,7 @@ from gateway.world import Worlds
 class Services:
     """Everything an operator may look at or act on.
 
+    bell          wakes who follows what happens; closed before the listener is, to end them
     runs          starts flows; None: there are none
     connecting    ends what people let agents use; None: there is nothing of that kind
     authorizing   ends what people let applications do
@@ -70,6 +72,7 @@ class Services:
     activation: Activation
     review: Review
     mint: Mint
+    bell: Bell
     runs: RunService | None
     tokens: TokenCheck
     keys: KeySet

@@ -6,7 +6,7 @@ found by the path at which it was given: no run carries its own authority about.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self, cast
 
 from audit.canonical import Json as Json  # noqa: PLC0414 - orchestration has it from here
@@ -63,31 +63,57 @@ class Grant:
 class Taken:
     """What came of a step so far.
 
-    call     id of its last decision
-    index    of that decision's entry
-    outcome  index of the entry that says what came of it; None: there is none yet
-    asked    people were asked, and their answer is what authorised it
-    keyed    when it was first sent with its idempotency key, seconds since 1970; None: without one
+    agent         in whose name it was made
+    call          id of its last decision
+    index         of that decision's entry
+    at            when that was, in microseconds since 1970
+    outcome       index of the entry that says what came of it; None: there is none yet
+    us            how long it took until then, in microseconds; None likewise
+    asked         people were asked, and their answer is what authorised it
+    tokens, cost  what a model used for it; cost in millionths of the prices' unit
+    keyed         when it was first sent with its idempotency key, seconds since 1970; None: without
     """
 
     tool: str
+    agent: str
     call: str
     index: int
+    at: int
     status: StepStatus
     outcome: int | None = None
+    us: int | None = None
     asked: bool = False
     keyed: int | None = None
+    tokens: int = 0
+    cost: int = 0
+
+    def settled(self, body: Mapping[str, Json], index: int) -> Self:
+        """The same with what its outcome, entry `index`, says."""
+        used = cast("Mapping[str, int]", body.get("used", {}))
+        return replace(
+            self,
+            status=cast("StepStatus", body["status"]),
+            outcome=index,
+            us=cast("int", body["us"]),
+            tokens=used.get("tokens", 0),
+            cost=used.get("cost", 0),
+        )
 
     def to_json(self) -> dict[str, Json]:
         """The step as rows and pages hold it."""
         return {
             "tool": self.tool,
+            "agent": self.agent,
             "call": self.call,
             "index": self.index,
+            "at": self.at,
             "status": self.status,
             "outcome": self.outcome,
+            "us": self.us,
             "asked": self.asked,
             "keyed": self.keyed,
+            "tokens": self.tokens,
+            "cost": self.cost,
         }
 
     @classmethod
@@ -95,12 +121,17 @@ class Taken:
         """The inverse of `to_json`."""
         return cls(
             tool=cast("str", row["tool"]),
+            agent=cast("str", row["agent"]),
             call=cast("str", row["call"]),
             index=cast("int", row["index"]),
+            at=cast("int", row["at"]),
             status=cast("StepStatus", row["status"]),
             outcome=cast("int | None", row["outcome"]),
+            us=cast("int | None", row["us"]),
             asked=cast("bool", row["asked"]),
             keyed=cast("int | None", row.get("keyed")),
+            tokens=cast("int", row["tokens"]),
+            cost=cast("int", row["cost"]),
         )
 
 

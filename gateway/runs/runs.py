@@ -141,10 +141,16 @@ class Runs:
         if authorised:
             status = "under way"
             self._calls[cast("str", body["id"])] = run_id, path
-        tool = cast("str", cast("Mapping[str, Json]", body["tool"])["name"])
-        asked = authorised and body["approval"] is not None
-        keyed = self._keyed(run_id, path, body)
-        taken = Taken(tool, cast("str", body["id"]), index, status, asked=asked, keyed=keyed)
+        taken = Taken(
+            tool=cast("str", cast("Mapping[str, Json]", body["tool"])["name"]),
+            agent=cast("str", cast("Mapping[str, Json]", body["actor"])["agent"]),
+            call=cast("str", body["id"]),
+            index=index,
+            at=cast("int", body["ts"]),
+            status=status,
+            asked=authorised and body["approval"] is not None,
+            keyed=self._keyed(run_id, path, body),
+        )
         self._took(run_id, path, taken)
 
     def _keyed(self, run_id: str, path: str, body: Mapping[str, Json]) -> int | None:
@@ -154,7 +160,7 @@ class Runs:
             return before.keyed
         return cast("int", body["ts"]) // 1_000_000 if "key" in body else None
 
-    def settled(self, call_id: str, status: str, index: int) -> None:
+    def settled(self, call_id: str, body: Mapping[str, Json], index: int) -> None:
         """The outcome entry of a call, if it is one of a step."""
         place = self._calls.pop(call_id, None)
         if place is None:
@@ -162,8 +168,7 @@ class Runs:
         run_id, path = place
         before = self._steps.get(run_id, {}).get(path)
         if before is not None and before.call == call_id:
-            now = replace(before, status=cast("StepStatus", status), outcome=index)
-            self._took(run_id, path, now)
+            self._took(run_id, path, before.settled(body, index))
 
     def _took(self, run_id: str, path: str, taken: Taken) -> None:
         self._steps.setdefault(run_id, {})[path] = taken

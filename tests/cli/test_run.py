@@ -72,6 +72,10 @@ def test_a_run_is_started_asked_about_and_ends(flows: Deployment) -> None:
     assert approved.exit_code == 0, approved.output
     watched = flows.run("run", "watch", run)
     assert watched.exit_code == 0
+    assert "approvals.editors  done" in watched.stdout
+    assert "done" in watched.stderr
+    lines = flows.run("run", "watch", run, "--json").stdout.splitlines()
+    assert json.loads(lines[-1])["state"] == "ended"
     shown = flows.read("run", "show", run, "--output")
     assert (shown["state"], shown["result"]) == ("ended", "done")
     assert [step["tool"] for step in shown["steps"]] == [
@@ -102,7 +106,7 @@ def test_a_run_is_paused_resumed_and_cancelled(flows: Deployment) -> None:
         ran = flows.run("run", command, run)
         assert ran.exit_code == 0, ran.output
         assert f"run {run} is {state}" in ran.stderr
-    flows.run("run", "watch", run)
+    assert flows.run("run", "watch", run).exit_code == 1
     assert flows.read("run", "show", run)["result"] == "cancelled"
     again = flows.run("run", "cancel", run)
     assert (again.exit_code, "run.state" in again.stderr) == (1, True)
@@ -121,6 +125,7 @@ def test_flows_are_listed(flows: Deployment) -> None:
         pytest.param(["start", "job", "--input", '{"a":1,"a":2}'], 2, "--input", id="twice"),
         pytest.param(["start", "job", "--input", "@/no/file"], 2, "--input", id="no-file"),
         pytest.param(["show", "nothing"], 1, "run.unknown", id="no-such-run"),
+        pytest.param(["watch", "nothing"], 1, "run.unknown", id="nothing-to-watch"),
         pytest.param(["cancel", "../../tokens"], 1, "", id="path"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from console import live
+from gateway.operator import bell
 from tests.harness.agent import Agent
 from tests.harness.console import Person, console, person
 from tests.harness.gateway import Running
@@ -112,20 +112,9 @@ async def test_there_is_no_other_topic(vera: Person) -> None:
 async def test_so_many_pages_are_live_and_no_more(
     gateway: Running, vera: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "MOST_STREAMS", 0)
+    monkeypatch.setattr(bell, "MOST_STREAMS", 0)
     answered = await vera.get("/events")
     assert answered.status_code == 429
-
-
-async def test_a_bell_that_is_closed_wakes_everyone() -> None:
-    bell = live.Bell()
-    waiting = asyncio.create_task(bell.wait(60))
-    resting = asyncio.create_task(bell.rest(60))
-    await asyncio.sleep(0)
-    bell.close()
-    async with asyncio.timeout(20):
-        await asyncio.gather(waiting, resting)
-    assert bell.is_closed
 
 
 async def test_a_gateway_that_ends_ends_every_stream(tmp_path: Path) -> None:

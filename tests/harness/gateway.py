@@ -242,6 +242,7 @@ async def _served(
     try:
         yield
     finally:
+        gateway.services.bell.close()
         await asyncio.gather(*(one.__aexit__(None, None, None) for one in both))
 
 

@@ -73,6 +73,7 @@ DOORS = [
     Door("GET", "/api/runs", "viewer"),
     Door("GET", "/api/runs/flows", "viewer"),
     Door("GET", "/api/runs/{run_id}", "viewer"),
+    Door("GET", "/api/runs/{run_id}/events", "viewer"),
     Door("GET", "/api/runs/{run_id}/output", "viewer"),
     Door("POST", "/api/runs", "administrator", {"flow": "report"}),
     Door("POST", "/api/runs/{run_id}/pause", "administrator", {}),
