@@ -14,7 +14,7 @@ from audit.errors import Unreadable
 from audit.layout import HEIGHT, WIDTH, Tile, split_hashes
 from audit.merkle import Frontier, hash_leaf
 from audit.published import PublishedFolder
-from audit.sequence import EntryOrder
+from audit.sequence import EntryCheck, EntryOrder
 
 Complain: TypeAlias = Callable[[str, str], None]
 Hashes: TypeAlias = list[bytes | None]
@@ -26,6 +26,7 @@ class Recomputation:
 
     leaves, sizes  what to remember on the way: the hashes of these entries, and the roots of the
                    trees of these sizes; all within the size
+    checks         what looks at the entries beside their order
 
     After `run`: `leaf_at`, `root_at` and `root`, with None for what could not be computed.
     Memory does not grow with the log.
@@ -39,9 +40,11 @@ class Recomputation:
         *,
         leaves: Iterable[int] = (),
         sizes: Iterable[int] = (),
+        checks: Iterable[EntryCheck] = (),
     ) -> None:
         self._published, self._size, self._complain = published, size, complain
         self._order = EntryOrder()
+        self._checks: tuple[EntryCheck, ...] = (self._order, *checks)
         self._levels: list[Hashes] = []  # the items of each level's last, incomplete tile
         self._leaves, self._sizes = _by_tile(leaves), _by_tile(sizes)
         self.leaf_at: dict[int, bytes | None] = {}
@@ -84,8 +87,9 @@ class Recomputation:
         if entries is None:
             self._order.lose_track()
             return [None] * bundle.width
-        for number, complaint in self._order.check(bundle.index * WIDTH, entries):
-            self._complain(f"{bundle.path}, entry {number}", complaint)
+        for check in self._checks:
+            for number, complaint in check.check(bundle.index * WIDTH, entries):
+                self._complain(f"{bundle.path}, entry {number}", complaint)
         return [hash_leaf(entry) for entry in entries]
 
     def _push(self, level: int, index: int, items: Hashes) -> None:

@@ -8,7 +8,7 @@ export that has lost its tree.
 from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -19,6 +19,17 @@ _TYPES = (str, int, int, int, str, str)
 # Equal to the canonical form for all that the log writes; floats, which it never writes, pass in
 # the spelling of orjson. The strict reader would cost more than hashing and tree together.
 _write = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+
+
+class EntryCheck(Protocol):
+    """Looks at what entries say while a log is verified."""
+
+    def check(self, first: int, entries: Sequence[bytes]) -> Iterator[tuple[int, str]]:
+        """Yield (index, complaint) for the next entries, the first of which has index `first`.
+
+        They come in order, each once, before anything else is known of them: nothing that stands
+        in them may make this raise. What cannot be read at all is left out.
+        """
 
 
 class EntryOrder:

@@ -22,6 +22,7 @@ from audit.note import Verifier
 from audit.pin import Pin, PinnedCheckpoint
 from audit.published import PublishedFolder
 from audit.recompute import Recomputation
+from audit.sequence import EntryCheck
 
 Rollback: TypeAlias = Literal["excluded by pin", "not excluded"]
 
@@ -55,18 +56,24 @@ class Report:
     pinned: int
 
 
-def verify_directory(folder: Path, vkey: str, pins: Sequence[Pin] = ()) -> Report:
+def verify_directory(
+    folder: Path, vkey: str, pins: Sequence[Pin] = (), checks: Sequence[EntryCheck] = ()
+) -> Report:
     """Verify the published log in `folder` against the verifier key `vkey` and `pins`.
+
+    checks  new ones, that look at what the entries mean to whoever wrote them
 
     The key must come from elsewhere than the folder. The folder may be that of a log at work.
     Raises MalformedKey; whatever is wrong with the folder is a finding.
     """
-    return _Verification(PublishedFolder(folder), Verifier.parse(vkey)).run(pins)
+    return _Verification(PublishedFolder(folder), Verifier.parse(vkey), checks).run(pins)
 
 
 class _Verification:
-    def __init__(self, published: PublishedFolder, verifier: Verifier) -> None:
-        self._published, self._verifier = published, verifier
+    def __init__(
+        self, published: PublishedFolder, verifier: Verifier, checks: Sequence[EntryCheck]
+    ) -> None:
+        self._published, self._verifier, self._checks = published, verifier, checks
         self._findings: list[Finding] = []
         self._bad = False
 
@@ -83,6 +90,7 @@ class _Verification:
             self._complain,
             leaves=[pin.index for _, pin in entries],
             sizes=[pin.size for _, pin in checkpoints],
+            checks=self._checks,
         )
         tree.run()
         self._check_root(signed, tree.root)

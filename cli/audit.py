@@ -16,6 +16,7 @@ from cli.errors import Exit, stop
 from cli.interrupt import until_stopped
 from cli.options import DEFAULT_HOME, AsJson, Home
 from cli.output import as_card, as_json, moment, say
+from gateway.approval.signed_answers import SignedAnswers
 from gateway.errors import GatewayError
 from gateway.home import Home as HomeFolder
 from policies.inert import inert
@@ -119,7 +120,7 @@ def verify(
     try:
         key = Path(vkey).read_text().strip() if Path(vkey).is_file() else vkey
         pins = [found for path in pin or [] for found in read_pins(path.read_text())]
-        report = verify_directory(folder, key, pins)
+        report = verify_directory(folder, key, pins, [SignedAnswers()])
     except (AuditError, OSError, UnicodeDecodeError) as error:
         stop(str(error), Exit.USAGE)
     _print(report, json=json)

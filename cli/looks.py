@@ -15,6 +15,7 @@ from audit.layout import CHECKPOINT, WIDTH, Tile
 from audit.published import PublishedFolder
 from audit.verify import verify_directory
 from gateway.activation import compile_contents, read_stable
+from gateway.approval.signed_answers import SignedAnswers
 from gateway.catalogue.pins import Lock
 from gateway.catalogue.tools import Catalogue
 from gateway.errors import GatewayError
@@ -114,7 +115,7 @@ def _log(settings: Settings) -> Found:
     if not (Home(settings.home).tiles / CHECKPOINT).exists():
         return "-", "nothing is published yet"
     home = Home.existing(settings.home)
-    report = verify_directory(home.tiles, home.verifier_key())
+    report = verify_directory(home.tiles, home.verifier_key(), checks=[SignedAnswers()])
     if not report.ok:
         found = report.findings[0]
         return "NO", f"{found.place}: {found.message} (and {len(report.findings) - 1} more)"

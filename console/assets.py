@@ -17,7 +17,7 @@ from gateway.operator.errors import OperatorRefused
 SCRIPTS = ("htmx.min.js", "hx-sse.min.js", "hx-csp.min.js", "console.js")
 """Of every page, in the order in which it loads them."""
 
-MORE = ("proof.js",)
+MORE = ("proof.js", "signing.js")
 """Scripts of ours for single pages, which name them."""
 
 STYLE = "style.css"

@@ -183,7 +183,7 @@ class State:
         """Entries of what people were asked, agreed to and registered."""
         return {
             "approval.asked": self.approvals.asked,
-            "approval.decided": lambda body, *_: self.approvals.decided(body),
+            "approval.decided": self._approval_decided,
             "approval.ended": lambda body, *_: self.approvals.ended(body),
             GIVEN: lambda body, *_: self.connections.given(body),
             WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),
@@ -301,6 +301,10 @@ class State:
         if labels:
             ts = cast("int", body["ts"])
             self.sessions.touch(cast("str", body["session"]), labels, ts // 1_000_000)
+
+    def _approval_decided(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        self.approvals.decided(body)
+        self.passkeys.signed(body)
 
     def _label_released(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         session = self.sessions.get(cast("str", body["session"]))

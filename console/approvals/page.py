@@ -14,8 +14,9 @@ from console.routes import Pages, see
 from console.visitors import Approver, Viewer, Visitor
 from gateway.approval.request import Request, Verdict
 from gateway.operator import approvals
-from gateway.operator.api import Here
+from gateway.operator.api import Here, validated
 from gateway.operator.approvals import Answer
+from gateway.operator.passkey_login import Answer as Tapped
 from gateway.operator.services import Services
 
 Which = Literal["open", "mine", "decided"]
@@ -73,6 +74,8 @@ async def card(services: Here, visitor: Viewer, http: HttpRequest, request_id: s
         now=services.recorder.now() // 1_000_000,
         no_deny=approvals.hindrance(services, who, request, "deny"),
         no_approve=approvals.hindrance(services, who, request, "approve"),
+        is_signed=approvals.is_signed(services, who, request),
+        has_passkey=bool(services.state.passkeys.of(who.name)),
     )
 
 
@@ -80,9 +83,19 @@ async def card(services: Here, visitor: Viewer, http: HttpRequest, request_id: s
 async def decide(services: Here, visitor: Approver, request_id: str, verdict: Verdict) -> Response:
     """Take an answer."""
     said = [visitor.field("chip"), visitor.field("reason")]
-    answer = Answer(digest=visitor.field("digest"), reason=": ".join(filter(None, said)))
-    await approvals.decide(services, visitor.operator, request_id, verdict, answer)
+    answer = Answer(
+        digest=visitor.field("digest"),
+        reason=": ".join(filter(None, said)),
+        signed=_tapped(visitor),
+    )
+    await approvals.decide(services, visitor.operator, request_id, verdict, answer, visitor.session)
     return see(f"/approvals/{request_id}")
+
+
+def _tapped(visitor: Visitor) -> Tapped | None:
+    """What a passkey has signed, where the script of the page has filled it in."""
+    fields = {name: visitor.field(name) for name in Tapped.model_fields}
+    return validated(Tapped, fields) if any(fields.values()) else None
 
 
 def _is_in(request: Request, show: Which) -> bool:

@@ -9,6 +9,7 @@ from audit.verify import Report, verify_directory
 from console import frame
 from console.routes import Pages
 from console.visitors import Viewer, Visitor
+from gateway.approval.signed_answers import SignedAnswers
 from gateway.operator import keys
 from gateway.operator.api import Here
 from gateway.operator.services import Services
@@ -28,7 +29,9 @@ async def log(services: Here, visitor: Viewer, request: Request) -> Response:
 async def verify(services: Here, visitor: Viewer, request: Request) -> Response:
     """Verify the published log from its folder alone, as anybody can."""
     try:
-        report = await asyncio.to_thread(verify_directory, services.home.tiles, services.vkey)
+        report = await asyncio.to_thread(
+            verify_directory, services.home.tiles, services.vkey, checks=[SignedAnswers()]
+        )
     except AuditError as error:
         return await _shown(services, visitor, request, None, wrong=str(error))
     return await _shown(services, visitor, request, report)

@@ -28,6 +28,7 @@ from gateway.approval.request import (
     digest,
     obligation_to_json,
 )
+from gateway.approval.signature import Statement, Tap
 from gateway.errors import ApprovalRefused
 from gateway.operator.credentials import Operator
 from gateway.recorder import Recorder
@@ -149,8 +150,11 @@ class Approvals:
         *,
         reason: str,
         members: Members,
+        tap: Tap | None = None,
     ) -> Request:
         """Record one person's answer; the request as it then stands.
+
+        tap  what their passkey has signed; None: nothing
 
         Raises ApprovalRefused when there is no such open request or this person may not answer
         it, and AuditUnavailable when the answer could not be recorded: then it was not given.
@@ -159,13 +163,15 @@ class Approvals:
             now_s = self._recorder.now() // 1_000_000
             request = self._asked(request_id, now_s)
             groups = groups_of(operator.name, operator.groups, request, members)
-            vote = Vote(operator.name, verdict, groups, now_s)
+            passkey = None if tap is None else tap.passkey
+            vote = Vote(operator.name, verdict, groups, now_s, passkey)
             check_vote(request, vote, reason=reason)
             fields: dict[str, Json] = {
                 **vote.to_json(),
                 "approval": request.id,
                 "digest": request.digest,
                 "state": answered(request, vote).state,
+                "signed": None if tap is None else _signed(tap, request, vote),
             }
             await self._recorder.write_sealed(
                 "approval.decided",
@@ -352,6 +358,11 @@ class Approvals:
 
 
 _ENDS: Mapping[str, State] = {"done": "executed", "error": "failed", "unknown": "unknown"}
+
+
+def _signed(tap: Tap, request: Request, vote: Vote) -> dict[str, Json]:
+    statement = Statement(request.id, request.digest, vote.verdict, vote.operator, tap.nonce)
+    return tap.check(statement).to_json()
 
 
 def _anywhere(key: Key) -> Key:

@@ -42,10 +42,16 @@ def check_vote(request: Request, vote: Vote, *, reason: str) -> None:
     concerned = [o for o in request.obligations if o.from_group in vote.groups]
     if not concerned:
         raise ApprovalRefused("approval.group", "you are in none of the groups that are asked")
-    if vote.verdict == "approve" and any(obligation.passkey for obligation in concerned):
+    if vote.verdict == "approve" and vote.passkey is None and must_sign(request, vote.groups):
         raise ApprovalRefused("approval.passkey", "this approval must be signed with a passkey")
     if any(obligation.reason_required for obligation in concerned) and not reason.strip():
         raise ApprovalRefused("approval.reason", "this request is answered with a reason")
+
+
+def must_sign(request: Request, groups: Iterable[str]) -> bool:
+    """Whether a yes of somebody in these groups is signed with a passkey."""
+    concerned = frozenset(groups)
+    return any(o.passkey and o.from_group in concerned for o in request.obligations)
 
 
 def answered(request: Request, vote: Vote) -> Request:
@@ -78,6 +84,7 @@ def _approvers(request: Request, obligation: Obligation) -> int:
         for vote in request.votes
         if vote.verdict == "approve"
         and obligation.from_group in vote.groups
+        and (vote.passkey is not None or not obligation.passkey)
         and not _is_among(vote.operator, request.askers)
     }
     return len(names)

@@ -41,6 +41,20 @@ NEXT: Mapping[State, frozenset[State]] = {
 }
 """The only steps a request takes. A claim never goes back to `approved`."""
 
+DIGESTED = (
+    "actor",
+    "session",
+    "step",
+    "tool",
+    "match",
+    "snapshot",
+    "labels",
+    "provenance",
+    "evidence",
+    "obligations",
+)
+"""Members of entry `approval.asked` that the digest covers; `step` is in entries of runs alone."""
+
 OPEN: frozenset[State] = frozenset({"asked", "approved"})
 
 
@@ -52,6 +66,7 @@ class Vote:
     verdict: Verdict
     groups: tuple[str, ...]  # those that were asked and the person was in when they answered
     at: int  # seconds since the epoch
+    passkey: str | None = None  # id of the one that it was signed with
 
     def to_json(self) -> dict[str, Json]:
         """The vote as it stands in entries and rows."""
@@ -60,6 +75,7 @@ class Vote:
             "verdict": self.verdict,
             "groups": list(self.groups),
             "at": self.at,
+            "passkey": self.passkey,
         }
 
     @classmethod
@@ -70,6 +86,7 @@ class Vote:
             verdict=cast("Verdict", row["verdict"]),
             groups=tuple(cast("list[str]", row["groups"])),
             at=cast("int", row["at"]),
+            passkey=cast("str | None", row.get("passkey")),
         )
 
 
@@ -205,8 +222,7 @@ class Request:
 def digest(shown: Mapping[str, Json], nonce: str) -> str:
     """The digest of what is shown to an approver, hex.
 
-    shown  actor, session, tool and pin, `match`, snapshot, labels, provenance, evidence and
-           obligations: the members of those names in the entry that asked
+    shown  those of `DIGESTED` that the entry which asked has
     nonce  random, so that no digest can be foretold; stands in the entry too, so that anybody
            who reads it can make the digest anew
     """

@@ -143,15 +143,18 @@ class Passkeys:
     def logged_in(self, body: Mapping[str, Json]) -> None:
         """Entry `operator.login`: a count that has grown, or news of the provider."""
         name = cast("str", body["operator"])
-        used = self._passkeys.get(str(body.get("passkey")))
-        if used is not None:
-            count = max(used.count, cast("int", body["count"]))  # of two at once, whichever order
-            self._passkeys[used.id] = replace(used, count=count)
-            self.changed.add(f"passkey {used.id}")
+        if "passkey" in body:
+            self._used(body)
         if cast("str", body["by"]).startswith(PROVIDER):
             groups = frozenset(cast("list[str]", body["groups"]))
             self._vouched[name] = Vouched(groups, cast("int", body["ts"]) // 1_000_000)
             self.changed.add(f"operator {name}")
+
+    def signed(self, body: Mapping[str, Json]) -> None:
+        """Entry `approval.decided`: a count that has grown, where the answer was signed."""
+        signed = cast("Mapping[str, Json] | None", body.get("signed"))
+        if signed is not None:
+            self._used(signed)
 
     def begun_anew(self, body: Mapping[str, Json]) -> None:
         """Entry `operator.invited` or `operator.removed`: what they had before is over."""
@@ -182,6 +185,13 @@ class Passkeys:
         else:
             groups = frozenset(cast("list[str]", row["groups"]))
             self._vouched[name] = Vouched(groups, cast("int", row["at"]))
+
+    def _used(self, said: Mapping[str, Json]) -> None:
+        used = self._passkeys.get(cast("str", said["passkey"]))
+        if used is not None:
+            count = max(used.count, cast("int", said["count"]))  # of two at once, whichever order
+            self._passkeys[used.id] = replace(used, count=count)
+            self.changed.add(f"passkey {used.id}")
 
     def _drop(self, passkey: str) -> None:
         self._passkeys.pop(passkey, None)

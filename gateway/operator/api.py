@@ -62,6 +62,7 @@ STATUS: Mapping[str, int] = {
     "approval.self": 403,
     "approval.group": 403,
     "approval.passkey": 403,
+    "approval.signature": 403,
     "approval.reason": 422,
     "approval.unseen": 409,
     "run.unknown": 404,

@@ -8,11 +8,14 @@ from starlette.requests import Request as HttpRequest
 from audit import canonical
 from audit.canonical import Json
 from audit.errors import SealBroken, SubjectErased
-from gateway.approval.quorum import check_vote, groups_of
+from gateway.approval.quorum import check_vote, groups_of, must_sign
 from gateway.approval.request import Request, Verdict, Vote, obligation_to_json
 from gateway.errors import ApprovalRefused
+from gateway.operator import signing
 from gateway.operator.api import Approver, Here, Routes, Viewer, body_of
+from gateway.operator.browser_sessions import BrowserSession
 from gateway.operator.credentials import Operator
+from gateway.operator.passkey_login import Answer as Tapped
 from gateway.operator.services import Services
 from policies.snapshot import Snapshot
 
@@ -20,12 +23,26 @@ router = Routes()
 
 
 class Answer(BaseModel):
-    """One person's answer; `digest` is of what they were shown."""
+    """One person's answer.
+
+    digest  of what they were shown
+    signed  what their passkey answered to the challenge of `sign`, in the same browser
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     digest: str
     reason: str = ""
+    signed: Tapped | None = None
+
+
+class Signing(BaseModel):
+    """Which answer somebody is about to sign."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    digest: str
+    verdict: Verdict
 
 
 @router.get("")
@@ -43,6 +60,17 @@ async def show_request(services: Here, _: Viewer, request_id: str) -> dict[str, 
     return card(services, find(services, request_id))
 
 
+@router.post("/{request_id}/sign")
+async def begin_signing(
+    services: Here, _: Approver, http: HttpRequest, request_id: str
+) -> dict[str, Json]:
+    """What a passkey has to sign for an answer to a request."""
+    wanted = await body_of(http, Signing)
+    request = _shown(services, request_id, wanted.digest)
+    session = signing.session_behind(services, http)
+    return signing.begin(services, session, request, wanted.verdict)
+
+
 @router.post("/{request_id}/{verdict}")
 async def answer_request(
     services: Here,
@@ -53,30 +81,49 @@ async def answer_request(
 ) -> dict[str, Json]:
     """Answer a request. The digest must be the one of what was shown."""
     answer = await body_of(http, Answer)
-    return card(services, await decide(services, operator, request_id, verdict, answer))
+    session = signing.session_behind(services, http)
+    decided = await decide(services, operator, request_id, verdict, answer, session)
+    return card(services, decided)
 
 
 async def decide(
-    services: Services, operator: Operator, request_id: str, verdict: Verdict, answer: Answer
+    services: Services,
+    operator: Operator,
+    request_id: str,
+    verdict: Verdict,
+    answer: Answer,
+    session: BrowserSession | None,
 ) -> Request:
     """Answer a request; as it then stands.
+
+    session  of the browser in which it was answered; None: with a key
 
     Raises ApprovalRefused: also when the digest is not that of this request, or somebody would
     approve what nobody can be shown any more. Raises AuditUnavailable.
     """
-    request = find(services, request_id)
-    if request.digest != answer.digest:
-        raise ApprovalRefused("approval.changed", "this is not the request that was shown to you")
+    request = _shown(services, request_id, answer.digest)
     if verdict == "approve" and words_of(services, request) is None:
         raise ApprovalRefused("approval.unseen", "its arguments are not kept, so nobody saw them")
-    snapshot = services.worlds.current.snapshot
+    snapshot, tap = services.worlds.current.snapshot, None
+    if answer.signed is not None:
+        tap = signing.tap_of(services, session, request, verdict, answer.signed)
+    elif verdict == "approve" and is_signed(services, operator, request):
+        raise ApprovalRefused("approval.passkey", signing.how(services, request))
     return await services.state.approvals.decide(
         request_id,
         _placed(operator, snapshot),
         verdict,
         reason=answer.reason,
         members=snapshot.members,
+        tap=tap,
     )
+
+
+def is_signed(services: Services, operator: Operator, request: Request) -> bool:
+    """Whether a yes of this person has to be signed with a passkey."""
+    snapshot = services.worlds.current.snapshot
+    placed = _placed(operator, snapshot)
+    return must_sign(request, groups_of(placed.name, placed.groups, request, snapshot.members))
 
 
 def hindrance(
@@ -89,7 +136,7 @@ def hindrance(
     placed = _placed(operator, snapshot)
     groups = groups_of(placed.name, placed.groups, request, snapshot.members)
     try:
-        check_vote(request, Vote(placed.name, verdict, groups, 0), reason="any")
+        check_vote(request, Vote(placed.name, verdict, groups, 0, passkey="any"), reason="any")
     except ApprovalRefused as error:
         said = str(error)
         return f"{said[:1].upper()}{said[1:]}."
@@ -131,7 +178,13 @@ def card(services: Services, request: Request) -> dict[str, Json]:
         "arguments": arguments,
         "arguments_kept": words is not None,
         "votes": [
-            {"by": vote.operator, "verdict": vote.verdict, "at": vote.at} for vote in request.votes
+            {
+                "by": vote.operator,
+                "verdict": vote.verdict,
+                "at": vote.at,
+                "passkey": vote.passkey,
+            }
+            for vote in request.votes
         ],
         "entry": request.index,
         "call": request.call,
@@ -160,6 +213,14 @@ def _placed(operator: Operator, snapshot: Snapshot) -> Operator:
         if group.from_ is not None and group.from_ in operator.groups
     }
     return replace(operator, groups=operator.groups | own)
+
+
+def _shown(services: Services, request_id: str, digest: str) -> Request:
+    """The request of that id, as it was shown. Raises ApprovalRefused."""
+    request = find(services, request_id)
+    if request.digest != digest:
+        raise ApprovalRefused("approval.changed", "this is not the request that was shown to you")
+    return request
 
 
 def find(services: Services, request_id: str) -> Request:

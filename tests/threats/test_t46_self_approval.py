@@ -1,13 +1,16 @@
 """T46: who decides is a person with that role, who is not who asks, and for some calls two."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.agent import Agent
-from tests.harness.gateway import Running
+from tests.harness.authenticator import Authenticator
+from tests.harness.gateway import Running, running
+from tests.harness.holder import SIGNED, SITE, holder
 from tests.harness.policy import DESK
-from tests.harness.upstream import Desk
+from tests.harness.upstream import Desk, desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,6 +54,30 @@ async def test_t46_other_roles_do_not_decide(gateway: Running, clerk: Agent, nam
     asked = await clerk.call("desk.publish", text=f"asked of {name}")
     assert (await vote(gateway, asked.approval, by=name))["code"] == "operator.role"
     assert gateway.refusals("operator.role") > 0
+
+
+async def test_t46_a_key_alone_is_no_person_where_a_passkey_is_demanded(tmp_path: Path) -> None:
+    async with (
+        desk() as upstream,
+        running(tmp_path, SIGNED, {"desk": upstream}, settings=SITE) as gateway,
+        holder(gateway, "omar") as omar,
+    ):
+        clerk = await gateway.agent()
+        asked = await clerk.call("desk.publish", text="signed")
+        assert asked.approval is not None
+        assert (await vote(gateway, asked.approval, by="omar"))["code"] == "approval.passkey"
+        foreign = Authenticator(omar.device.rp_id, omar.device.origin, id=omar.device.id)
+        omar.device, own = foreign, omar.device
+        forged = await omar.sign(asked.approval, "approve")
+        refused = await omar.answer(asked.approval, "approve", forged)
+        assert refused.json()["code"] == "approval.signature"
+        assert (await clerk.call("desk.publish", text="signed")).code == "approval.pending"
+        omar.device = own
+        own.count = 9
+        signed = await omar.sign(asked.approval, "approve")
+        assert (await omar.answer(asked.approval, "approve", signed)).is_success
+        assert (await clerk.call("desk.publish", text="signed")).done
+        assert len(upstream.calls) == 1
 
 
 async def test_t46_one_person_is_not_two(gateway: Running, upstream: Desk, clerk: Agent) -> None:

@@ -2,13 +2,15 @@
 
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
 
 from tests.harness.agent import Agent
-from tests.harness.console import Person, csrf_of
+from tests.harness.console import Person, console, csrf_of
 from tests.harness.gateway import Running
-from tests.harness.upstream import Desk
+from tests.harness.holder import SIGNED, SITE, holder
+from tests.harness.upstream import Desk, desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -220,3 +222,29 @@ async def test_the_lists_hold_what_they_say(clerk: Agent, omar: Person, vera: Pe
 
 async def test_an_unknown_list_is_refused(omar: Person) -> None:
     assert (await omar.get("/approvals?show=everything")).status_code == 400
+
+
+async def test_a_yes_that_is_signed_says_so_and_what_it_takes(tmp_path: Path) -> None:
+    async with (
+        desk() as upstream,
+        console(tmp_path, SIGNED, {"desk": upstream}, settings=SITE) as gateway,
+        holder(gateway, "omar", registered=False) as person,
+    ):
+        request = await asked(await gateway.agent(), "signed")
+        page = (await person.ask("GET", f"/approvals/{request}")).text
+        assert 'data-sign="approve"' in page
+        assert "you have none" in page
+        assert "<noscript>" in page
+        await person.register()
+        page = (await person.ask("GET", f"/approvals/{request}")).text
+        assert "signed with your passkey" in page
+        fields = {"csrf": person.csrf, "digest": await person.digest(request)}
+        path = f"/approvals/{request}/approve"
+        without = await person.ask("POST", path, data={**fields, "passkey": "", "signature": ""})
+        assert "approval.passkey" in without.text
+        halved = await person.ask("POST", path, data={**fields, "passkey": person.device.name})
+        assert "approval.signature" in halved.text
+        signed = await person.sign(request, "approve")
+        done = await person.ask("POST", path, data={**fields, **signed})
+        assert done.status_code == 303, done.text
+        assert "signed with a passkey" in (await person.ask("GET", f"/approvals/{request}")).text

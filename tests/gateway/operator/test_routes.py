@@ -46,6 +46,12 @@ DOORS = [
     Door("GET", "/api/agents/{name}", "viewer"),
     Door("GET", "/api/approvals", "viewer"),
     Door("GET", "/api/approvals/{request_id}", "viewer"),
+    Door(
+        "POST",
+        "/api/approvals/{request_id}/sign",
+        "approver",
+        {"digest": HEX, "verdict": "approve"},
+    ),
     Door("POST", "/api/approvals/{request_id}/{verdict}", "approver", {"digest": HEX}),
     Door("GET", "/api/audit/search", "viewer"),
     Door("GET", "/api/audit/entries", "viewer"),
