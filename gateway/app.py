@@ -66,6 +66,7 @@ from gateway.settings import Settings, milliseconds
 from gateway.sharing import Around as Counting
 from gateway.sharing import Sharing
 from gateway.state import FLEET, State
+from gateway.store import code
 from gateway.store.counters import FleetCounters
 from gateway.store.fleet import FleetDatabase
 from gateway.store.keeper import Keeper
@@ -303,7 +304,7 @@ def _mint(ground: _Ground) -> Mint:
 @asynccontextmanager
 async def _kept(home: Home, log_of: Evidence, state: State) -> AsyncIterator[None]:
     """The state as the log has it, followed from now on and saved in the view."""
-    view = View(f"sqlite:///{home.state}")
+    view = View(f"sqlite:///{home.state}", code=code.digest())
     keeper = Keeper(state, view, log_of.log)
     try:
         keeper.restore()

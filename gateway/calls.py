@@ -21,6 +21,7 @@ from gateway.approval.request import Key
 from gateway.running import RunningCalls
 from gateway.session.charge import Charge
 from gateway.session.limits import charges_of
+from gateway.store.row import from_row, to_row
 
 HOLD_US = 120 * 1_000_000
 """How long an undelivered answer waits for a resend, in microseconds."""
@@ -64,36 +65,6 @@ class Unfinished:
             pin=tool["pin"],
             ts=cast("int", body["ts"]),
             charges=charges_of(body),
-        )
-
-    def to_row(self) -> dict[str, Json]:
-        """The whole call, for the stored view."""
-        return {
-            "id": self.id,
-            "index": self.index,
-            "leaf": self.leaf,
-            "session": self.session,
-            "tool": self.tool,
-            "actor": dict(self.actor),
-            "pin": self.pin,
-            "ts": self.ts,
-            "charges": [charge.to_json() for charge in self.charges],
-        }
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Json]) -> Self:
-        """The inverse of `to_row`."""
-        charges = cast("list[Mapping[str, Json]]", row["charges"])
-        return cls(
-            id=cast("str", row["id"]),
-            index=cast("int", row["index"]),
-            leaf=cast("str", row["leaf"]),
-            session=cast("str", row["session"]),
-            tool=cast("str", row["tool"]),
-            actor=cast("Mapping[str, Json]", row["actor"]),
-            pin=cast("str", row["pin"]),
-            ts=cast("int", row["ts"]),
-            charges=tuple(Charge.from_json(charge) for charge in charges),
         )
 
 
@@ -199,10 +170,10 @@ class Calls:
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one unfinished call; None when it has its outcome."""
         call = self._unfinished.get(key)
-        return None if call is None else call.to_row()
+        return None if call is None else to_row(call)
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        call = Unfinished.from_row(row)
+        call = from_row(Unfinished, row)
         assert call.id == key
         self._unfinished[key] = call

@@ -33,6 +33,7 @@ from gateway.errors import ApprovalRefused
 from gateway.operator.credentials import Operator
 from gateway.recorder import Recorder
 from gateway.session.provenance import Traced
+from gateway.store.row import from_row, to_row
 from policies.decision import Decision, Facts
 
 MOST_TRACED = 64
@@ -346,11 +347,11 @@ class Approvals:
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one request; None when it is forgotten."""
         request = self._by_id.get(key)
-        return None if request is None else request.to_row()
+        return None if request is None else to_row(request)
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        request = Request.from_row(row)
+        request = from_row(Request, row)
         assert request.id == key
         self._index(request)
         if request.state == "claimed" and request.call is not None:

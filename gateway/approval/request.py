@@ -7,7 +7,7 @@ digested is what they answer.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Self, cast
 
 from audit import canonical
@@ -184,38 +184,6 @@ class Request:
             leaf=leaf,
             asked=cast("int", body["asked"]),
             expires=cast("int", body["expires"]),
-        )
-
-    def to_row(self) -> dict[str, Json]:
-        """The whole request, for the stored view."""
-        return {
-            **self.key.to_json(),
-            "approval": self.id,
-            "snapshot": self.snapshot,
-            "labels": cast("list[Json]", sorted(self.labels)),
-            "provenance": dict(self.provenance),
-            "evidence": [dict(each) for each in self.evidence],
-            "rules": list(self.rules),
-            "obligations": [obligation_to_json(o) for o in self.obligations],
-            "digest": self.digest,
-            "index": self.index,
-            "leaf": self.leaf,
-            "asked": self.asked,
-            "expires": self.expires,
-            "state": self.state,
-            "votes": [vote.to_json() for vote in self.votes],
-            "call": self.call,
-        }
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Json]) -> Self:
-        """The inverse of `to_row`."""
-        votes = cast("list[Mapping[str, Json]]", row["votes"])
-        return replace(
-            cls.from_entry(row, cast("int", row["index"]), cast("str", row["leaf"])),
-            state=cast("State", row["state"]),
-            votes=tuple(Vote.from_json(vote) for vote in votes),
-            call=cast("str | None", row["call"]),
         )
 
 

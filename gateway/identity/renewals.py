@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import cast
 
 from audit.canonical import Json
+from gateway.store.row import from_row, to_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +111,11 @@ class Renewals:
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one session; None when there is nothing to keep any more."""
         found = self._by_session.get(key)
-        if found is None:
-            return None
-        holder = {**asdict(found.holder), "groups": list[Json](sorted(found.holder.groups))}
-        return {"holder": holder, "renewal": found.renewal.to_json()}
+        return None if found is None else to_row(found)
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        kept = cast("dict[str, Json]", row["holder"])
-        groups = frozenset(cast("list[str]", kept["groups"]))
-        holder = Holder(**{**kept, "groups": groups})  # type: ignore[arg-type]  # as `stored` wrote
-        renewal = Renewal.from_json(cast("Mapping[str, Json]", row["renewal"]))
-        self._by_session[key] = Renewable(key, holder, renewal)
+        self._by_session[key] = from_row(Renewable, row)
 
     def _keep(self, renewable: Renewable) -> None:
         self._by_session[renewable.session] = renewable

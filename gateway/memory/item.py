@@ -65,44 +65,6 @@ class Item:
             length=cast("int", text["len"]),
         )
 
-    def to_row(self) -> dict[str, Json]:
-        """The item for the stored view."""
-        return {
-            "index": self.index,
-            "place": self.place.to_json(),
-            "agent": self.agent,
-            "user": self.user,
-            "session": self.session,
-            "labels": list[Json](sorted(self.labels)),
-            "provenance": self.provenance,
-            "written": self.written,
-            "expires": self.expires,
-            "size": self.size,
-            "key": sealed_to_json(self.key),
-            "commit": self.commit,
-            "length": self.length,
-        }
-
-    @classmethod
-    def from_row(cls, item_id: str, row: Mapping[str, Json]) -> "Item":
-        """The inverse of `to_row`."""
-        return cls(
-            id=item_id,
-            index=cast("int", row["index"]),
-            place=Place.from_json(row["place"]),
-            agent=cast("str", row["agent"]),
-            user=cast("str | None", row["user"]),
-            session=cast("str", row["session"]),
-            labels=frozenset(cast("list[str]", row["labels"])),
-            provenance=cast("str", row["provenance"]),
-            written=cast("int", row["written"]),
-            expires=cast("int | None", row["expires"]),
-            size=cast("int", row["size"]),
-            key=_read_sealed(row["key"]),
-            commit=cast("str", row["commit"]),
-            length=cast("int", row["length"]),
-        )
-
     def lives(self, now_s: int) -> bool:
         """Whether its time is not over."""
         return self.expires is None or now_s < self.expires

@@ -11,6 +11,7 @@ from typing import cast
 from audit.canonical import Json
 from gateway.memory.item import Item
 from gateway.memory.place import Place
+from gateway.store.row import from_row, to_row
 
 PUT, REMOVED, WIPED = "memory.put", "memory.removed", "memory.wiped"
 
@@ -92,8 +93,10 @@ class Items:
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one item; None when it is gone."""
         item = self._by_id.get(key)
-        return None if item is None else item.to_row()
+        return None if item is None else to_row(item)
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        self._keep(Item.from_row(key, row))
+        item = from_row(Item, row)
+        assert item.id == key
+        self._keep(item)

@@ -116,24 +116,6 @@ class Taken:
             "cost": self.cost,
         }
 
-    @classmethod
-    def from_json(cls, row: Mapping[str, Json]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(
-            tool=cast("str", row["tool"]),
-            agent=cast("str", row["agent"]),
-            call=cast("str", row["call"]),
-            index=cast("int", row["index"]),
-            at=cast("int", row["at"]),
-            status=cast("StepStatus", row["status"]),
-            outcome=cast("int | None", row["outcome"]),
-            us=cast("int | None", row["us"]),
-            asked=cast("bool", row["asked"]),
-            keyed=cast("int | None", row.get("keyed")),
-            tokens=cast("int", row["tokens"]),
-            cost=cast("int", row["cost"]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -179,44 +161,6 @@ class Run:
             input_at=index,
             started=cast("int", body["ts"]) // 1_000_000,
             grants={ROOT: Grant.from_entry(body)},
-        )
-
-    def to_row(self) -> dict[str, Json]:
-        """The run for the stored view."""
-        return {
-            "id": self.id,
-            "flow": self.flow,
-            "digest": self.digest,
-            "by": self.by,
-            "key": self.key,
-            "input_at": self.input_at,
-            "started": self.started,
-            "grants": {path: grant.to_json() for path, grant in self.grants.items()},
-            "state": self.state,
-            "ended": self.ended,
-            "result": self.result,
-            "detail": self.detail,
-            "ended_at": self.ended_at,
-        }
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Json]) -> Self:
-        """The inverse of `to_row`."""
-        grants = cast("Mapping[str, Mapping[str, Json]]", row["grants"])
-        return cls(
-            id=cast("str", row["id"]),
-            flow=cast("str", row["flow"]),
-            digest=cast("str", row["digest"]),
-            by=cast("str", row["by"]),
-            key=cast("str | None", row["key"]),
-            input_at=cast("int", row["input_at"]),
-            started=cast("int", row["started"]),
-            grants={path: Grant.from_entry(grant) for path, grant in grants.items()},
-            state=cast("State", row["state"]),
-            ended=cast("int | None", row["ended"]),
-            result=cast("str | None", row["result"]),
-            detail=cast("str", row["detail"]),
-            ended_at=cast("int | None", row["ended_at"]),
         )
 
 

@@ -13,6 +13,7 @@ from audit.canonical import Json
 from gateway.recorder import Recorder
 from gateway.runs.errors import RunRefused
 from gateway.runs.run import Grant, Run, State, StepStatus, Taken, place_of
+from gateway.store.row import from_row, to_row
 
 KEEP_S = 24 * 3600
 """How long after its end a run can still be looked up; then the log alone knows it."""
@@ -198,16 +199,15 @@ class Runs:
         run = self._by_id.get(key)
         if run is None:
             return None
-        steps: dict[str, Json] = {p: taken.to_json() for p, taken in self.steps(key).items()}
-        return {**run.to_row(), "steps": steps}
+        return {"run": to_row(run), "steps": {p: to_row(t) for p, t in self.steps(key).items()}}
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        run = Run.from_row(row)
+        run = from_row(Run, cast("Mapping[str, Json]", row["run"]))
         assert run.id == key
         self._keep(run)
         steps = cast("Mapping[str, Mapping[str, Json]]", row["steps"])
-        taken = {path: Taken.from_json(step) for path, step in steps.items()}
+        taken = {path: from_row(Taken, step) for path, step in steps.items()}
         self._steps[key] = taken
         self._calls |= {
             step.call: (key, path) for path, step in taken.items() if step.status == "under way"

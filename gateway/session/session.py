@@ -25,6 +25,7 @@ from gateway.recorder import Recorder
 from gateway.session.kin import Kin
 from gateway.session.purpose import MAX_SAID, Purpose
 from gateway.session.task import Session
+from gateway.store.row import from_row, to_row
 
 __all__ = ["HandedOn", "Session", "Sessions"]
 
@@ -390,11 +391,11 @@ class Sessions:
     def stored(self, key: str) -> dict[str, Json] | None:
         """The row of one session; None when it is gone."""
         session = self._by_id.get(key)
-        return None if session is None else session.to_row()
+        return None if session is None else to_row(session)
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
-        session = Session.from_row(row)
+        session = from_row(Session, row)
         assert session.id == key
         self._keep(session)
 

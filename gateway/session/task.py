@@ -1,12 +1,11 @@
 """A session: one task of one principal, as a value."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Self, cast
 
 from audit.canonical import Json
-
-_NOT_STORED = frozenset({"purpose"})
+from gateway.store.row import UNSTORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Session:
     ends: int
     labels: frozenset[str] = frozenset()
     touched: int = 0
-    purpose: str | None = None
+    purpose: str | None = field(default=None, metadata=UNSTORED)
     purpose_at: tuple[int, ...] = ()
     tools: tuple[str, ...] | None = None
     own: bool = False
@@ -66,34 +65,6 @@ class Session:
             root=cast("str", body.get("root", "")),
             granted_by=cast("str | None", body.get("granted_by")),
             by=cast("str", body["by"]),
-        )
-
-    def to_row(self) -> dict[str, Json]:
-        """The session for the stored view, but for words that are kept sealed."""
-        row = {name: value for name, value in asdict(self).items() if name not in _NOT_STORED}
-        tools = None if self.tools is None else list[Json](self.tools)
-        labels, said = list[Json](sorted(self.labels)), list[Json](self.purpose_at)
-        return {**row, "labels": labels, "tools": tools, "purpose_at": said}
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Json]) -> Self:
-        """The inverse of `to_row`."""
-        return cls(
-            id=cast("str", row["id"]),
-            agent=cast("str", row["agent"]),
-            user=cast("str | None", row["user"]),
-            opened=cast("int", row["opened"]),
-            ends=cast("int", row["ends"]),
-            labels=frozenset(cast("list[str]", row["labels"])),
-            touched=cast("int", row["touched"]),
-            purpose_at=tuple(cast("list[int]", row["purpose_at"])),
-            tools=_read_tools(row["tools"]),
-            own=cast("bool", row["own"]),
-            ended=cast("bool", row["ended"]),
-            parent=cast("str | None", row["parent"]),
-            root=cast("str", row["root"]),
-            granted_by=cast("str | None", row["granted_by"]),
-            by=cast("str", row["by"]),
         )
 
 

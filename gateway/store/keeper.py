@@ -28,19 +28,24 @@ class Keeper:
         self._one_at_a_time = asyncio.Lock()
 
     def restore(self) -> None:
-        """Fill the state: rows of the view first, then every entry of the log beyond them.
+        """Fill the state: rows of the view first, then every entry of the log beyond them; the
+        whole log where other code has made the rows.
 
         Raises StateAhead when the log is not the one that the view was made from.
         """
         size, leaf = self._view.applied()
         last = self._log.entry(size - 1).leaf.hex() if 0 < size <= self._log.size else None
         check_continues(size, leaf, log_size=self._log.size, leaf_in_log=last)
+        if not self._view.drop_foreign():
+            self._restore_rows(size, leaf)
+        self.follow(self._log.entries(self._state.applied))
+
+    def _restore_rows(self, size: int, leaf: str) -> None:
         rooms = self._state.rooms
         for room, key, row in self._view.rows():
             rooms[room].restore(key, row)
         self._state.applied = self._saved = size
         self._leaf = leaf
-        self.follow(self._log.entries(size))
 
     def follow(self, entries: Iterable[Entry]) -> None:
         """Fold durable entries in, in their order.

@@ -3,6 +3,8 @@
 It holds nothing of its own. A start takes the rows, folds the entries beyond them, and refuses to
 go on when the log is shorter than its view or does not hold the entry that the view ends with:
 then somebody put an old log back, and what was revoked or used up since would come to life again.
+Rows that other code has folded are dropped, and the whole log is folded anew: so nothing ever has
+to be carried from one form of a row to the next.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,11 +40,12 @@ _ROWS = Table(
     Column("row", LargeBinary, nullable=False),
 )
 _APPLIED = Table(
-    "applied",
+    "folded",
     _METADATA,
     Column("one", Integer, primary_key=True),
     Column("size", Integer, nullable=False),
     Column("leaf", String(64), nullable=False),
+    Column("code", String(64), nullable=False),
 )
 _REMOVE = delete(_ROWS).where(
     (_ROWS.c.room == bindparam("of_room")) & (_ROWS.c.key == bindparam("of_key"))
@@ -67,9 +70,12 @@ class View:
     """Rows by room and key, and how many entries they amount to.
 
     Its methods block: they are called at start, and afterwards from a thread of their own.
+
+    code  digest of what folds the log now
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, code: str) -> None:
+        self._code = code
         self._engine = create_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
@@ -84,10 +90,20 @@ class View:
         return self._engine
 
     def applied(self) -> tuple[int, str]:
-        """How many entries the rows amount to, and the leaf hash of the last one (hex)."""
+        """How many entries were folded, and the leaf hash of the last one (hex)."""
         with self._engine.begin() as connection:
             found = connection.execute(select(_APPLIED.c.size, _APPLIED.c.leaf)).first()
         return (0, "") if found is None else (found.size, found.leaf)
+
+    def drop_foreign(self) -> bool:
+        """Drop every row when other code than today's has made them; whether it did."""
+        with self._engine.begin() as connection:
+            by = connection.execute(select(_APPLIED.c.code)).scalar_one_or_none()
+            if by == self._code:
+                return False
+            connection.execute(delete(_ROWS))
+        self._held = set()
+        return True
 
     def rows(self) -> Iterable[tuple[str, str, dict[str, Json]]]:
         """Every row: room, key, members."""
@@ -116,7 +132,8 @@ class View:
             if kept:
                 connection.execute(insert(_ROWS), kept)
             connection.execute(delete(_APPLIED))
-            connection.execute(insert(_APPLIED).values(one=1, size=size, leaf=leaf))
+            said = {"one": 1, "size": size, "leaf": leaf, "code": self._code}
+            connection.execute(insert(_APPLIED).values(said))
         self._held -= {key for key, row in by_key.items() if row is None}
 
     def close(self) -> None:

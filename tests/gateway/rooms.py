@@ -35,6 +35,7 @@ from gateway.session.limits import Limits
 from gateway.session.session import Sessions
 from gateway.state import State
 from gateway.store.keeper import Keeper
+from gateway.store.row import to_row
 from gateway.store.view import View
 from gateway.world import World
 from policies.decision import Decision, Effect, Facts, Obligation
@@ -99,7 +100,7 @@ class Disk(OsFiles):
 class House:
     """Everything below the gate that remembers; `open` it, and `reopen` it after a crash."""
 
-    def __init__(self, log: Log, folder: Path, clock: Clock) -> None:
+    def __init__(self, log: Log, folder: Path, clock: Clock, code: str) -> None:
         self.log, self.folder, self.clock = log, folder, clock
         self.recorder = Recorder(log, Vault.open(folder / "subjects", bytes(32)))
         self.epoch = Epoch()
@@ -120,17 +121,23 @@ class House:
             runs=self.runs,
             epoch=self.epoch,
         )
-        self.view = View(f"sqlite:///{folder / 'state.db'}")
+        self.view = View(f"sqlite:///{folder / 'state.db'}", code=code)
         self.keeper = Keeper(self.state, self.view, log)
 
     @classmethod
-    def open(cls, folder: Path, clock: Clock | None = None, files: Files | None = None) -> "House":
+    def open(
+        cls,
+        folder: Path,
+        clock: Clock | None = None,
+        files: Files | None = None,
+        code: str = "today's",
+    ) -> "House":
         """Raises StateAhead, and what `Log.open` raises."""
         clock = clock or Clock()
         log = Log.open(
             folder / "log", signer=SIGNER, segment_bytes=1 << 20, clock=clock, files=files
         )
-        house = cls(log, folder, clock)
+        house = cls(log, folder, clock, code)
         try:
             house.keeper.restore()
         except BaseException:
@@ -139,10 +146,10 @@ class House:
         log.subscribe(house.keeper.follow)
         return house
 
-    def reopen(self) -> "House":
+    def reopen(self, code: str = "today's") -> "House":
         """As after a crash: nothing of what was only in memory is left."""
         self.close()
-        return House.open(self.folder, self.clock)
+        return House.open(self.folder, self.clock, code=code)
 
     def close(self) -> None:
         self.log.close_now()
@@ -276,15 +283,15 @@ def facts(of: Key, *, now: int = NOW_S * 1_000_000, labels: Iterable[str] = ()) 
 def rows(house: House) -> dict[str, dict[str, Json]]:
     """Every row that the view would hold of this house, by room."""
     return {
-        "sessions": {s.id: s.to_row() for s in house.sessions.all()},
+        "sessions": {s.id: to_row(s) for s in house.sessions.all()},
         "approvals": {name: house.approvals.stored(name) for name in house.approvals._by_id},
-        "calls": {call.id: call.to_row() for call in house.calls.unfinished},
+        "calls": {call.id: to_row(call) for call in house.calls.unfinished},
         "limits": {name: house.limits.stored(name) for name in house.limits._charged},
         "revocations": {name: house.revocations.stored(name) for name in house.revocations._until},
         "single_use": {name: house.single_use.stored(name) for name in house.single_use._used},
         "runs": {run.id: house.runs.stored(run.id) for run in house.runs.all()},
         "uses": {name: house.state.uses.stored(name) for name in house.state.uses._counted},
-        "memory": {item.id: item.to_row() for item in house.state.memory},
+        "memory": {item.id: to_row(item) for item in house.state.memory},
         "activations": {"policy": house.state.activations.stored("policy")},
         "membership": {"fleet": row} if (row := house.state.membership.stored("fleet")) else {},
     }

@@ -382,7 +382,7 @@ Rows = dict[str, dict[str, Json]]
 
 
 def fold_from(stored: Rows | None, house: House, entries: list[Any]) -> House:
-    empty = House(house.log, house.folder, house.clock)
+    empty = House(house.log, house.folder, house.clock, "today's")
     for room, kept in (stored or {}).items():
         for name, row in kept.items():
             assert isinstance(row, dict)

@@ -9,6 +9,7 @@ from audit.errors import AuditUnavailable
 from gateway.errors import SessionEnded
 from gateway.principal import Principal
 from gateway.session.session import LIFETIME_S, MEMORY_S, TOUCHED_EVERY_S, Session
+from gateway.store.row import from_row, to_row
 from tests.gateway.rooms import KEY, Call, House
 
 
@@ -204,4 +205,4 @@ async def test_a_forgotten_session_is_gone_from_the_view(house: House) -> None:
     )
 )
 def test_a_row_restores_the_session_it_was_made_of(session: Session) -> None:
-    assert Session.from_row(session.to_row()) == session
+    assert from_row(Session, to_row(session)) == session

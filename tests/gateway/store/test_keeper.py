@@ -51,6 +51,33 @@ async def test_a_start_finds_what_was_there(house: House, again: list[House], sa
     assert rows(again[0]) == before
 
 
+async def test_rows_that_other_code_has_made_are_made_anew(
+    house: House, again: list[House]
+) -> None:
+    await something(house)
+    await house.keeper.save()
+    before = rows(house)
+    with house.view.engine.begin() as connection:  # as a room wrote them that folds otherwise now
+        connection.execute(text("UPDATE state SET row = '{}'"))
+    again.append(house.reopen(code="tomorrow's"))
+    assert rows(again[0]) == before
+    await again[0].keeper.save()
+    again.append(again[0].reopen(code="tomorrow's"))
+    assert rows(again[1]) == before
+
+
+async def test_an_old_log_is_refused_by_other_code_too(house: House) -> None:
+    await something(house)
+    copy = shutil.copytree(house.folder / "log", house.folder / "old")
+    await something(house)
+    await house.keeper.save()
+    house.close()
+    shutil.rmtree(house.folder / "log")
+    copy.rename(house.folder / "log")
+    with pytest.raises(StateAhead):
+        House.open(house.folder, house.clock, code="tomorrow's")
+
+
 async def test_without_its_view_a_start_reads_the_whole_log(
     house: House, again: list[House]
 ) -> None:

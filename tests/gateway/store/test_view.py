@@ -10,7 +10,7 @@ from gateway.store.view import Change, View
 
 @pytest.fixture
 def view(tmp_path: Path) -> Iterator[View]:
-    opened = View(f"sqlite:///{tmp_path / 'state.db'}")
+    opened = View(f"sqlite:///{tmp_path / 'state.db'}", code="a")
     yield opened
     opened.close()
 
@@ -30,10 +30,10 @@ def test_a_row_is_written_replaced_and_removed(view: View) -> None:
 
 def test_a_row_of_an_earlier_process_is_removed(tmp_path: Path) -> None:
     for changes in ([Change.of("calls", "a", {"n": 1})], [Change.of("calls", "a", None)]):
-        view = View(f"sqlite:///{tmp_path / 'state.db'}")
+        view = View(f"sqlite:///{tmp_path / 'state.db'}", code="a")
         view.save(changes, size=1, leaf="x")
         view.close()
-    view = View(f"sqlite:///{tmp_path / 'state.db'}")
+    view = View(f"sqlite:///{tmp_path / 'state.db'}", code="a")
     assert rows(view) == {}
     view.close()
 
