@@ -47,6 +47,10 @@ PolicyFiles = Annotated[
     list[Path] | None,
     typer.Option("--policy", exists=True, help="Files instead of the policy in force."),
 ]
+OwnFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(exists=True, dir_okay=False, help="One whole set; none: the gateway's files."),
+]
 MOST_CHANGES = 200
 
 
@@ -197,6 +201,51 @@ def apply(
 
 @app.command()
 @operated
+def diff(api: Operators, files: OwnFiles = None, *, json: AsJson = False) -> None:
+    """Say what files would change, by rule and by cell of the matrix, if they were in force."""
+    told = api.post("/api/policy/diff", _draft(files))
+    if json:
+        as_json(told)
+        return
+    for found in told["findings"]:
+        typer.echo(inert(found))
+    for each in told["changes"]:
+        place = f"  {each['at']}" if each["at"] else ""
+        typer.echo(inert(f"{each['kind']:<8} {each['what']} {each['name']}{place}"))
+    for cell in told["cells"]:
+        before, after = (" ".join(cell[side]) or "-" for side in ("before", "after"))
+        mark = "WIDER" if cell["is_wider"] else ""
+        typer.echo(inert(f"{mark:<8} {cell['agent']}: {cell['tool']}: {before} -> {after}"))
+    if not (told["changes"] or told["cells"]):
+        say("no difference")
+
+
+@app.command()
+@operated
+def replay(
+    api: Operators,
+    files: OwnFiles = None,
+    *,
+    last: Annotated[int, typer.Option(min=1, max=1000, help="How many calls, the newest.")] = 1000,
+    json: AsJson = False,
+) -> None:
+    """Say which of the newest calls would be decided otherwise by these files. It is recorded."""
+    told = api.post("/api/policy/replay", {**_draft(files), "last": last})
+    if json:
+        as_json(told)
+        return
+    for each in told["changed"]:
+        who = f"{each['agent']} for {each['user']}" if each["user"] else each["agent"]
+        turn = f"{each['before']['effect']} -> {each['after']['effect']}"
+        mark = "  WIDER" if each["wider"] else ""
+        guess = f"  not known then: {', '.join(each['unknown'])}" if each["unknown"] else ""
+        at = moment(each["ts"] // 1_000_000)
+        typer.echo(inert(f"{each['index']:>8}  {at}  {who}: {each['tool']}  {turn}{mark}{guess}"))
+    say(f"{len(told['changed'])} of {told['looked']} calls differ; {told['unkept']} are not kept")
+
+
+@app.command()
+@operated
 def history(api: Operators, *, json: AsJson = False) -> None:
     """List every policy that came into force, newest first, from the log."""
     page = api.get("/api/audit/search", q="kind:policy.changed", limit=MOST_CHANGES)
@@ -247,6 +296,13 @@ def _compile(documents: Sequence[PolicyDocument], lock: Path | None) -> Snapshot
     except GatewayError as error:
         stop(str(error))
     return compile_snapshot(documents, schemas(catalogue), lock_digest=catalogue.digest)
+
+
+def _draft(files: Sequence[Path] | None) -> dict[str, Any]:
+    try:
+        return {"files": {str(path): path.read_text() for path in files}} if files else {}
+    except (OSError, UnicodeDecodeError) as error:
+        stop(str(error))
 
 
 def _finding(found: Finding) -> dict[str, Any]:

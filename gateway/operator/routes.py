@@ -8,6 +8,7 @@ from gateway.operator import (
     approvals,
     connections,
     consents,
+    drafts,
     evidence,
     keys,
     login,
@@ -44,6 +45,7 @@ def build(services: Services) -> FastAPI:
         "": status.router,
     }
     app = api.build(services, routers)
+    app.include_router(drafts.router, prefix="/api/policy")
     app.include_router(evidence.published)
     app.include_router(login.router)
     app.include_router(passkey_login.router)
