@@ -58,6 +58,7 @@ from gateway.refusals import Refusals
 from gateway.runs.hop import Hop
 from gateway.runs.runs import Runs
 from gateway.runs.service import Orchestration, RunService
+from gateway.runs.tasks import Tasks
 from gateway.session.limits import Limits
 from gateway.session.memories import Memories
 from gateway.session.secret_finder import SecretFinder
@@ -139,9 +140,11 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
             await stack.enter_async_context(_running(activation.watch()))
         mint = _mint(ground)
         runs: RunService | None = None
+        tasks: Tasks | None = None
         if around.orchestration is not None:
             hop = Hop(rooms, state.runs, mint)
             runs = await stack.enter_async_context(around.orchestration.opened(hop, ground.home))
+            tasks = Tasks(rooms, hop, runs)
         yield assemble(
             Parts(
                 settings=settings,
@@ -156,6 +159,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 operators=operators,
                 mint=mint,
                 runs=runs,
+                tasks=tasks,
                 fleet=ground.fleet,
                 codes=codes,
                 users_by_name=mode == "dev",

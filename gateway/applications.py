@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from gateway import people
 from gateway.authorization import LOGINS_PER_SOURCE, Listener, authorization
+from gateway.faces.a2a import A2aFace
 from gateway.faces.access import Access
 from gateway.faces.agents import AgentsApp, App
 from gateway.faces.http import EdgeRules
@@ -150,6 +151,14 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
         "/v1/openapi.json": rest,
         "/v1": own,
     }
+    if parts.tasks is not None:
+        faces["/a2a"] = A2aFace(
+            gate=gate,
+            tasks=parts.tasks,
+            authenticate=access,
+            rules=rules,
+            version=services.version,
+        )
     if settings.audit.publish:
         origin, tiles = services.log.origin, parts.home.tiles
         faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)

@@ -14,6 +14,7 @@ from gateway.identity.rotation import Rotation
 from gateway.operator.credentials import Operators
 from gateway.operator.login_codes import LoginCodes
 from gateway.runs.service import RunService
+from gateway.runs.tasks import Tasks
 from gateway.settings import Settings, milliseconds
 from gateway.state import State
 from gateway.upstream import Upstream
@@ -39,6 +40,7 @@ class Parts:
     operators: Operators
     mint: Mint
     runs: RunService | None
+    tasks: Tasks | None
     fleet: Fleet | None
     codes: LoginCodes
     show_code: Callable[[str], None] | None

@@ -23,7 +23,7 @@ from gateway.links.connections import GIVEN, WITHDRAWN, Connections
 from gateway.membership import Membership
 from gateway.memory import items as memory
 from gateway.memory.items import Items
-from gateway.runs.run import FACE
+from gateway.runs.run import FACE, place_of
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
 from gateway.session.objects import Objects
@@ -182,7 +182,7 @@ class State:
     def _of_people(self) -> dict[str, Fold]:
         """Entries of what people were asked, agreed to and registered."""
         return {
-            "approval.asked": self.approvals.asked,
+            "approval.asked": self._approval_asked,
             "approval.decided": self._approval_decided,
             "approval.ended": lambda body, *_: self.approvals.ended(body),
             GIVEN: lambda body, *_: self.connections.given(body),
@@ -310,6 +310,12 @@ class State:
         session = self.sessions.get(cast("str", body["session"]))
         if session is not None:
             self.releases.released(session.root, body)
+
+    def _approval_asked(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
+        self.approvals.asked(body, index, leaf)
+        step = body.get("step")
+        if isinstance(step, str):
+            self.runs.stirred(place_of(step)[0])
 
     def _session_end(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self._end(self.sessions.closed(body))

@@ -23,14 +23,17 @@ from gateway.links.jsonrpc import dump_sorted
 from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
+from gateway.principal import Principal
 from gateway.runs.errors import RunRefused
-from gateway.runs.hop import Hop, Start
+from gateway.runs.hop import Hop
 from gateway.runs.run import ROOT, Json, Run
+from gateway.runs.starting import Start
+from gateway.runs.tasks import agent_of, task_flow
 from orchestration.agents import LocalAgent, agents_link, people_link
 from orchestration.context import Around, Context
 from orchestration.engine import Engine, Task
 from orchestration.errors import FlowInvalid
-from orchestration.flow import Flow, nodes
+from orchestration.flow import Flow, Limits, nodes
 from orchestration.lease import Lease
 from orchestration.performing import perform
 from orchestration.remote import models_link, prompt_node, remote_agents
@@ -136,6 +139,23 @@ class Service:
         await self._begin(run, spec, given)
         return run
 
+    async def invoke(self, agent: str, given: Json, *, caller: Principal, key: str | None) -> Run:
+        """Have one agent do something; see `gateway.runs.service.RunService`."""
+        flow, spec = task_flow(agent), self._alone(agent)
+        start = Start(
+            flow=flow,
+            digest=self._digest(spec),
+            agent=caller.agent,
+            by=f"agent:{caller.agent}",
+            key=key,
+            input=given,
+            lifetime_s=spec.limits.wall_s,
+            caller=caller,
+        )
+        run = await self._hop.start(start)
+        await self._begin(run, spec, given)
+        return run
+
     async def cancel(self, run_id: str, *, by: str) -> Run:
         """Stop a run; see `gateway.runs.service.RunService`."""
         return await self._hop.cancel(run_id, by=by)
@@ -173,8 +193,20 @@ class Service:
                 await engine.forget(run)
             await asyncio.sleep(FORGET_EVERY_S)
 
+    def _spec(self, run: Run) -> Flow | None:
+        agent = agent_of(run)
+        return self._flows.get(run.flow) if agent is None else self._alone(agent)
+
+    def _alone(self, agent: str) -> Flow:
+        """The flow whose only step is that agent; of a flow, within the bounds of that flow."""
+        inner = self._flows.get(agent)
+        limits = Limits() if inner is None else inner.limits
+        around = {"calls": limits.calls + 1, "depth": limits.depth + 1}
+        step = Agent(name=agent)
+        return Flow(name=agent, flow=step, limits=limits.model_copy(update=around))
+
     async def _take_up(self, run: Run) -> None:
-        spec = self._flows.get(run.flow)
+        spec = self._spec(run)
         if spec is None or self._digest(spec) != run.digest:
             await self._ended(run.id, "failed", "the flow is no longer what it was", None)
             return

@@ -11,7 +11,7 @@ from gateway.faces.http import Receive, Reply, Scope, Send, respond
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PARTS = frozenset({"mcp", "v1", "oauth", ".well-known", "audit", "healthz", "readyz"})
+PARTS = frozenset({"mcp", "a2a", "v1", "oauth", ".well-known", "audit", "healthz", "readyz"})
 """First parts of the paths that exist on this listener."""
 
 

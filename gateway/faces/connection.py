@@ -64,9 +64,14 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
 
     def finish(self) -> None:
-        """Take no further request: end now, or after the answer that is under way."""
+        """Take no further request: end now, or after the answer that is under way.
+
+        One that has no end of its own ends here, in the middle: its client sees that it is cut.
+        """
         self._last = True
         self._waiting.clear()
+        if self._answering is not None and self._answering.goes_on:
+            self._answering.disconnect()
         if self._answering is None:
             self.end()
 

@@ -16,6 +16,7 @@ from audit.value import value_type
 from gateway.action import Action, Outcome
 from gateway.catalogue.tools import Tool
 from gateway.errors import RequestRefused
+from gateway.faces.events import Stream, stream
 from gateway.faces.http import (
     ClientGone,
     EdgeRules,
@@ -72,7 +73,7 @@ class Caller:
     receive: Receive
 
 
-Answer: TypeAlias = Callable[[Caller], Awaitable[Reply]]
+Answer: TypeAlias = Callable[[Caller], Awaitable[Reply | Stream]]
 """The face's own part. Raises RequestRefused for what is answered with a problem detail."""
 
 
@@ -98,13 +99,16 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the outermost handler: it denies
             _log.error("face.failed", resource=resource, exc_info=error)
             reply = problem("internal", "the gateway failed; nothing more is known")
+        if isinstance(reply, Stream):
+            await stream(send, receive, reply)
+            return
         await respond(send, reply)
         if reply.call is not None:
             self._gate.delivered(reply.call)
 
     async def _reply(
         self, scope: Scope, receive: Receive, resource: str | None, answer: Answer
-    ) -> Reply:
+    ) -> Reply | Stream:
         principal: Principal | None = None
         try:
             head = read_head(scope, self.rules)

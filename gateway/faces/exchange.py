@@ -127,6 +127,11 @@ class Exchange:
         """Whether there is an answer already."""
         return self._started
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the answer is one whose length nobody knows yet."""
+        return self._started and self._chunked and not self._answered
+
     def take(self, chunk: bytes) -> None:
         """A part of the body has come."""
         self._unread += len(chunk)

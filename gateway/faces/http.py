@@ -24,6 +24,7 @@ MAX_HEADERS = 32 * 1024
 
 _ONCE = frozenset(
     {
+        b"a2a-version",
         b"accept",
         b"authorization",
         b"content-encoding",
@@ -133,16 +134,24 @@ def source(scope: Scope) -> str:
     return f"{client[0]}:{client[1]}" if client else "unknown"
 
 
-def check_json_request(head: Head) -> None:
-    """Refuse a request whose body is not plain JSON, or whose sender does not take JSON back.
+def check_json_body(head: Head) -> None:
+    """Refuse a request whose body is not plain JSON.
 
-    Raises RequestRefused: `request.media_type`, `request.accept`.
+    Raises RequestRefused: `request.media_type`.
     """
     kind = head.headers.get(b"content-type", b"")
     if kind != b"application/json" and not _JSON_TYPE.fullmatch(kind):
         raise RequestRefused("request.media_type", "the body must be application/json in UTF-8")
     if head.headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestRefused("request.media_type", "the body must not be compressed")
+
+
+def check_json_request(head: Head) -> None:
+    """Refuse a request whose body is not plain JSON, or whose sender does not take JSON back.
+
+    Raises RequestRefused: `request.media_type`, `request.accept`.
+    """
+    check_json_body(head)
     accept = head.headers.get(b"accept")
     if accept and accept != _USUAL_ACCEPT and not _ACCEPTS_JSON.search(accept.lower()):
         raise RequestRefused("request.accept", "the answer is application/json")

@@ -43,7 +43,7 @@ _log = structlog.get_logger(__name__)
 _FORM_TYPE = re.compile(
     rb"application/x-www-form-urlencoded(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE
 )
-_RESOURCE = re.compile(r"|/v1|/mcp(?:/[a-z][a-z0-9-]{0,19})?")
+_RESOURCE = re.compile(r"|/v1|/mcp(?:/[a-z][a-z0-9-]{0,19})?|/a2a/[a-z][a-z0-9-]{0,39}")
 _STATUS = {"invalid_client": 401, "slow_down": 429, "temporarily_unavailable": 503}
 _AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 _KEYS_CACHED = b"public, max-age=300"  # a new key is asked for by its id anyway

@@ -11,7 +11,6 @@ waits for them without asking the log or anybody again.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import cast
 
 from audit.canonical import Json
@@ -23,17 +22,14 @@ from gateway.approval.request import OPEN
 from gateway.errors import ApprovalRefused, NotUnderstood, SessionEnded
 from gateway.gate import Gate, Rooms
 from gateway.idempotency import is_remembered
-from gateway.identity import scopes
 from gateway.identity.errors import DelegationRefused
 from gateway.identity.minting import Mint
 from gateway.links.jsonrpc import dump, read
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import FACE, ROOT, Grant, Run, Taken, request_id
+from gateway.runs.run import FACE, ROOT, Run, Taken, request_id
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
-
-MAX_INPUT = 64 * 1024
-"""Longest input of a run, in bytes: it is kept sealed in the log (`gateway.recorder`)."""
+from gateway.runs.starting import MAX_INPUT, Start, Starting
 
 _CANCELLED = Outcome("denied", "run.cancelled", "The run was cancelled; nothing has been done.")
 _ENDED = Outcome("denied", SessionEnded.code, "The session of this run has ended.")
@@ -44,25 +40,6 @@ _UNKNOWN = Outcome(
     "This step was under way when the gateway stopped. Whether it acted cannot be told.",
 )
 _LOST = Outcome("unknown", "run.result-lost", "This step was made; what it gave back is lost.")
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a run begins with.
-
-    digest      of the flow as it is now, hex
-    agent       in whose name it acts; the policy in force must name it
-    by, key     see `gateway.runs.run.Run`
-    lifetime_s  how long it may take at most, waiting for people included
-    """
-
-    flow: str
-    digest: str
-    agent: str
-    by: str
-    key: str | None
-    input: Json
-    lifetime_s: int
 
 
 @value_type
@@ -91,6 +68,7 @@ class Hop:
         self._rooms = rooms
         self._gate = Gate(rooms)
         self._standing = Standing(rooms, mint)
+        self._starting = Starting(rooms, runs, self._standing)
         self._under_way: set[tuple[str, str]] = set()
 
     @property
@@ -99,37 +77,8 @@ class Hop:
         return self._rooms.recorder.now() // 1_000_000
 
     async def start(self, start: Start) -> Run:
-        """Begin a run, in a session of its own; the same start again is the same run.
-
-        Raises RunRefused and AuditUnavailable; then there is no run.
-        """
-        policy = self._rooms.worlds.current.snapshot
-        if start.agent not in policy.agents:
-            raise RunRefused("run.agent", f"no policy in force names the agent {start.agent}")
-        words = dump(start.input)
-        if len(words) > MAX_INPUT:
-            raise RunRefused("run.input", f"the input is longer than {MAX_INPUT} bytes")
-        if start.key is not None:
-            earlier = self.runs.started_as(start.by, start.flow, start.key)
-            if earlier is not None:
-                return earlier
-        session = await self._rooms.sessions.open_clean(
-            start.agent, None, by=start.by, lifetime_s=start.lifetime_s
-        )
-        grant = Grant(start.agent, session.id, (), scopes.ALL, policy.delegation.max_hops)
-        run_id = self._rooms.recorder.new_id()
-        fields: dict[str, Json] = {
-            "run": run_id,
-            "flow": start.flow,
-            "digest": start.digest,
-            "by": start.by,
-            "key": start.key,
-            **grant.to_json(),
-        }
-        await self._rooms.recorder.write_sealed(
-            "run.started", fields, subject=start.agent, name="input", words=words
-        )
-        return self.runs.get(run_id)
+        """Begin a run; see `gateway.runs.starting.Starting`."""
+        return await self._starting.start(start)
 
     def input(self, run: Run) -> Json:
         """What a run was started with. Raises RunRefused when it has been erased."""
@@ -224,7 +173,7 @@ class Hop:
             await self._rooms.recorder.write_sealed(
                 "run.ended",
                 fields,
-                subject=run.grants[ROOT].agent,
+                subject=run.grants[ROOT].user or run.grants[ROOT].agent,
                 name="output",
                 words=dump(output),
             )

@@ -11,6 +11,7 @@ from typing import Literal, Self, cast
 
 from audit.canonical import Json as Json  # noqa: PLC0414 - orchestration has it from here
 from gateway.identity import scopes
+from gateway.principal import Principal
 
 FACE = "run"
 """How an action of a run says where it comes from."""
@@ -26,8 +27,9 @@ StepStatus = Literal["under way", "waiting", "denied", "done", "error", "refused
 class Grant:
     """In whose name steps are made.
 
-    chain  the agents that `agent` acts for, newest first
-    hops   how many more agents work may be handed on to
+    chain   the agents that `agent` acts for, newest first
+    hops    how many more agents work may be handed on to
+    user    on whose behalf, with the groups that they were in; None: nobody's
     """
 
     agent: str
@@ -35,6 +37,8 @@ class Grant:
     chain: tuple[str, ...]
     scopes: scopes.Scopes
     hops: int
+    user: str | None = None
+    groups: frozenset[str] = frozenset()
 
     @classmethod
     def from_entry(cls, body: Mapping[str, Json]) -> Self:
@@ -47,15 +51,18 @@ class Grant:
             chain=tuple(cast("list[str]", actor["chain"])),
             scopes=scopes.parse(text) if text else (),
             hops=cast("int", body["hops"]),
+            user=cast("str | None", actor["sub"]),
+            groups=frozenset(cast("list[str]", body.get("groups", []))),
         )
 
     def to_json(self) -> dict[str, Json]:
         """The grant as it stands in entries and rows."""
         return {
-            "actor": {"agent": self.agent, "chain": list(self.chain), "sub": None},
+            "actor": {"agent": self.agent, "chain": list(self.chain), "sub": self.user},
             "session": self.session,
             "scope": scopes.write(self.scopes),
             "hops": self.hops,
+            "groups": list[Json](sorted(self.groups)),
         }
 
 
@@ -122,7 +129,9 @@ class Run:
     """One run; times in seconds since 1970.
 
     flow, digest  the flow's name, and the digest of what it was when the run began
-    by            who started it: `operator:ana`
+    by            who started it: `operator:ana`, `agent:clerk`
+    cancelled     somebody stopped it, whatever that came to
+    caller        the session whose agent started it; None: a person or a trigger did
     key           the starter's own name for it: the same start again is this run; None: none
     input_at      the entry that holds what it was started with
     grants        by the path at which they were given; ROOT is the flow's own
@@ -143,6 +152,18 @@ class Run:
     result: str | None = None
     detail: str = ""
     ended_at: int | None = None  # the entry that says so, which holds what came out
+    caller: str | None = None
+    cancelled: bool = False
+
+    def is_of(self, principal: Principal) -> bool:
+        """Whether it was this principal that started it, in the session that it acts in now."""
+        root = self.grants[ROOT]
+        return (self.caller, root.agent, root.user, root.chain) == (
+            principal.session,
+            principal.agent,
+            principal.user,
+            principal.chain,
+        )
 
     @property
     def session(self) -> str:
@@ -161,6 +182,7 @@ class Run:
             input_at=index,
             started=cast("int", body["ts"]) // 1_000_000,
             grants={ROOT: Grant.from_entry(body)},
+            caller=cast("str | None", body.get("caller")),
         )
 
 

@@ -37,7 +37,12 @@ class Runs:
         self._calls: dict[str, tuple[str, str]] = {}  # call under way -> run and path
         self._in_session: dict[str, str] = {}  # session -> run
         self._moved: dict[str, asyncio.Future[None]] = {}
+        self._news: dict[str, asyncio.Future[None]] = {}
         self.changed: set[str] = set()
+
+    def find(self, run_id: str) -> Run | None:
+        """The run of that id; None when there is none, or it ended long ago."""
+        return self._by_id.get(run_id)
 
     def get(self, run_id: str) -> Run:
         """The run of that id. Raises RunRefused."""
@@ -65,10 +70,18 @@ class Runs:
 
     def moved(self, run_id: str) -> "asyncio.Future[None]":
         """Done when the run is paused, resumed, cancelled or at its end the next time."""
-        waiting = self._moved.get(run_id)
-        if waiting is None:
-            waiting = self._moved[run_id] = asyncio.get_running_loop().create_future()
-        return waiting
+        return _next(self._moved, run_id)
+
+    def news(self, run_id: str) -> "asyncio.Future[None]":
+        """Done when anything is known of the run that was not before: a step, a question, an end.
+
+        Shared by all who wait: nobody may cancel it.
+        """
+        return _next(self._news, run_id)
+
+    def stirred(self, run_id: str) -> None:
+        """There is news of a run."""
+        _done(self._news, run_id)
 
     async def move(self, run_id: str, kind: str, *, by: str) -> Run:
         """Pause, resume or cancel a run, as `kind` of the entry says.
@@ -113,7 +126,8 @@ class Runs:
         """Entry `run.paused`, `run.resumed` or `run.cancelled`."""
         run, (state, before) = self._by_id.get(str(body["run"])), _MOVES[str(body["kind"])]
         if run is not None and run.state in before:
-            self._go(replace(run, state=state))
+            cancelled = run.cancelled or state == "stopping"
+            self._go(replace(run, state=state, cancelled=cancelled))
 
     def ended(self, body: Mapping[str, Json], index: int) -> str | None:
         """Entry `run.ended`: the session that is over with it."""
@@ -174,12 +188,12 @@ class Runs:
     def _took(self, run_id: str, path: str, taken: Taken) -> None:
         self._steps.setdefault(run_id, {})[path] = taken
         self.changed.add(run_id)
+        self.stirred(run_id)
 
     def _go(self, run: Run) -> None:
         self._put(run)
-        waiting = self._moved.pop(run.id, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+        _done(self._moved, run.id)
+        self.stirred(run.id)
 
     def _put(self, run: Run) -> None:
         self._keep(run)
@@ -212,3 +226,16 @@ class Runs:
         self._calls |= {
             step.call: (key, path) for path, step in taken.items() if step.status == "under way"
         }
+
+
+def _next(among: dict[str, asyncio.Future[None]], key: str) -> asyncio.Future[None]:
+    waiting = among.get(key)
+    if waiting is None:
+        waiting = among[key] = asyncio.get_running_loop().create_future()
+    return waiting
+
+
+def _done(among: dict[str, asyncio.Future[None]], key: str) -> None:
+    waiting = among.pop(key, None)
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)

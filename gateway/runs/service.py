@@ -13,6 +13,7 @@ from gateway.home import Home
 from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
+from gateway.principal import Principal
 from gateway.runs.hop import Hop
 from gateway.runs.run import Run
 
@@ -29,6 +30,12 @@ class RunService(Protocol):
         key  the starter's own name for it: the same start again is the same run
 
         Raises RunRefused and AuditUnavailable.
+        """
+
+    async def invoke(self, agent: str, given: Json, *, caller: Principal, key: str | None) -> Run:
+        """Have one agent do something for another, as a run in the name of `caller`.
+
+        Raises RunRefused, DelegationRefused, SessionEnded and AuditUnavailable.
         """
 
     async def cancel(self, run_id: str, *, by: str) -> Run:

@@ -9,6 +9,7 @@ import asyncio
 from audit.canonical import Json
 from gateway.errors import SessionEnded
 from gateway.gate import Rooms
+from gateway.identity import scopes
 from gateway.identity.delegation import check_chain, lent
 from gateway.identity.minting import Mint, Order
 from gateway.principal import Principal
@@ -56,6 +57,8 @@ class Standing:
             source=FACE,
             chain=grant.chain,
             hops=grant.hops,
+            user=grant.user,
+            user_groups=grant.groups,
             renews=None if known is None else known.token_id,
             root=session.root,
         )
@@ -76,21 +79,54 @@ class Standing:
         policy = self._rooms.worlds.current.snapshot
         subject = await self.principal(run, grant)
         check_chain(agent, subject, policy)
-        parent = self._rooms.sessions.live(subject, self._now_s)
         chain = (subject.agent, *subject.chain)
-        session = await self._rooms.sessions.open_handed_on(
+        session = await self._below(subject, agent, chain)
+        given = Grant(
+            agent=agent,
+            session=session.id,
+            chain=chain,
+            scopes=lent(agent, subject, policy),
+            hops=subject.hops - 1,
+            user=subject.user,
+            groups=subject.user_groups,
+        )
+        fields: dict[str, Json] = {"run": run.id, "path": path, **given.to_json()}
+        await self._rooms.recorder.write("run.granted", fields)
+
+    async def of_caller(self, caller: Principal, most: scopes.Scopes, lifetime_s: int) -> Grant:
+        """The grant of a run that an agent starts: its own rights, in a session below its own.
+
+        most  what the run may be used for, of what the caller may
+
+        Raises DelegationRefused, SessionEnded and AuditUnavailable.
+        """
+        session = await self._below(caller, caller.agent, caller.chain, lifetime_s)
+        return Grant(
+            agent=caller.agent,
+            session=session.id,
+            chain=caller.chain,
+            scopes=scopes.intersect(caller.scopes, most),
+            hops=caller.hops,
+            user=caller.user,
+            groups=caller.user_groups,
+        )
+
+    async def _below(
+        self, subject: Principal, agent: str, chain: tuple[str, ...], lifetime_s: int | None = None
+    ) -> Session:
+        """A session below that of `subject`, which ends with it at the latest."""
+        parent = self._rooms.sessions.live(subject, self._now_s)
+        ends = parent.ends if lifetime_s is None else self._now_s + lifetime_s
+        return await self._rooms.sessions.open_handed_on(
             HandedOn(
                 parent=parent,
                 agent=agent,
                 chain=chain,
-                ends=parent.ends,
+                ends=ends,
                 granted_by=subject.token_id,
-                max_children=policy.delegation.max_children,
+                max_children=self._rooms.worlds.current.snapshot.delegation.max_children,
             )
         )
-        given = Grant(agent, session.id, chain, lent(agent, subject, policy), subject.hops - 1)
-        fields: dict[str, Json] = {"run": run.id, "path": path, **given.to_json()}
-        await self._rooms.recorder.write("run.granted", fields)
 
     def forget(self, run_id: str) -> None:
         """Drop the credentials of a run that is over."""

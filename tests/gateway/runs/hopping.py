@@ -10,9 +10,11 @@ from gateway.home import Home
 from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
-from gateway.runs.hop import Hop, Start, Step
+from gateway.principal import Principal
+from gateway.runs.hop import Hop, Step
 from gateway.runs.run import ROOT, Run
 from gateway.runs.service import RunService
+from gateway.runs.starting import Start
 from tests.harness.gateway import Clock, Running, Server, running
 from tests.harness.policy import DESK
 
@@ -50,6 +52,9 @@ class NoFlows:
         return {}
 
     async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
+        raise NotImplementedError
+
+    async def invoke(self, agent: str, given: Json, *, caller: Principal, key: str | None) -> Run:
         raise NotImplementedError
 
     async def cancel(self, run_id: str, *, by: str) -> Run:
