@@ -47,6 +47,12 @@
     if (time) time.title = new Date(time.dateTime).toLocaleString();
   });
 
+  // A page that could not ask for itself anew asks again: what it shows would stay as it was.
+  document.addEventListener("htmx:error", (event) => {
+    if (event.target.id !== "live") return;
+    setTimeout(() => document.getElementById("stream")?.dispatchEvent(new Event("news")), 3000);
+  });
+
   const keys = document.getElementById("keys");
   if (keys) {
     keys.hidden = false;
