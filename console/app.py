@@ -10,13 +10,15 @@ from console.audit import page as audit
 from console.help import page as help_
 from console.log import page as log
 from console.now import page as now
+from console.rules import draft, playground, trials
 from console.rules import page as rules
 from console.servers import page as servers
 from console.settings import page as settings
 from console.stop import page as stop
 from gateway.applications import Gateway
 
-PAGES = (now, approvals, audit, agents, servers, rules, log, stop, settings, help_)
+RULES = (rules, playground, draft, trials)
+PAGES = (now, approvals, audit, agents, servers, *RULES, log, stop, settings, help_)
 ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
 
 

@@ -17,7 +17,7 @@ _STATES = {
     "allow": "allow", "done": "allow", "executed": "allow", "approved": "allow", "ok": "allow",
     "up": "allow", "callable": "allow",
     "ask": "ask", "asked": "ask", "claimed": "ask", "pending": "ask", "unknown": "ask",
-    "withdrawn": "ask", "expired": "ask", "degraded": "ask",
+    "withdrawn": "ask", "expired": "ask", "degraded": "ask", "warning": "ask",
     "deny": "deny", "denied": "deny", "failed": "deny", "error": "deny", "suspended": "deny",
     "stopped": "deny", "down": "deny", "refused": "deny", "read_only": "deny", "blocked": "deny",
 }  # fmt: skip

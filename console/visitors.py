@@ -23,6 +23,9 @@ from gateway.operator.forms import form_of
 from gateway.operator.services import Services
 
 MAX_FORM = 64 * 1024
+MAX_TEXT = 1 << 20
+"""Of a form with the text of a whole file in it."""
+
 STREAM = "/events"
 
 
@@ -80,14 +83,17 @@ def asks_by_itself(request: Request) -> bool:
     return "hx-request" in request.headers or request.url.path == STREAM
 
 
-def visits(role: Role) -> Callable[..., Awaitable[Visitor]]:
-    """A dependency: who looks at a page, or sends its form; they must hold `role`."""
+def visits(role: Role, *, most_bytes: int = MAX_FORM) -> Callable[..., Awaitable[Visitor]]:
+    """A dependency: who looks at a page, or sends its form; they must hold `role`.
+
+    most_bytes  of a form
+    """
 
     async def visitor(request: Request) -> Visitor:
         services = services_of(request)
         session = session_of(services, request)
         try:
-            fields = {} if request.method == "GET" else await _fields(request, session)
+            fields = {} if request.method == "GET" else await _fields(request, session, most_bytes)
             if not session.operator.may(role):
                 raise OperatorRefused("operator.role", f"this needs the role {role}")
         except GatewayError as error:
@@ -99,12 +105,15 @@ def visits(role: Role) -> Callable[..., Awaitable[Visitor]]:
 
 
 Viewer: TypeAlias = Annotated[Visitor, Depends(visits("viewer"))]
+Writer: TypeAlias = Annotated[Visitor, Depends(visits("viewer", most_bytes=MAX_TEXT))]
+"""Who looks, and may send a long text."""
+
 Approver: TypeAlias = Annotated[Visitor, Depends(visits("approver"))]
 Administrator: TypeAlias = Annotated[Visitor, Depends(visits("administrator"))]
 
 
-async def _fields(request: Request, session: BrowserSession) -> Mapping[str, str]:
+async def _fields(request: Request, session: BrowserSession, most_bytes: int) -> Mapping[str, str]:
     check_own_page(request)
-    fields = await form_of(request, most_bytes=MAX_FORM)
+    fields = await form_of(request, most_bytes=most_bytes)
     check_csrf(session, [fields["csrf"]] if "csrf" in fields else [])
     return fields

@@ -16,7 +16,7 @@ from console.audit.sentence import sentence
 from console.routes import Pages
 from console.values import rows
 from console.visitors import Viewer, Visitor
-from gateway.operator import evidence
+from gateway.operator import evidence, replaying
 from gateway.operator.api import Here
 from gateway.operator.services import Services
 
@@ -93,12 +93,14 @@ def _shown(
         request,
         visitor,
         "audit/entry.html",
+        here=f"/audit/entries/{found.index}",
         entry=found,
         body=body,
         said=sentence(body),
         members=[row for name, value in body.items() for row in rows(value, name)],
         sealed=[name for name in evidence.SEALED if name in body] if found.sealed else [],
         words=words,
+        is_call=body["kind"] in replaying.KINDS,
         raw=b64encode(found.raw).decode(),
         proof=text,
         steps=check(found, Proof.parse(text), services.vkey),

@@ -49,6 +49,7 @@ async def _shown(
         request,
         visitor,
         "log/page.html",
+        here="/log",
         origin=services.log.origin,
         trouble=services.log.trouble,
         vkey=services.vkey,

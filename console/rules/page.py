@@ -1,26 +1,21 @@
-"""`/policies`: files in force and proposed, the matrix, and the playground."""
+"""`/policies`: files in force and proposed, what would change, and the matrix."""
 
 from difflib import unified_diff
 from typing import Any
 
 from fastapi import Request, Response
 
-from audit import canonical
-from audit.errors import NotStrict
 from console import frame
 from console.routes import Pages, see
 from console.visitors import Administrator, Viewer
 from gateway.activation import read_stable
-from gateway.errors import GatewayError
-from gateway.operator import policy
+from gateway.operator import drafts, policy
 from gateway.operator.api import Here, validated
-from gateway.operator.errors import OperatorRefused
-from gateway.operator.policy import Named, Supposed
+from gateway.operator.policy import Named
 from gateway.operator.services import Services
 from policies.matrix import marks
 
 MOST_AGENTS = 40
-MAX_ARGS = 32_000
 
 router = Pages()
 
@@ -30,12 +25,15 @@ async def files(services: Here, visitor: Viewer, request: Request) -> Response:
     """What is in force, and how the files differ from it by now."""
     told: Any = await policy.in_force(services, visitor.operator)
     is_other = told["proposed"] not in {None, told["snapshot"]}
+    contents = read_stable(services.activation.paths) if is_other else ()
+    proposed = await drafts.drafted(services, contents) if is_other else None
     return frame.show(
         request,
         visitor,
         "rules/files.html",
         told=told,
         word=(told["proposed"] or "")[:8],
+        changed=None if proposed is None else drafts.difference(services, proposed),
         difference=_difference(services) if is_other else [],
         is_other=is_other,
     )
@@ -76,62 +74,6 @@ async def matrix(
         tools=[(tool, snapshot.tools[tool].risk) for tool in tools],
         rows=rows,
         more=max(0, len(names) - MOST_AGENTS),
-    )
-
-
-@router.get("/policies/try")
-async def playground(  # noqa: PLR0913, PLR0917 - the fields of a form
-    services: Here,
-    visitor: Viewer,
-    request: Request,
-    agent: str = "",
-    tool: str = "",
-    args: str = "{}",
-    user: str = "",
-    chain: str = "",
-    labels: str = "",
-) -> Response:
-    """Decide a call that nobody makes, by what is in force, and say why."""
-    snapshot = services.worlds.current.snapshot
-    view: dict[str, Any] = {
-        "given": {
-            "agent": agent,
-            "tool": tool,
-            "args": args,
-            "user": user,
-            "chain": chain,
-            "labels": labels,
-        },
-        "agents": sorted(snapshot.agents)[:500],
-        "tools": sorted(snapshot.tools),
-        "told": None,
-        "wrong": "",
-    }
-    if agent and tool:
-        try:
-            view["told"] = policy.explained(services, _supposed(view["given"]))
-        except GatewayError as error:
-            view["wrong"] = str(error)
-    status = 400 if view["wrong"] else 200
-    return frame.show(request, visitor, "rules/try.html", status=status, **view)
-
-
-def _supposed(given: dict[str, str]) -> Supposed:
-    """The call that a form describes. Raises OperatorRefused."""
-    try:
-        args = canonical.read(given["args"].encode(), max_bytes=MAX_ARGS)
-    except (NotStrict, UnicodeEncodeError) as error:
-        raise OperatorRefused("operator.body", f"arguments: {error}") from error
-    return validated(
-        Supposed,
-        {
-            "agent": given["agent"],
-            "tool": given["tool"],
-            "args": args,
-            "user": given["user"] or None,
-            "chain": given["chain"].split(),
-            "labels": given["labels"].split(),
-        },
     )
 
 

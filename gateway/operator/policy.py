@@ -14,6 +14,7 @@ from policies.decision import Facts
 from policies.errors import PolicyInvalid
 from policies.explain import Explanation, explain
 from policies.matrix import matrix
+from policies.snapshot import Snapshot
 
 router = Routes()
 
@@ -27,7 +28,10 @@ class Named(BaseModel):
 
 
 class Supposed(BaseModel):
-    """A call that nobody has made."""
+    """A call that nobody makes; what is left out is as of a session that is just opened.
+
+    The members are those of `policies.decision.Facts`; `now` None is now.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,8 +39,18 @@ class Supposed(BaseModel):
     tool: str
     args: dict[str, object] = Field(default_factory=dict)
     user: str | None = None
+    groups: list[str] = Field(default_factory=list)
     chain: list[str] = Field(default_factory=list)
+    scopes: list[str] = Field(default_factory=lambda: ["*"])
     labels: list[str] = Field(default_factory=list)
+    provenance: dict[str, str] = Field(default_factory=dict)
+    origin: dict[str, str] = Field(default_factory=dict)
+    secrets: list[str] = Field(default_factory=list)
+    purpose: str | None = None
+    purpose_tools: list[str] | None = None
+    totals: dict[str, int] = Field(default_factory=dict)
+    history: dict[str, int | None] = Field(default_factory=dict)
+    now: int | None = None
     proven: bool = False
 
 
@@ -77,8 +91,13 @@ async def explain_call(services: Here, _: Viewer, http: Request) -> dict[str, Js
     return {**told, "text": str(explanation)}
 
 
-def explained(services: Services, supposed: Supposed) -> Explanation:
-    """Decide a supposed call by what is in force. Raises OperatorRefused, ArgumentsInvalid."""
+def explained(
+    services: Services, supposed: Supposed, snapshot: Snapshot | None = None
+) -> Explanation:
+    """Decide a supposed call by what is in force, or by another snapshot.
+
+    Raises OperatorRefused, ArgumentsInvalid.
+    """
     server, _dot, name = supposed.tool.partition(".")
     if not name:
         raise OperatorRefused("operator.body", "a tool is written server.tool")
@@ -86,17 +105,7 @@ def explained(services: Services, supposed: Supposed) -> Explanation:
     tool = world.catalogue.lookup(server, name)
     if tool is not None:
         tool.check(supposed.args)  # type: ignore[arg-type]  # read strictly by body_of
-    facts = Facts(
-        agent=supposed.agent,
-        tool=supposed.tool,
-        args=supposed.args,  # type: ignore[arg-type]  # read strictly by body_of
-        user=supposed.user,
-        chain=tuple(supposed.chain),
-        labels=frozenset(supposed.labels),
-        now=services.recorder.now(),
-        proven=supposed.proven,
-    )
-    return explain(world.snapshot, facts)
+    return explain(snapshot or world.snapshot, _facts(services, supposed))
 
 
 @router.get("/matrix")
@@ -107,3 +116,25 @@ async def show_matrix(services: Here, _: Viewer, user: str | None = None) -> lis
     """
     lines = matrix(services.worlds.current.snapshot, user=user, now=services.recorder.now())
     return [line.row() for line in lines]
+
+
+def _facts(services: Services, supposed: Supposed) -> Facts:
+    return Facts(
+        agent=supposed.agent,
+        tool=supposed.tool,
+        args=supposed.args,  # type: ignore[arg-type]  # read strictly by body_of
+        user=supposed.user,
+        user_groups=frozenset(supposed.groups),
+        chain=tuple(supposed.chain),
+        scopes=tuple(supposed.scopes),
+        labels=frozenset(supposed.labels),
+        provenance=supposed.provenance,
+        origin=supposed.origin,
+        secrets=frozenset(supposed.secrets),
+        purpose=supposed.purpose,
+        purpose_tools=None if supposed.purpose_tools is None else tuple(supposed.purpose_tools),
+        totals=supposed.totals,
+        history=supposed.history,
+        now=services.recorder.now() if supposed.now is None else supposed.now,
+        proven=supposed.proven,
+    )

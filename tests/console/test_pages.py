@@ -15,7 +15,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 DETAILS = [
     "/agents/clerk-1",
     "/audit/entries/0",
+    "/policies/draft",
     "/policies/matrix",
+    "/policies/tests",
     "/policies/try",
     "/servers/desk",
 ]

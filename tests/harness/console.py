@@ -59,6 +59,11 @@ def csrf_of(page: httpx.Response) -> str:
     return found[1]
 
 
+def said(page: httpx.Response) -> str:
+    """What stands in a page, without its markup."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
 @asynccontextmanager
 async def console(folder: Path, *given: Any, **more: Any) -> AsyncIterator[Running]:  # noqa: ANN401 - of `running`
     """A gateway with its pages."""
