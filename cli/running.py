@@ -20,6 +20,8 @@ from gateway.app import Mode, Surroundings, opened
 from gateway.diagnostics import configure
 from gateway.errors import GatewayError
 from gateway.faces.listener import answering
+from gateway.known_secrets import KnownSecrets
+from gateway.links.credentials import Credentials
 from gateway.listeners import address_of, bind, serving, until_stopped
 from gateway.redaction import Redaction
 from gateway.runs.service import Orchestration
@@ -86,7 +88,7 @@ def run(
     agents, operators = listeners
     try:
         with closing(agents), closing(operators):
-            around = replace(around, orchestration=_orchestration(settings))
+            around = replace(around, orchestration=_orchestration(settings, redaction.known))
             uvloop.run(_run(settings, mode, listeners, around, announce))
     except (GatewayError, PolicyError, AuditError) as error:
         stop(f"{error}\n{error.code}: the gateway of {settings.home} does not start")
@@ -96,15 +98,24 @@ def run(
         gc.enable()
 
 
-def _orchestration(settings: Settings) -> Orchestration | None:
-    """What runs the flows of a deployment; it is loaded where there are any. Raises FlowInvalid."""
+def _orchestration(settings: Settings, known: KnownSecrets) -> Orchestration | None:
+    """What runs the flows of a deployment; it is loaded where there are any.
+
+    Raises FlowInvalid, EngineRefused and CredentialMissing.
+    """
     if not (settings.flows or settings.agents or settings.models):
         return None
     from orchestration.files import load_flows  # noqa: PLC0415 - half a second at start
     from orchestration.service import Flows  # noqa: PLC0415
+    from orchestration.store import Store  # noqa: PLC0415
 
+    store: Store | None = None
+    if settings.runs.database is not None:
+        secrets = Credentials(os.environ, settings.home, known)
+        url = secrets.resolve(settings.runs.database)
+        store = Store.parse(url, origin=settings.audit.origin)
     flows = load_flows(settings.flows)
-    return Flows(flows, remote=settings.agents, models=settings.models)
+    return Flows(flows, remote=settings.agents, models=settings.models, store=store)
 
 
 async def _run(

@@ -30,6 +30,7 @@ from gateway.guard.rules import Guards
 from gateway.identity import trust
 from gateway.identity.applications import ApplicationId, ApplicationSpec, check_redirects
 from gateway.links.credentials import Reference
+from gateway.runs.spec import RunsSpec
 from policies.errors import PolicyInvalid
 from policies.source import Source
 
@@ -258,6 +259,7 @@ class Settings(_Model):
 
     flows                       files of flows that can be run, one flow each
     agents, models              what flows reach, by name
+    runs                        where they are kept
     insecure_unsandboxed_stdio  start local servers where nothing can confine them
     insecure_volatile_log       keep the log on a file system in memory, which a restart loses
     insecure_plain_http         let agents and operators use http:// beyond this machine
@@ -283,6 +285,7 @@ class Settings(_Model):
     identity: Identity = Identity()
     audit: Audit = Audit()
     fleet: Fleet | None = None
+    runs: RunsSpec = RunsSpec()
     guards: Guards = Guards()
     canaries: list[Reference] = Field(default_factory=list)
 

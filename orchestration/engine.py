@@ -14,11 +14,12 @@ import asyncio
 import hashlib
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
 
@@ -36,7 +37,8 @@ from dbos._utils import GlobalParams
 from gateway.links.jsonrpc import dump_sorted
 from gateway.runs.run import Json, place_of, request_id
 from orchestration.errors import EngineRefused, SealBroken
-from orchestration.seal import NAME, Seal
+from orchestration.seal import NAME, KeyOf, Seal
+from orchestration.store import Store
 
 T = TypeVar("T")
 
@@ -81,14 +83,8 @@ class Engine:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, file: Path, key: bytes, body: Body) -> AsyncIterator[Self]:
-        """Open the database and take up what was left under way there.
-
-        file  made where it is missing, for this account alone
-        key   32 bytes that seal what is stored
-
-        Raises EngineRefused.
-        """
+    async def opened(cls, store: Store, key_of: KeyOf, body: Body) -> AsyncIterator[Self]:
+        """Open the database and take up what was left under way there. Raises EngineRefused."""
         if Engine._open is not None:
             raise EngineRefused("a process runs the flows of one gateway at a time")
         if GlobalParams.dbos_cloud:
@@ -97,8 +93,8 @@ class Engine:
         Engine._open = engine
         try:
             with _own_threads():
-                await asyncio.to_thread(_prepare, file)
-                DBOS(config=_config(file, key))
+                await asyncio.to_thread(store.prepare)
+                DBOS(config=_config(store, key_of))
                 DBOS.launch()
                 try:
                     await engine._take_up()
@@ -235,14 +231,24 @@ class _Sealed(Serializer):
         return NAME
 
     def serialize(self, data: object) -> str:
-        error = {"error": type(data).__name__} if isinstance(data, BaseException) else None
-        return self._seal.close(error or {"value": data})
+        if isinstance(data, BaseException):
+            run, _ = place_of(DBOS.workflow_id or "")
+            return self._seal.close(run, {"error": type(data).__name__})
+        return self._seal.close(_run_of(data), {"value": data})
 
     def deserialize(self, serialized_data: str) -> object:
         members = cast("dict[str, object]", self._seal.open(serialized_data))
         if "error" in members:  # DBOS raises what it gets for one
             return EngineRefused(f"recorded: {members['error']}")
         return members["value"]
+
+
+def _run_of(data: object) -> str:
+    """The run of what is stored: of a task that is begun, or of what came of a step or task."""
+    if isinstance(data, dict) and "args" in data:
+        (task,) = cast("Sequence[dict[str, str]]", data["args"])
+        return task["run"]
+    return place_of(cast("dict[str, str]", data)["at"])[0]
 
 
 def _refuse(*_: object) -> object:
@@ -276,34 +282,28 @@ async def _outside(work: Coroutine[Any, Any, T]) -> T:
     return await asyncio.create_task(work, context=Context())
 
 
-def _prepare(file: Path) -> None:
-    file.touch(mode=0o600)
-    connection = sqlite3.connect(file)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
-
-
-def _config(file: Path, key: bytes) -> DBOSConfig:
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(file, timeout=30, check_same_thread=False)
-        # A crash of the machine may lose the last checkpoints; the log still has those steps.
-        connection.execute("PRAGMA synchronous=NORMAL")
-        return connection
-
-    return {
+def _config(store: Store, key_of: KeyOf) -> DBOSConfig:
+    config: DBOSConfig = {
         "name": "passavant",
-        "system_database_url": f"sqlite:///{file}",
-        "db_engine_kwargs": {"creator": connect},
+        "system_database_url": store.url,
         "executor_id": uuid.uuid4().hex,  # never that of another process, dead or alive
         "application_version": SEMANTICS,
-        "serializer": _Sealed(Seal(key)),
+        "serializer": _Sealed(Seal(key_of)),
         "log_level": "CRITICAL",  # it would print values; what matters is told by whoever runs it
         "max_executor_threads": _THREADS,
         "scheduler_polling_interval_sec": 3600.0,
         "notification_listener_polling_interval_sec": 0.25,  # nothing listens; closing waits for it
     }
+    if store.file is None:
+        return {**config, "dbos_system_schema": store.schema}
+    return {**config, "db_engine_kwargs": {"creator": partial(_connected, store.file)}}
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=30, check_same_thread=False)
+    # A crash of the machine may lose the last checkpoints; the log still has those steps.
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
 
 
 @contextmanager

@@ -37,8 +37,10 @@ from orchestration.flow import Flow, Limits, nodes
 from orchestration.lease import Lease
 from orchestration.performing import perform
 from orchestration.remote import models_link, prompt_node, remote_agents
+from orchestration.seal import derived
 from orchestration.spec import Agent, Approve, Magentic, Node, Part, Prompt
 from orchestration.stop import Stopped
+from orchestration.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class Flows:
     agents  functions of this process
     remote  agents of the deployment, over HTTP or as models with instructions
     models  the models that those ask
+    store   keeps what runs have done; None: a file in the home
 
     Raises FlowInvalid where two have one name, or one asks a model that there is not.
     """
@@ -65,11 +68,12 @@ class Flows:
         *,
         remote: Mapping[str, AgentSpec] = MappingProxyType({}),
         models: Mapping[str, ModelSpec] = MappingProxyType({}),
+        store: Store | None = None,
     ) -> None:
         every = tuple(flows)
         self._flows = {flow.name: flow for flow in every}
         self._agents = tuple(agents)
-        self._remote, self._models = remote, models
+        self._remote, self._models, self._store = remote, models, store
         self._is_run_in: Callable[[str], bool] = lambda _: False  # until it is opened
         self._prompts = {name: _prompt(name, spec, models) for name, spec in remote.items()}
         names = [*(flow.name for flow in every), *(agent.name for agent in self._agents), *remote]
@@ -95,7 +99,9 @@ class Flows:
         service = Service(self._flows, prompts, hop)
         self._is_run_in = hop.runs.acts_in
         async with (
-            Engine.opened(home.runs, home.runs_key(), service.body) as engine,
+            Engine.opened(
+                self._store or Store.at(home.runs), derived(home.runs_key()), service.body
+            ) as engine,
             service.taking_up(engine),
         ):
             yield service

@@ -5,7 +5,7 @@ import base64
 import pickle
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,11 @@ from dbos import DBOS
 from gateway.runs.run import Json
 from orchestration.engine import Body, Engine, Task
 from orchestration.errors import EngineRefused, SealBroken
+from orchestration.seal import derived
+from orchestration.store import Store
+from tests.harness.postgres import postgres
 
-KEY = bytes(32)
+KEY = derived(bytes(32))
 CANARY = "canary-4711"
 
 
@@ -45,13 +48,26 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_what_was_done_is_not_done_again(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A store that nobody has used before."""
+    if request.param == "sqlite":
+        return Store.at(tmp_path / "runs.db")
+    return Store.parse(request.getfixturevalue("server"), origin=str(tmp_path))
+
+
+async def test_what_was_done_is_not_done_again(store: Store) -> None:
     done: list[str] = []
-    file = tmp_path / "runs.db"
-    async with Engine.opened(file, KEY, steps(done, stop_at="two")) as engine:
+    async with Engine.opened(store, KEY, steps(done, stop_at="two")) as engine:
         await engine.begin(Task("run", "", None))
         await until(lambda: done == ["one", "stopped"])
-    async with Engine.opened(file, KEY, steps(done)) as engine:  # takes it up by itself
+    async with Engine.opened(store, KEY, steps(done)) as engine:  # takes it up by itself
         await until(lambda: done[-1] == "three")
         ended = await engine.end_of(Task("run", "", None))
     assert done == ["one", "stopped", "two", "three"]
@@ -79,10 +95,10 @@ async def test_a_step_at_another_place_than_before_is_refused(tmp_path: Path) ->
         return body
 
     file = tmp_path / "runs.db"
-    async with Engine.opened(file, KEY, named("r/1:a", stops=True)) as engine:
+    async with Engine.opened(Store.at(file), KEY, named("r/1:a", stops=True)) as engine:
         await engine.begin(Task("run", "", None))
         await until(lambda: found == ["made"])
-    async with Engine.opened(file, KEY, named("r/1:b", stops=False)):
+    async with Engine.opened(Store.at(file), KEY, named("r/1:b", stops=False)):
         await until(lambda: len(found) == 2)
     assert found[1] == "DBOSUnexpectedStepError"
 
@@ -106,17 +122,17 @@ async def test_a_result_for_other_arguments_is_refused(tmp_path: Path) -> None:
         return body
 
     file = tmp_path / "runs.db"
-    async with Engine.opened(file, KEY, given({"amount": 1}, stops=True)) as engine:
+    async with Engine.opened(Store.at(file), KEY, given({"amount": 1}, stops=True)) as engine:
         await engine.begin(Task("run", "", None))
         await until(lambda: len(found) == 1)
-    async with Engine.opened(file, KEY, given({"amount": 2}, stops=False)):
+    async with Engine.opened(Store.at(file), KEY, given({"amount": 2}, stops=False)):
         await until(lambda: len(found) == 2)
     assert isinstance(found[1], SealBroken)
 
 
 async def test_nothing_that_is_stored_can_be_read_without_the_key(tmp_path: Path) -> None:
     file = tmp_path / "runs.db"
-    async with Engine.opened(file, KEY, steps([])) as engine:
+    async with Engine.opened(Store.at(file), KEY, steps([])) as engine:
         await engine.end_of(Task("run", "", {"input": CANARY}))
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert not any(CANARY.encode() in raw for raw in contents(tmp_path))
@@ -139,7 +155,7 @@ class Evil:
 async def test_a_row_is_never_read_in_another_way_than_sealed(tmp_path: Path, codec: str) -> None:
     done: list[str] = []
     file = tmp_path / "runs.db"
-    async with Engine.opened(file, KEY, steps(done, stop_at="two")) as engine:
+    async with Engine.opened(Store.at(file), KEY, steps(done, stop_at="two")) as engine:
         await engine.begin(Task("run", "", None))
         await until(lambda: done == ["one", "stopped"])
     planted = base64.b64encode(pickle.dumps(Evil())).decode()
@@ -158,21 +174,21 @@ async def test_a_row_is_never_read_in_another_way_than_sealed(tmp_path: Path, co
             failed.append(str(error))
             return None
 
-    async with Engine.opened(file, KEY, body):
+    async with Engine.opened(Store.at(file), KEY, body):
         await until(lambda: bool(failed))
     assert Evil.ran == []
     assert done == ["one", "stopped"]
 
 
 async def test_a_process_has_one_engine(tmp_path: Path) -> None:
-    async with Engine.opened(tmp_path / "a.db", KEY, steps([])):
+    async with Engine.opened(Store.at(tmp_path / "a.db"), KEY, steps([])):
         with pytest.raises(EngineRefused):
-            async with Engine.opened(tmp_path / "b.db", KEY, steps([])):
+            async with Engine.opened(Store.at(tmp_path / "b.db"), KEY, steps([])):
                 pass
 
 
 async def test_threads_of_the_event_loop_are_left_as_they_were(tmp_path: Path) -> None:
-    async with Engine.opened(tmp_path / "runs.db", KEY, steps([])) as engine:
+    async with Engine.opened(Store.at(tmp_path / "runs.db"), KEY, steps([])) as engine:
         await engine.end_of(Task("run", "", None))
     assert await asyncio.to_thread(lambda: 7) == 7
 
@@ -180,13 +196,13 @@ async def test_threads_of_the_event_loop_are_left_as_they_were(tmp_path: Path) -
 async def test_no_two_starts_have_one_name(tmp_path: Path) -> None:
     names: list[str] = []
     for _ in range(2):
-        async with Engine.opened(tmp_path / "runs.db", KEY, steps([])):
+        async with Engine.opened(Store.at(tmp_path / "runs.db"), KEY, steps([])):
             names.append(DBOS.executor_id)
     assert len(set(names)) == 2
     assert "local" not in names
 
 
-async def test_what_is_forgotten_is_gone_with_all_its_parts(tmp_path: Path) -> None:
+async def test_what_is_forgotten_is_gone_with_all_its_parts(store: Store) -> None:
     async def body(engine: Engine, task: Task) -> Json:
         if task.path:
             return CANARY
@@ -194,7 +210,7 @@ async def test_what_is_forgotten_is_gone_with_all_its_parts(tmp_path: Path) -> N
             task.run, "r/1", None, lambda: engine.end_of(Task(task.run, "r/1", None))
         )
 
-    async with Engine.opened(tmp_path / "runs.db", KEY, body) as engine:
+    async with Engine.opened(store, KEY, body) as engine:
         for run in ("one", "two"):
             await engine.end_of(Task(run, "", None))
         assert await engine.result("one") == CANARY
@@ -202,3 +218,21 @@ async def test_what_is_forgotten_is_gone_with_all_its_parts(tmp_path: Path) -> N
         assert await engine.held() == {"two"}
         assert await engine.result("one") is None
         assert await engine.result("two") == CANARY
+
+
+@pytest.mark.long
+async def test_gateways_that_share_a_postgres_do_not_see_each_others_runs(server: str) -> None:
+    for origin in ("gw.example/one", "gw.example/two"):
+        async with Engine.opened(Store.parse(server, origin=origin), KEY, steps([])) as engine:
+            assert await engine.held() == frozenset()
+            await engine.end_of(Task(origin, "", None))
+
+
+async def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    url = "postgresql://runs:pw-4711@127.0.0.1:1/runs"
+    with pytest.raises(EngineRefused) as refused:
+        async with Engine.opened(Store.parse(url, origin="gw"), KEY, steps([])):
+            pass
+    assert "4711" not in str(refused.value)
+    async with asyncio.timeout(20):
+        assert await asyncio.to_thread(lambda: 7) == 7
