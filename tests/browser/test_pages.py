@@ -1,14 +1,13 @@
 """Every page in a browser: nothing stands in anybody's way, in either colours, at any width."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from fastapi.routing import APIRoute
 from playwright.async_api import Browser
 
-from console.app import PAGES
 from tests.browser.axe import violations
+from tests.browser.pages import PATHS
 from tests.harness.chromium import Window, window
 from tests.harness.gateway import Running
 
@@ -16,24 +15,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MOST_SCRIPT = 60_000
 """Bytes of script that a page may run, as they are, not compressed."""
-
-EXAMPLES: Mapping[str, str] = {
-    "/agents/{name}": "/agents/clerk-1",
-    "/approvals/{request_id}": "/approvals/REQUEST",
-    "/audit/entries/{index}": "/audit/entries/0",
-    "/servers/{name}": "/servers/desk",
-}
-"""An example of each page that is about one thing; `REQUEST` is one for approval."""
-
-MORE = ("/approvals?show=decided", "/policies/try?agent=clerk-1&tool=desk.look", "/login")
-
-ROUTES = sorted(
-    route.path
-    for page in PAGES
-    for route in page.router.routes
-    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
-)
-PATHS = [*(EXAMPLES[path] if "{" in path else path for path in ROUTES), *MORE]
 
 every_page = pytest.mark.parametrize("path", PATHS)
 

@@ -1,0 +1,25 @@
+"""Every page there is, from the routes themselves: a new one is looked at without being named."""
+
+from collections.abc import Mapping
+
+from fastapi.routing import APIRoute
+
+from console.app import PAGES
+
+EXAMPLES: Mapping[str, str] = {
+    "/agents/{name}": "/agents/clerk-1",
+    "/approvals/{request_id}": "/approvals/REQUEST",
+    "/audit/entries/{index}": "/audit/entries/0",
+    "/servers/{name}": "/servers/desk",
+}
+"""An example of each page that is about one thing; `REQUEST` is one for approval."""
+
+MORE = ("/approvals?show=decided", "/policies/try?agent=clerk-1&tool=desk.look", "/login")
+
+ROUTES = sorted(
+    route.path
+    for page in PAGES
+    for route in page.router.routes
+    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+)
+PATHS = (*(EXAMPLES[path] if "{" in path else path for path in ROUTES), *MORE)
