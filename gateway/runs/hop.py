@@ -26,10 +26,11 @@ from gateway.identity.errors import DelegationRefused
 from gateway.identity.minting import Mint
 from gateway.links.jsonrpc import dump, read
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import FACE, ROOT, Run, Taken, request_id
+from gateway.runs.run import FACE, ROOT, Run, request_id
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
 from gateway.runs.starting import MAX_INPUT, Start, Starting
+from gateway.runs.steps import Taken
 
 _CANCELLED = Outcome("denied", "run.cancelled", "The run was cancelled; nothing has been done.")
 _ENDED = Outcome("denied", SessionEnded.code, "The session of this run has ended.")

@@ -20,7 +20,6 @@ ROOT = ""
 """The path of the grant that a run begins with."""
 
 State = Literal["running", "paused", "stopping", "ended"]
-StepStatus = Literal["under way", "waiting", "denied", "done", "error", "refused", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,64 +62,6 @@ class Grant:
             "scope": scopes.write(self.scopes),
             "hops": self.hops,
             "groups": list[Json](sorted(self.groups)),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What came of a step so far.
-
-    agent         in whose name it was made
-    call          id of its last decision
-    index         of that decision's entry
-    at            when that was, in microseconds since 1970
-    outcome       index of the entry that says what came of it; None: there is none yet
-    us            how long it took until then, in microseconds; None likewise
-    asked         people were asked, and their answer is what authorised it
-    tokens, cost  what a model used for it; cost in millionths of the prices' unit
-    keyed         when it was first sent with its idempotency key, seconds since 1970; None: without
-    """
-
-    tool: str
-    agent: str
-    call: str
-    index: int
-    at: int
-    status: StepStatus
-    outcome: int | None = None
-    us: int | None = None
-    asked: bool = False
-    keyed: int | None = None
-    tokens: int = 0
-    cost: int = 0
-
-    def settled(self, body: Mapping[str, Json], index: int) -> Self:
-        """The same with what its outcome, entry `index`, says."""
-        used = cast("Mapping[str, int]", body.get("used", {}))
-        return replace(
-            self,
-            status=cast("StepStatus", body["status"]),
-            outcome=index,
-            us=cast("int", body["us"]),
-            tokens=used.get("tokens", 0),
-            cost=used.get("cost", 0),
-        )
-
-    def to_json(self) -> dict[str, Json]:
-        """The step as rows and pages hold it."""
-        return {
-            "tool": self.tool,
-            "agent": self.agent,
-            "call": self.call,
-            "index": self.index,
-            "at": self.at,
-            "status": self.status,
-            "outcome": self.outcome,
-            "us": self.us,
-            "asked": self.asked,
-            "keyed": self.keyed,
-            "tokens": self.tokens,
-            "cost": self.cost,
         }
 
 

@@ -12,7 +12,8 @@ from typing import cast
 from audit.canonical import Json
 from gateway.recorder import Recorder
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import Grant, Run, State, StepStatus, Taken, place_of
+from gateway.runs.run import ROOT, Grant, Run, State, place_of
+from gateway.runs.steps import Steps, Taken
 from gateway.store.row import from_row, to_row
 
 KEEP_S = 24 * 3600
@@ -33,8 +34,7 @@ class Runs:
         self._recorder = recorder
         self._by_id: dict[str, Run] = {}
         self._by_key: dict[tuple[str, str, str], str] = {}  # starter, flow, key
-        self._steps: dict[str, dict[str, Taken]] = {}
-        self._calls: dict[str, tuple[str, str]] = {}  # call under way -> run and path
+        self._steps = Steps()
         self._in_session: dict[str, str] = {}  # session -> run
         self._moved: dict[str, asyncio.Future[None]] = {}
         self._news: dict[str, asyncio.Future[None]] = {}
@@ -61,11 +61,20 @@ class Runs:
 
     def steps(self, run_id: str) -> Mapping[str, Taken]:
         """What the steps of a run did, by path, in the order in which they were first made."""
-        return self._steps.get(run_id, {})
+        return self._steps.of(run_id)
+
+    def hands_on(self, run_id: str, path: str) -> bool:
+        """Whether what was done at this place of a run was to hand work on, and nothing else."""
+        run = self._by_id.get(run_id)
+        return run is not None and path != ROOT and path in run.grants
+
+    def in_session(self, session: str) -> Run | None:
+        """The run whose steps are made in this session."""
+        return self._by_id.get(self._in_session.get(session, ""))
 
     def acts_in(self, session: str) -> bool:
         """Whether it is a run, and one that goes on, that acts in this session."""
-        run = self._by_id.get(self._in_session.get(session, ""))
+        run = self.in_session(session)
         return run is not None and run.state != "ended"
 
     def moved(self, run_id: str) -> "asyncio.Future[None]":
@@ -102,7 +111,7 @@ class Runs:
 
     def _drop(self, run: Run) -> None:
         del self._by_id[run.id]
-        self._steps.pop(run.id, None)
+        self._steps.drop(run.id)
         for grant in run.grants.values():
             self._in_session.pop(grant.session, None)
         if run.key is not None:
@@ -148,45 +157,18 @@ class Runs:
 
     def decided(self, body: Mapping[str, Json], index: int, *, authorised: bool) -> None:
         """The decision entry of a step."""
-        run_id, path = place_of(cast("str", cast("Mapping[str, Json]", body["req"])["id"]))
-        if run_id not in self._by_id:
-            return
-        effect = cast("Mapping[str, Json]", body["decision"])["effect"]
-        status: StepStatus = "denied" if effect == "deny" else "waiting"
-        if authorised:
-            status = "under way"
-            self._calls[cast("str", body["id"])] = run_id, path
-        taken = Taken(
-            tool=cast("str", cast("Mapping[str, Json]", body["tool"])["name"]),
-            agent=cast("str", cast("Mapping[str, Json]", body["actor"])["agent"]),
-            call=cast("str", body["id"]),
-            index=index,
-            at=cast("int", body["ts"]),
-            status=status,
-            asked=authorised and body["approval"] is not None,
-            keyed=self._keyed(run_id, path, body),
-        )
-        self._took(run_id, path, taken)
-
-    def _keyed(self, run_id: str, path: str, body: Mapping[str, Json]) -> int | None:
-        """When a step was first sent with its key: from then on its server remembers it."""
-        before = self._steps.get(run_id, {}).get(path)
-        if before is not None and before.keyed is not None:
-            return before.keyed
-        return cast("int", body["ts"]) // 1_000_000 if "key" in body else None
+        run_id, _ = place_of(cast("str", cast("Mapping[str, Json]", body["req"])["id"]))
+        if run_id in self._by_id:
+            self._steps.decided(body, index, authorised=authorised)
+            self._took(run_id)
 
     def settled(self, call_id: str, body: Mapping[str, Json], index: int) -> None:
         """The outcome entry of a call, if it is one of a step."""
-        place = self._calls.pop(call_id, None)
-        if place is None:
-            return
-        run_id, path = place
-        before = self._steps.get(run_id, {}).get(path)
-        if before is not None and before.call == call_id:
-            self._took(run_id, path, before.settled(body, index))
+        run_id = self._steps.settled(call_id, body, index)
+        if run_id is not None:
+            self._took(run_id)
 
-    def _took(self, run_id: str, path: str, taken: Taken) -> None:
-        self._steps.setdefault(run_id, {})[path] = taken
+    def _took(self, run_id: str) -> None:
         self.changed.add(run_id)
         self.stirred(run_id)
 
@@ -213,19 +195,14 @@ class Runs:
         run = self._by_id.get(key)
         if run is None:
             return None
-        return {"run": to_row(run), "steps": {p: to_row(t) for p, t in self.steps(key).items()}}
+        return {"run": to_row(run), "steps": self._steps.stored(key)}
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
         run = from_row(Run, cast("Mapping[str, Json]", row["run"]))
         assert run.id == key
         self._keep(run)
-        steps = cast("Mapping[str, Mapping[str, Json]]", row["steps"])
-        taken = {path: from_row(Taken, step) for path, step in steps.items()}
-        self._steps[key] = taken
-        self._calls |= {
-            step.call: (key, path) for path, step in taken.items() if step.status == "under way"
-        }
+        self._steps.restore(key, row["steps"])
 
 
 def _next(among: dict[str, asyncio.Future[None]], key: str) -> asyncio.Future[None]:
