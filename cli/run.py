@@ -16,6 +16,7 @@ from cli.following import Event, follow
 from cli.interrupt import Stopping, until_stopped
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
+from cli.rollback import Leave, Reason, Show, Wait, ordered, shown
 from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
@@ -126,6 +127,25 @@ def resume(api: Operators, run: Id) -> None:
 def cancel(api: Operators, run: Id) -> None:
     """Stop a run and all that it has handed on."""
     _moved(api, run, "cancel")
+
+
+@app.command()
+@operated
+def rollback(
+    api: Operators,
+    run: Id,
+    *,
+    show: Show = False,
+    leave: Leave = False,
+    reason: Reason = "",
+    wait: Wait = False,
+    json: AsJson = False,
+) -> None:
+    """Stop a run and take back what it has done, the last deed first; or go on with that."""
+    place = f"/api/runs/{quoted(run)}/rollback"
+    if not show:
+        ordered(api, place, leave=leave, reason=reason)
+    shown(api, place, wait=wait, json=json)
 
 
 def _moved(api: Operators, run: str, where: str) -> None:

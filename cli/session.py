@@ -7,6 +7,7 @@ import typer
 from cli.client import Operators, operated, quoted
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
+from cli.rollback import Leave, Reason, Show, Wait, ordered, shown
 
 app = typer.Typer(no_args_is_help=True, help="Sessions of agents.")
 
@@ -63,6 +64,25 @@ def end(api: Operators, session: Id) -> None:
     """End a session: its tokens are refused from the next call on."""
     api.post(f"/api/sessions/{quoted(session)}/end")
     say(f"session {session} has ended")
+
+
+@app.command()
+@operated
+def rollback(
+    api: Operators,
+    session: Id,
+    *,
+    show: Show = False,
+    leave: Leave = False,
+    reason: Reason = "",
+    wait: Wait = False,
+    json: AsJson = False,
+) -> None:
+    """End a session and take back what was done in it, the last deed first; or go on with that."""
+    place = f"/api/sessions/{quoted(session)}/rollback"
+    if not show:
+        ordered(api, place, leave=leave, reason=reason)
+    shown(api, place, wait=wait, json=json)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

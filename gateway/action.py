@@ -11,6 +11,9 @@ from audit.canonical import Json
 from audit.entry import Receipt
 from audit.value import value_type
 
+STEPPED = frozenset({"run", "undo"})
+"""Faces of calls that the gateway itself makes, each at its own place: equal ones are several."""
+
 Status = Literal["done", "error", "denied", "pending", "refused", "unknown", "unavailable"]
 """How a call ended.
 

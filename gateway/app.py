@@ -73,6 +73,7 @@ from gateway.store.fleet import FleetDatabase
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
 from gateway.tidying import tidy
+from gateway.undo.taking_back import TakingBack
 from gateway.upstream import Kept, Upstream, upstream
 from gateway.world import World, Worlds
 
@@ -145,6 +146,8 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
             hop = Hop(rooms, state.runs, mint)
             runs = await stack.enter_async_context(around.orchestration.opened(hop, ground.home))
             tasks = Tasks(rooms, hop, runs)
+        undo = TakingBack(rooms, state.rollbacks, state.runs, mint, log_of.index)
+        await stack.enter_async_context(undo.running())
         yield assemble(
             Parts(
                 settings=settings,
@@ -160,6 +163,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 mint=mint,
                 runs=runs,
                 tasks=tasks,
+                undo=undo,
                 fleet=ground.fleet,
                 codes=codes,
                 users_by_name=mode == "dev",

@@ -81,6 +81,7 @@ def _services(parts: Parts) -> Services:
         mint=parts.mint,
         bell=Bell(),
         runs=parts.runs,
+        undo=parts.undo,
         tokens=check,
         keys=keys,
         rotation=parts.rotation,

@@ -14,14 +14,13 @@ from types import MappingProxyType
 from audit import canonical
 from audit.canonical import Json
 from audit.value import value_type
-from gateway.action import Action
+from gateway.action import STEPPED, Action
 from gateway.approval.request import Key, Request, arguments_digest
 from gateway.catalogue.tools import Tool
 from gateway.errors import ToolChanged
 from gateway.flow import Flow
 from gateway.idempotency import key_of
 from gateway.principal import Principal
-from gateway.runs.run import FACE
 from gateway.session.limits import Limits
 from gateway.session.past import recalled
 from gateway.session.releases import NOTHING_LIFTED
@@ -71,7 +70,7 @@ class Attempt:
         pin = "" if self.tool is None else self.tool.pin
         who, digest = self.principal, arguments_digest(self.words, self.digest_key)
         # Equal calls of two steps of a run are two calls, with an approval each.
-        step = self.action.request_id if self.action.face == FACE else ""
+        step = self.action.request_id if self.action.face in STEPPED else ""
         return Key(who.agent, who.user, who.chain, who.session, self.facts.tool, pin, digest, step)
 
     @property

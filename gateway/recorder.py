@@ -39,6 +39,11 @@ class Recorder:
         """The name of the log."""
         return self._log.origin
 
+    @property
+    def size(self) -> int:
+        """How many entries are durable."""
+        return self._log.size
+
     async def write(
         self, kind: str, fields: Mapping[str, Json], *, reserved: bool = True
     ) -> Receipt:

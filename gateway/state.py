@@ -31,6 +31,8 @@ from gateway.session.releases import Releases
 from gateway.session.session import Session, Sessions
 from gateway.session.uses import Uses
 from gateway.store.fleet import Fact
+from gateway.undo import rollback
+from gateway.undo.rollbacks import Rollbacks
 
 REVOKING = frozenset(
     {
@@ -147,6 +149,7 @@ class State:
         self.membership = Membership()
         self.alarms = Alarms()
         self.memory = Items()
+        self.rollbacks = Rollbacks()
         self.passkeys = passkeys.Passkeys()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
@@ -177,6 +180,10 @@ class State:
             "run.resumed": lambda body, *_: self.runs.went(body),
             "run.cancelled": lambda body, *_: self.runs.went(body),
             "run.ended": self._run_ended,
+            "rollback.started": lambda body, *_: self.rollbacks.started(body),
+            "rollback.stopped": lambda body, *_: self.rollbacks.stopped(body),
+            "rollback.resumed": lambda body, *_: self.rollbacks.resumed(body),
+            "rollback.ended": lambda body, *_: self.rollbacks.ended(body),
         }
 
     def _of_people(self) -> dict[str, Fold]:
@@ -232,6 +239,7 @@ class State:
             "alarms": self.alarms,
             "passkeys": self.passkeys,
             "runs": self.runs,
+            "rollbacks": self.rollbacks,
             "memory": self.memory,
         }
 
@@ -266,8 +274,11 @@ class State:
 
     def _decision(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
         authorised = authorises(body)
-        if cast("Mapping[str, Json]", body["req"])["face"] == FACE:
+        face = cast("Mapping[str, Json]", body["req"])["face"]
+        if face == FACE:
             self.runs.decided(body, index, authorised=authorised)
+        elif face == rollback.FACE:
+            self.rollbacks.decided(body, index, authorised=authorised)
         if not authorised:
             return
         emits = cast("list[str]", body["emits"])
@@ -296,6 +307,7 @@ class State:
             self.limits.settled(call.charges, read_charges(body["charges"]))
         self.approvals.settled(call_id, status)
         self.runs.settled(call_id, body, index)
+        self.rollbacks.settled(call_id, body, index)
         self.uses.settled(call_id, status)
         labels = cast("list[str]", body["labels"])
         if labels:

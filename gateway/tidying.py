@@ -24,6 +24,7 @@ async def tidy(rooms: Rooms, state: State, rotation: Rotation, retention: Retent
         state.single_use.forget(now // 1_000_000)
         state.renewals.forget(now // 1_000_000)
         state.runs.forget(now // 1_000_000)
+        state.rollbacks.forget(rooms.sessions)
         rooms.limits.forget(now)
         rooms.flow.forget()
         await retention.sweep()

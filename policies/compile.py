@@ -233,6 +233,11 @@ class _Compiler:
                     self._findings.extend(_misnamed(document, path, tool, self._args(name)))
                 elif name not in own_tools.RISKS:  # those are in no lock
                     self._findings.append(_unpinned(document, path, name, catalogue, servers))
+                if tool.undo is not None and tool.undo.tool in catalogue:
+                    args = self._args(tool.undo.tool)
+                    self._findings.extend(
+                        _unknown(document, path, tool.undo.tool, tool.undo.args, args)
+                    )
 
     def _users(self) -> Users:
         stated = [policy.users for policy in (each.policy for each in self._documents)]
@@ -329,13 +334,22 @@ def _finding(document: PolicyDocument, path: Path, remark: Remark) -> Finding:
 
 def _misnamed(document: PolicyDocument, path: Path, tool: Tool, args: Shape) -> Iterator[Finding]:
     """Arguments that the policy speaks of and the pinned schema does not have."""
-    costs = [cost for cost in (tool.cost or {}).values() if str(cost).startswith("args.")]
-    named = [*tool.target, *(str(cost).split(".")[1] for cost in costs)]
+    undo = {} if tool.undo is None else tool.undo.args
+    values = [*(tool.cost or {}).values(), *undo.values()]
+    paths = [str(value).split(".") for value in values]
+    named = [*tool.target, *(at[1] for at in paths if at[0] == "args")]
+    return _unknown(document, path, str(path[1]), named, args)
+
+
+def _unknown(
+    document: PolicyDocument, path: Path, tool: str, named: Iterable[str], args: Shape
+) -> Iterator[Finding]:
+    """Arguments that a tool does not have."""
     for name in named:
         if name not in args.members and not args.is_open:
             yield Finding(
                 "policy.unknown-argument",
-                f"the tool {path[1]!r} has no argument {name!r}",
+                f"the tool {tool!r} has no argument {name!r}",
                 document.source.at(*path),
                 nearest(name, args.members),
             )

@@ -16,6 +16,7 @@ from gateway.operator import (
     passkey_login,
     passkeys,
     policy,
+    rollbacks,
     runs,
     servers,
     sessions,
@@ -46,6 +47,8 @@ def build(services: Services) -> FastAPI:
     }
     app = api.build(services, routers)
     app.include_router(drafts.router, prefix="/api/policy")
+    app.include_router(rollbacks.of_runs, prefix="/api/runs")
+    app.include_router(rollbacks.of_sessions, prefix="/api/sessions")
     app.include_router(evidence.published)
     app.include_router(login.router)
     app.include_router(passkey_login.router)

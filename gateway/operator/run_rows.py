@@ -3,8 +3,9 @@
 from audit.canonical import Json
 from gateway.approval.approvals import Approvals
 from gateway.approval.request import Request
-from gateway.runs.run import ROOT, Run, Taken, place_of
+from gateway.runs.run import ROOT, Run, place_of
 from gateway.runs.runs import Runs
+from gateway.runs.steps import Taken
 
 
 def row(run: Run) -> dict[str, Json]:

@@ -37,6 +37,7 @@ from gateway.runs.service import RunService
 from gateway.settings import Settings
 from gateway.sharing import Sharing
 from gateway.state import State
+from gateway.undo.taking_back import TakingBack
 from gateway.world import Worlds
 
 
@@ -46,6 +47,7 @@ class Services:
 
     bell          wakes who follows what happens; closed before the listener is, to end them
     runs          starts flows; None: there are none
+    undo          takes back what calls did
     connecting    ends what people let agents use; None: there is nothing of that kind
     authorizing   ends what people let applications do
     browsers      who is logged in with a browser
@@ -74,6 +76,7 @@ class Services:
     mint: Mint
     bell: Bell
     runs: RunService | None
+    undo: TakingBack
     tokens: TokenCheck
     keys: KeySet
     rotation: Rotation

@@ -6,7 +6,7 @@ found by the path at which it was given: no run carries its own authority about.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, Self, cast
 
 from audit.canonical import Json as Json  # noqa: PLC0414 - orchestration has it from here

@@ -93,6 +93,10 @@ class Sessions:
         """The session of that id, also when it has ended; None when it was never opened."""
         return self._by_id.get(session_id)
 
+    def below(self, session_id: str) -> tuple[Session, ...]:
+        """What was handed on from a session, and from there on."""
+        return tuple(self._by_id[name] for name in self._kin.below(session_id))
+
     def __contains__(self, session_id: object) -> bool:
         """Whether a session of that id is remembered."""
         return session_id in self._by_id
@@ -163,11 +167,16 @@ class Sessions:
         by: str,
         purpose: Purpose | None = None,
         lifetime_s: int = LIFETIME_S,
+        labels: frozenset[str] = frozenset(),
     ) -> Session:
-        """Open a session without labels, for an operator or a declared front end."""
+        """Open a session without labels, for an operator or a declared front end.
+
+        labels  of what is brought along into it all the same
+        """
         opened = self._recorder.now() // 1_000_000
         fields = _entry(self._recorder.new_id(), agent, user, opened=opened, own=False, by=by)
         fields["ends"] = opened + lifetime_s
+        fields["labels"] = _list(labels)
         if purpose is not None and purpose.tools is not None:
             fields["purpose_tools"] = list[Json](purpose.tools)
         return await self._open(fields, purpose)

@@ -242,3 +242,25 @@ def test_what_an_edge_lends_freely_no_other_makes_a_matter_of_consent() -> None:
     assert found.lent("ada", "bo", consented=False) == ("crm.search", "crm.search")
     assert "web.get" in found.lent("ada", "bo", consented=True)
     assert found.lent("bo", "ada", consented=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("undo", "complaint"),
+    [
+        pytest.param("{who: args.account}", "'web.put' has no argument 'who'", id="undo-has-none"),
+        pytest.param(
+            "{text: args.nope}", "'pay.refund' has no argument 'nope'", id="call-has-none"
+        ),
+    ],
+)
+def test_what_takes_a_call_back_is_given_what_there_is(undo: str, complaint: str) -> None:
+    put = ToolSchema(
+        "web.put", "d" * 64, {"type": "object", "properties": {"text": {"type": "string"}}}
+    )
+    head = HEAD.replace(
+        "target: [account],", f"target: [account], undo: {{tool: web.put, args: {undo}}},"
+    )
+    head += "  web.put: {risk: write}\n"
+    (finding,) = findings("", {**CATALOGUE, "web.put": put}, head)
+    assert finding.code == "policy.unknown-argument"
+    assert complaint in finding.message

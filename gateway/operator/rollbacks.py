@@ -1,0 +1,135 @@
+"""`/api/sessions/ID/rollback` and `/api/runs/ID/rollback`: taking back what was done there."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from audit.canonical import Json
+from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
+from gateway.operator.credentials import Operator
+from gateway.operator.errors import OperatorRefused
+from gateway.operator.services import Services
+from gateway.undo.deeds import Deed
+from gateway.undo.rollback import Rollback
+
+of_sessions = Routes()
+of_runs = Routes()
+
+
+class Wanted(BaseModel):
+    """How a rollback is to begin, or go on.
+
+    leave   the call at which it stopped is to be left as it is; False: it is tried again
+    reason  why, for the log
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    leave: bool = False
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+@of_sessions.get("/{session_id}/rollback")
+async def show_of_session(services: Here, _: Viewer, session_id: str) -> dict[str, Json]:
+    """What is taken back of a session, and how far that is."""
+    return await _shown(services, session_id)
+
+
+@of_sessions.post("/{session_id}/rollback")
+async def take_back_session(
+    services: Here, operator: Administrator, session_id: str, http: Request
+) -> dict[str, Json]:
+    """End a session, and take back what was done in it and in all below it."""
+    wanted = await body_of(http, Wanted)
+    if services.state.runs.in_session(session_id) is not None:
+        raise OperatorRefused("rollback.run", "this session is a run's: roll the run back")
+    return await _taken_back(services, operator, session_id, wanted, run=None)
+
+
+@of_runs.get("/{run_id}/rollback")
+async def show_of_run(services: Here, _: Viewer, run_id: str) -> dict[str, Json]:
+    """What is taken back of a run, and how far that is."""
+    return await _shown(services, services.state.runs.get(run_id).session)
+
+
+@of_runs.post("/{run_id}/rollback")
+async def take_back_run(
+    services: Here, operator: Administrator, run_id: str, http: Request
+) -> dict[str, Json]:
+    """Stop a run, where it goes on, and take back what it has done."""
+    wanted = await body_of(http, Wanted)
+    run = services.state.runs.get(run_id)
+    if services.runs is not None and run.state in {"running", "paused"}:
+        await services.runs.cancel(run_id, by=f"operator:{operator.name}")
+    return await _taken_back(services, operator, run.session, wanted, run=run_id)
+
+
+async def _taken_back(
+    services: Services, operator: Operator, session_id: str, wanted: Wanted, *, run: str | None
+) -> dict[str, Json]:
+    by = f"operator:{operator.name}"
+    if wanted.leave and not wanted.reason:
+        raise OperatorRefused("operator.body", "expected the reason why it is to be left")
+    known = services.state.rollbacks.of(session_id)
+    if known is not None and known.state == "stopped":
+        await services.undo.resume(known.id, by=by, leave=wanted.leave, reason=wanted.reason)
+    elif wanted.leave:
+        raise OperatorRefused("rollback.state", "no rollback has stopped here")
+    else:
+        await services.undo.begin(session_id, by=by, run=run)
+    return _row(_known(services, session_id))
+
+
+async def _shown(services: Services, session_id: str) -> dict[str, Json]:
+    found = _known(services, session_id)
+    deeds = await services.undo.deeds(found)
+    return {**_row(found), "deeds": [_deed(services, found, each) for each in deeds]}
+
+
+def _known(services: Services, session_id: str) -> Rollback:
+    found = services.state.rollbacks.of(session_id)
+    if found is None:
+        raise OperatorRefused("rollback.unknown", "nothing of this is taken back")
+    return found
+
+
+def _deed(services: Services, rollback: Rollback, deed: Deed) -> dict[str, Json]:
+    """One call, and what has become of it."""
+    rule = services.worlds.current.snapshot.tools.get(deed.tool)
+    undo = None if rule is None or rule.undo is None else rule.undo.tool
+    taken = services.state.rollbacks.steps(rollback.id).get(deed.call)
+    return {
+        "call": deed.call,
+        "tool": deed.tool,
+        "agent": deed.agent,
+        "decision": deed.decided,
+        "undo": undo,
+        "state": _state(services, rollback, deed),
+        "undone_by": None if taken is None else taken.index,
+    }
+
+
+def _state(services: Services, rollback: Rollback, deed: Deed) -> str:
+    if deed.call in rollback.left:
+        return "left"
+    if services.state.rollbacks.is_over(deed.call):
+        return "undone"
+    if rollback.at == deed.call:
+        return "stopped"
+    # Of what is over, only what turned out to have done nothing is in neither list.
+    return "nothing done" if rollback.state == "ended" else "to do"
+
+
+def _row(rollback: Rollback) -> dict[str, Json]:
+    return {
+        "id": rollback.id,
+        "session": rollback.session,
+        "run": rollback.run,
+        "by": rollback.by,
+        "state": rollback.state,
+        "at": rollback.at,
+        "why": rollback.why,
+        "started": rollback.started,
+        "ended": rollback.ended,
+    }

@@ -1,0 +1,230 @@
+"""Taking back: rollbacks, one call after the other, the last that acted first.
+
+A rollback ends the sessions that it is of, so that nothing is added meanwhile. Then each deed is
+taken back by the call that the policy states for it: a call like any other, decided, perhaps asked
+about, recorded and forwarded once, in the name of whoever made the first one and with no other
+right. Where there is no such call, where it is refused or fails, or where nobody can tell what came
+of it, the rollback stops for a person, who lets it try again or leaves that deed as it is.
+
+What has been taken back stands in the log, so a rollback goes on after a crash by itself.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from audit.errors import AuditError
+from audit.index import Index
+from gateway.gate import Rooms
+from gateway.idempotency import is_remembered
+from gateway.identity.minting import Mint
+from gateway.runs.runs import Runs
+from gateway.runs.steps import Taken
+from gateway.undo.compensation import arguments, sealed
+from gateway.undo.deeds import Deed, deeds
+from gateway.undo.errors import RollbackRefused
+from gateway.undo.rollback import Rollback, again
+from gateway.undo.rollbacks import Rollbacks
+from gateway.undo.standing_in import Call, StandingIn
+
+log = structlog.get_logger(__name__)
+
+RECORD_AGAIN_S = 5.0
+SETTLE_EVERY_S = 0.05
+
+
+class _Stop(Exception):
+    """A person has to look; the message says at what."""
+
+
+class TakingBack:
+    """Rollbacks of one gateway, each in the background.
+
+    index  where the log is searched for what was done
+    """
+
+    def __init__(
+        self, rooms: Rooms, rollbacks: Rollbacks, runs: Runs, mint: Mint, index: Index
+    ) -> None:
+        self._rooms = rooms
+        self._rollbacks = rollbacks
+        self._runs = runs
+        self._index = index
+        self._standing_in = StandingIn(rooms, mint)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take up what was under way, and go on until the context is left."""
+        for each in self._rollbacks.all():
+            if each.state == "running":
+                self._go_on(each.id)
+        try:
+            yield
+        finally:
+            tasks = tuple(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def begin(self, session_id: str, *, by: str, run: str | None = None) -> Rollback:
+        """Take back what was done in a session and in all below it; they end with that.
+
+        One that was ordered before is the same one.
+
+        Raises RollbackRefused and AuditUnavailable.
+        """
+        sessions = self._rooms.sessions
+        session = sessions.get(session_id)
+        if session is None:
+            raise RollbackRefused("rollback.session", "there is no such session any more")
+        earlier = self._rollbacks.of(session_id)
+        if earlier is not None:
+            return earlier
+        ids = (session_id, *(each.id for each in sessions.below(session_id)))
+        if any(set(ids) & set(each.sessions) for each in self._open()):
+            raise RollbackRefused("rollback.overlaps", "another rollback is of these sessions too")
+        if not session.ended:
+            await sessions.end(session_id, by=by)
+        rollback_id = self._rooms.recorder.new_id()
+        await self._rooms.recorder.write(
+            "rollback.started",
+            {
+                "rollback": rollback_id,
+                "session": session_id,
+                "sessions": [*ids],
+                "run": run,
+                "by": by,
+            },
+        )
+        self._go_on(rollback_id)
+        return self._known(rollback_id)
+
+    async def resume(self, rollback_id: str, *, by: str, leave: bool, reason: str) -> Rollback:
+        """Let a rollback go on that stopped: it tries again, or leaves the deed as it is.
+
+        Raises RollbackRefused and AuditUnavailable.
+        """
+        found = self._known(rollback_id)
+        if found.state != "stopped":
+            raise RollbackRefused("rollback.state", f"this rollback is {found.state}")
+        left = found.at if leave else None
+        await self._rooms.recorder.write_sealed(
+            "rollback.resumed",
+            {"rollback": rollback_id, "by": by, "left": left},
+            subject=by.removeprefix("operator:"),
+            name="reason",
+            words=reason.encode(),
+        )
+        self._go_on(rollback_id)
+        return self._known(rollback_id)
+
+    async def deeds(self, rollback: Rollback) -> tuple[Deed, ...]:
+        """What a rollback is to take back, in its order. Raises as `deeds.deeds`."""
+        tools = self._rooms.worlds.current.snapshot.tools
+
+        def reads(tool: str) -> bool:
+            return tool in tools and tools[tool].risk == "read"
+
+        until, hands_on = self._rooms.recorder.size, self._runs.hands_on
+        return await asyncio.to_thread(
+            deeds, self._index, rollback.sessions, until=until, reads=reads, hands_on=hands_on
+        )
+
+    # -- one rollback -----------------------------------------------------------------------
+
+    def _go_on(self, rollback_id: str) -> None:
+        task = asyncio.create_task(self._run(rollback_id), name=f"rollback {rollback_id}")
+        self._tasks[rollback_id] = task
+
+    async def _run(self, rollback_id: str) -> None:
+        """Take all back, or stop; what cannot be recorded is tried again until it can be."""
+        while True:
+            try:
+                return await self._taken_back(self._known(rollback_id))
+            except (AuditError, OSError, RollbackRefused) as error:
+                log.warning("rollback.delayed", rollback=rollback_id, reason=type(error).__name__)
+            await asyncio.sleep(RECORD_AGAIN_S)
+
+    async def _taken_back(self, rollback: Rollback) -> None:
+        await self._settled(rollback)
+        todo = await self.deeds(rollback)
+        for deed in todo:
+            if self._rollbacks.is_over(deed.call):
+                continue
+            try:
+                await self._take_back(rollback, deed)
+            except _Stop as stop:
+                await self._standing_in.leave(rollback)
+                fields = {"rollback": rollback.id, "call": deed.call, "why": str(stop)}
+                await self._rooms.recorder.write("rollback.stopped", fields)
+                return
+        await self._standing_in.leave(rollback)
+        await self._rooms.recorder.write("rollback.ended", {"rollback": rollback.id})
+
+    async def _settled(self, rollback: Rollback) -> None:
+        """Wait until no call of these sessions is under way: their ends have cut them short."""
+        sessions = frozenset(rollback.sessions)
+        while any(  # noqa: ASYNC110 - nothing tells of it, and it takes no longer than a call
+            call.session in sessions for call in self._rooms.calls.unfinished
+        ):
+            await asyncio.sleep(SETTLE_EVERY_S)
+
+    async def _take_back(self, rollback: Rollback, deed: Deed) -> None:
+        rule = self._rooms.worlds.current.snapshot.tools.get(deed.tool)
+        if rule is None or rule.undo is None:
+            raise _Stop(f"nothing takes {deed.tool} back")
+        settled = deed.settled if deed.done else await self._found_out(rollback, deed)
+        if settled is None:
+            return
+        args = arguments(rule.undo, deed, settled, self._rooms.recorder)
+        if args is None:
+            raise _Stop(f"{rule.undo.tool} needs a value that {deed.tool} did not give, or is gone")
+        await self._made(rollback, deed, Call(rule.undo.tool, args, deed.call))
+
+    async def _found_out(self, rollback: Rollback, deed: Deed) -> int | None:
+        """Where it stands what a deed came to of which nobody knew that; None: it did nothing."""
+        place = again(deed.call)
+        words = sealed(self._rooms.recorder, deed.decided, "args")
+        if deed.key is None or not isinstance(words, dict):
+            raise _Stop(f"nobody knows whether {deed.tool} acted")
+        taken = self._rollbacks.steps(rollback.id).get(place)
+        if taken is None or taken.status != "done":
+            if not self._remembers(deed.tool, deed.keyed):
+                raise _Stop(f"nobody knows whether {deed.tool} acted")
+            taken = await self._made(
+                rollback, deed, Call(deed.tool, words, place, deed.key), may_fail=True
+            )
+        return taken.outcome if taken.status == "done" else None
+
+    async def _made(
+        self, rollback: Rollback, deed: Deed, call: Call, *, may_fail: bool = False
+    ) -> Taken:
+        """Make a call of the rollback. Raises _Stop for anything but its being done."""
+        before = self._rollbacks.steps(rollback.id).get(call.place)
+        is_open = before is not None and before.status in {"under way", "unknown"}
+        if is_open and not self._remembers(call.tool, before.keyed if before else None):
+            raise _Stop(f"nobody knows whether {call.tool} acted")
+        outcome = await self._standing_in.make(rollback, deed, call)
+        taken = self._rollbacks.steps(rollback.id).get(call.place)
+        if taken is not None and outcome.status == "done":
+            return taken
+        if taken is not None and outcome.status == "error" and may_fail:
+            return taken
+        raise _Stop(f"{call.tool}: {outcome.code or outcome.status}")
+
+    def _remembers(self, tool: str, keyed: int | None) -> bool:
+        rule = self._rooms.worlds.current.snapshot.tools.get(tool)
+        now_s = self._rooms.recorder.now() // 1_000_000
+        return rule is not None and is_remembered(rule.idempotency, keyed, now_s)
+
+    def _open(self) -> tuple[Rollback, ...]:
+        return tuple(each for each in self._rollbacks.all() if each.state != "ended")
+
+    def _known(self, rollback_id: str) -> Rollback:
+        found = self._rollbacks.get(rollback_id)
+        if found is None:
+            raise RollbackRefused("rollback.unknown", "there is no such rollback")
+        return found

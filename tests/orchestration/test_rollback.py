@@ -1,0 +1,79 @@
+"""Rolling a run back: what its steps did is taken back, whoever they were made by."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.gateway.undo.test_taking_back import Bank
+from tests.orchestration.house import HEAD, House, flow, house
+
+POLICY = f"""\
+{HEAD}agents:
+  job: {{}}
+  inner: {{}}
+tools:
+  desk.pay:
+    risk: irreversible
+    emits: []
+    undo: {{tool: desk.refund, args: {{payment: result.payment, amount: args.amount}}}}
+  desk.refund: {{risk: irreversible, emits: []}}
+  desk.book: {{risk: write, emits: [], undo: {{tool: desk.free, args: {{room: args.room}}}}}}
+  desk.free: {{risk: write, emits: []}}
+  agents.inner: {{risk: write, emits: []}}
+  approvals.editors: {{risk: write, emits: []}}
+rules:
+  - id: does
+    agents: [job, inner]
+    tools: [desk.pay, desk.refund, desk.book, desk.free, agents.inner]
+    effect: allow
+    why: This is a test.
+  - {{id: asks, agents: [job], tools: [approvals.editors], effect: ask, approval: one-person}}
+delegation:
+  max_hops: 3
+  edges:
+    - {{id: hands, from: job, to: inner, tools: [desk.book, desk.free]}}
+"""
+PAY = {"tool": {"name": "desk.pay", "args": {"amount": 40}}}
+BOOK = {"tool": {"name": "desk.book", "args": {"room": "r1"}}}
+INNER = flow({"sequential": [BOOK]}, "inner")
+ASK = {"approve": {"by": "editors", "question": "Go on?"}}
+
+
+async def rolled_back(home: House, run: str) -> dict[str, Any]:
+    """Order it, and wait for what it comes to."""
+    await home.gateway.operate("POST", f"/api/runs/{run}/rollback", {})
+    session = home.hop.runs.get(run).session
+    rollbacks = home.gateway.gateway.services.state.rollbacks
+    await home.gateway.until(lambda: rollbacks.of(session).state != "running")  # type: ignore[union-attr]  # it was ordered
+    found: dict[str, Any] = (await home.gateway.operate("GET", f"/api/runs/{run}/rollback")).json()
+    return found
+
+
+async def test_steps_of_all_agents_are_taken_back_in_reverse(tmp_path: Path) -> None:
+    flows = [flow({"sequential": [PAY, "inner", PAY]}), INNER]
+    async with Bank() as bank, house(tmp_path, flows, rules=POLICY, servers={"desk": bank}) as home:
+        run = await home.ended(await home.start())
+        assert run.result == "done"
+        rollback = await rolled_back(home, run.id)
+        assert rollback["state"] == "ended"
+        assert [name for name, _ in bank.made[3:]] == ["refund", "free", "refund"]
+        undone = home.gateway.entries("decision")[-2]
+        assert undone["actor"] == {"agent": "inner", "chain": ["job"], "sub": None}
+
+
+async def test_a_run_that_waits_is_stopped_first(tmp_path: Path) -> None:
+    flows = [flow({"sequential": [PAY, ASK, PAY]}), INNER]
+    async with Bank() as bank, house(tmp_path, flows, rules=POLICY, servers={"desk": bank}) as home:
+        run = await home.start()
+        await home.gateway.until(lambda: bool(home.gateway.entries("approval.asked")))
+        assert (await rolled_back(home, run.id))["state"] == "ended"
+        assert (await home.ended(run)).result == "cancelled"
+        assert [name for name, _ in bank.made] == ["pay", "refund"]
+
+
+async def test_a_run_is_not_rolled_back_by_its_session(tmp_path: Path) -> None:
+    flows = [flow({"sequential": [PAY]}), INNER]
+    async with Bank() as bank, house(tmp_path, flows, rules=POLICY, servers={"desk": bank}) as home:
+        run = await home.ended(await home.start())
+        place = f"/api/sessions/{run.session}/rollback"
+        refused = await home.gateway.operate("POST", place, {}, check=False)
+        assert refused.json()["code"] == "rollback.run"
