@@ -57,6 +57,14 @@ def deny(api: Operators, request: Id, *, reason: Reason = "", digest: Digest = N
 
 @app.command()
 @operated
+def retract(api: Operators, request: Id) -> None:
+    """Take your own yes back, before the last one that is needed."""
+    decided = api.post(f"/api/approvals/{quoted(request)}/retract", {})
+    say(f"{request} is {decided['state']}")
+
+
+@app.command()
+@operated
 def watch(api: Operators) -> None:
     """Print each new request as it comes in, until stopped."""
     seen: set[str] = set()

@@ -22,6 +22,7 @@ from audit.errors import AuditError
 from gateway import answers
 from gateway.action import Action, Outcome, Status
 from gateway.approval.approvals import Approvals
+from gateway.approval.behind import people_behind
 from gateway.approval.request import Request
 from gateway.attempt import Attempt, Ground, attempt, outgrown, sees
 from gateway.calls import Call, Calls
@@ -232,8 +233,15 @@ class Gate:
             return await self._crowded(call)
         key = call.key()
         traced = self._rooms.flow.traced(call.world.snapshot, call.facts, key.arguments)
+        root = self._rooms.sessions.get(call.facts.tree)
         asked = await self._rooms.approvals.ask(
-            key, call.facts, call.decision, words=call.words, changed=differs, traced=traced
+            key,
+            call.facts,
+            call.decision,
+            words=call.words,
+            changed=differs,
+            traced=traced,
+            behind=people_behind((key.agent, *key.chain), root, call.world.snapshot),
         )
         receipt = Receipt(self._rooms.recorder.origin, asked.index, bytes.fromhex(asked.leaf))
         return answers.pending(call.action.called, asked).recorded(receipt)
@@ -390,6 +398,7 @@ class Gate:
     async def _crowded(self, call: Attempt) -> Outcome:
         """People have enough questions of this agent: it may come again, and a run waits for it."""
         if call.action.face != FACE:
+            self._rooms.watch.crowds(call.facts.agent, call.facts.now)
             return await self._guarded(call, "guard.questions")
         receipt = await self._note(call, code="approval.pending")
         return answers.in_line(call.action.called).recorded(receipt)

@@ -191,6 +191,8 @@ class State:
         return {
             "approval.asked": self._approval_asked,
             "approval.decided": self._approval_decided,
+            "approval.retracted": lambda body, *_: self.approvals.retracted(body),
+            "approval.escalated": lambda body, *_: self.approvals.escalated(body),
             "approval.ended": lambda body, *_: self.approvals.ended(body),
             GIVEN: lambda body, *_: self.connections.given(body),
             WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),

@@ -29,7 +29,7 @@ async def tidy(rooms: Rooms, state: State, rotation: Rotation, retention: Retent
         rooms.flow.forget()
         await retention.sweep()
         with suppress(AuditError):
-            await rooms.approvals.expire(now // 1_000_000)
+            await rooms.approvals.pass_time(now // 1_000_000)
             await rooms.refusals.flush(now)
         # A file that cannot be removed or read now.
         with suppress(AuditError, OSError, KeyFileRefused):

@@ -324,6 +324,10 @@ def _obligation(name: str, approval: Approval) -> Obligation:
         passkey=approval.passkey is not None,
         reason_required=approval.reason is not None,
         self_allowed=approval.self_ is not None,
+        escalate_to="" if approval.escalate is None else approval.escalate.to,
+        escalate_s=0 if approval.escalate is None else approval.escalate.after,
+        break_glass_from="" if approval.break_glass is None else approval.break_glass.from_,
+        break_glass_s=0 if approval.break_glass is None else approval.break_glass.within,
     )
 
 

@@ -85,6 +85,9 @@ class Obligation:
     passkey            each decision is signed with a passkey
     reason_required    each decision states a reason
     self_allowed       the policy says in so many words that the asking user may decide
+    escalate_to        the group that is asked too after `escalate_s` seconds; "": none
+    break_glass_from   the group of which one alone may approve in an emergency, with a yes that is
+                       good for `break_glass_s` seconds at most; "": nobody
     """
 
     approval: str
@@ -95,6 +98,10 @@ class Obligation:
     passkey: bool = False
     reason_required: bool = False
     self_allowed: bool = False
+    escalate_to: str = ""
+    escalate_s: int = 0
+    break_glass_from: str = ""
+    break_glass_s: int = 0
 
 
 @value_type

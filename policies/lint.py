@@ -53,6 +53,11 @@ def _approvals(joined: Joined) -> Iterator[Finding]:
             message = f"{approval.quorum} are asked of a group of {len(members)}: nobody ever can"
             at = joined.position("approvals", name, "quorum")
             yield Finding("lint.quorum", message, at, "lower the quorum or add members")
+        alone = approval.break_glass
+        if alone and alone.from_ == approval.from_:
+            at = joined.position("approvals", name, "break_glass")
+            message = "whoever is asked may break the glass as well, without anybody else"
+            yield _warn("lint.break-glass", message, at, "name a group of its own")
         if approval.self_:
             at = joined.position("approvals", name, "self")
             message = "the person who asks may decide as well"
@@ -67,7 +72,7 @@ def _unused(joined: Joined) -> Iterator[Finding]:
         if isinstance(each.said, Rule):
             named["limits"].update(each.said.limits)
             named["budgets"].update(each.said.budgets)
-    named["groups"] = {approval.from_ for approval in joined.approvals.values()}
+    named["groups"] = {group for each in joined.approvals.values() for group in each.groups}
     for block, used in named.items():
         for name in getattr(joined, block):
             if name not in used:

@@ -156,6 +156,12 @@ def _of_tools(policy: Policy) -> Iterator[_Use]:
 def _of_approvals(policy: Policy) -> Iterator[_Use]:
     for name, approval in policy.approvals.items():
         yield _Use("group", approval.from_, ("approvals", name, "from"))
+        if approval.escalate is not None:
+            yield _Use("group", approval.escalate.to, ("approvals", name, "escalate", "to"))
+        if approval.break_glass is not None:
+            yield _Use(
+                "group", approval.break_glass.from_, ("approvals", name, "break_glass", "from")
+            )
 
 
 def _of_spaces(policy: Policy) -> Iterator[_Use]:

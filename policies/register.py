@@ -265,6 +265,23 @@ class Tool(Part):
         return "trusted" if self.result == "trusted" else "untrusted"
 
 
+class Escalation(Part):
+    """Whom is asked beside the first group, when nobody has decided for so long."""
+
+    after: Duration
+    to: Name
+
+
+class BreakGlass(Part):
+    """Who may approve alone when the people who are asked cannot be reached.
+
+    within  how long such a yes can be used at most
+    """
+
+    from_: Annotated[Name, Field(alias="from")]
+    within: Duration
+
+
 class Approval(Part):
     """How people decide. Askers never do, unless `self: allowed` is written."""
 
@@ -275,9 +292,15 @@ class Approval(Part):
     self_: Annotated[Literal["allowed"] | None, Field(alias="self")] = None
     passkey: Literal["required"] | None = None
     reason: Literal["required"] | None = None
+    escalate: Escalation | None = None
+    break_glass: BreakGlass | None = None
 
     @model_validator(mode="after")
     def _does_not_contradict_itself(self) -> Self:
+        if self.escalate and self.escalate.after >= self.expires:
+            raise refuse(
+                "policy.contradiction", "it escalates after it has expired", field="escalate"
+            )
         if self.self_ and "not_" in self.model_fields_set:
             raise refuse(
                 "policy.contradiction",
@@ -285,6 +308,13 @@ class Approval(Part):
                 field="self",
             )
         return self
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every group that it names."""
+        escalated = () if self.escalate is None else (self.escalate.to,)
+        alone = () if self.break_glass is None else (self.break_glass.from_,)
+        return (self.from_, *escalated, *alone)
 
 
 class Limit(Part):

@@ -31,6 +31,9 @@ _COMMITS = (
     ("prices.md", "paper 40\ncoffee 8\n", "Coffee has become dearer"),
 )
 
+_BY_OTHERS, _BY_ONESELF = b"not: [requester]", b"self: allowed"
+"""There is one person here, whose agent it is and who decides; the card says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -61,7 +64,7 @@ class Workspace:
         for name, content in starter(str(self.repository), approvers=(OPERATOR,)).items():
             path = self.policy.parent / name
             if not path.exists():
-                path.write_bytes(content)
+                path.write_bytes(content.replace(_BY_OTHERS, _BY_ONESELF))
 
     def settings(self, *, agents: str, operators: str) -> Settings:
         """A deployment on loopback, with its two listeners at these addresses."""

@@ -54,7 +54,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One obligation, and how far it is met."""
+    """One obligation, and how far it is met.
+
+    escalate_to  who is asked too from the second `escalates` on; "": nobody
+    """
 
     approval: str
     group: str
@@ -64,6 +67,9 @@ class Demand:
     passkey: bool
     reason: bool
     self_allowed: bool
+    escalate_to: str
+    escalates: int
+    is_escalated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,7 @@ def _demand(obligation: Obligation, request: Request, snapshot: Snapshot) -> Dem
     approved = (
         vote.operator
         for vote in request.votes
-        if vote.verdict == "approve" and obligation.from_group in vote.groups
+        if vote.verdict == "approve" and request.asks(obligation).intersection(vote.groups)
     )
     return Demand(
         approval=obligation.approval,
@@ -185,4 +191,7 @@ def _demand(obligation: Obligation, request: Request, snapshot: Snapshot) -> Dem
         passkey=obligation.passkey,
         reason=obligation.reason_required,
         self_allowed=obligation.self_allowed,
+        escalate_to=obligation.escalate_to,
+        escalates=request.asked + obligation.escalate_s,
+        is_escalated=obligation.approval in request.escalated,
     )

@@ -74,9 +74,17 @@ async def card(services: Here, visitor: Viewer, http: HttpRequest, request_id: s
         now=services.recorder.now() // 1_000_000,
         no_deny=approvals.hindrance(services, who, request, "deny"),
         no_approve=approvals.hindrance(services, who, request, "approve"),
+        has_answered=any(vote.operator == who.name for vote in request.votes),
         is_signed=approvals.is_signed(services, who, request),
         has_passkey=bool(services.state.passkeys.of(who.name)),
     )
+
+
+@router.post("/approvals/{request_id}/retract")
+async def retract(services: Here, visitor: Approver, request_id: str) -> Response:
+    """Take one's own yes back."""
+    await services.state.approvals.retract(request_id, visitor.operator)
+    return see(f"/approvals/{request_id}")
 
 
 @router.post("/approvals/{request_id}/{verdict}")

@@ -9,16 +9,21 @@ has to be asked anew.
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 from audit.canonical import Json
 from gateway.approval.line import Line
-from gateway.approval.quorum import Members, answered, check_vote, groups_of
+from gateway.approval.quorum import (
+    Members,
+    answered,
+    check_vote,
+    due,
+    groups_of,
+    retracted,
+)
 from gateway.approval.request import (
-    NEXT,
     OPEN,
     Key,
     Request,
@@ -28,13 +33,13 @@ from gateway.approval.request import (
     digest,
     obligation_to_json,
 )
+from gateway.approval.requests import Requests, anywhere
 from gateway.approval.signature import Statement, Tap
 from gateway.errors import ApprovalRefused
 from gateway.operator.credentials import Operator
 from gateway.recorder import Recorder
 from gateway.session.provenance import Traced
-from gateway.store.row import from_row, to_row
-from policies.decision import Decision, Facts
+from policies.decision import Decision, Facts, Obligation
 
 MOST_TRACED = 64
 """Values of a call that its question names: what fits into an entry."""
@@ -43,28 +48,23 @@ KEEP_S = 24 * 3600
 """How long after its time a request can still be looked up; then the log alone knows it."""
 
 
-class Approvals:
-    """Requests by id, the newest one of every key, and what was refused.
+class Approvals(Requests):
+    """Every request, and what is done with them.
 
     most  questions of one agent that wait for people at the same time
     line  runs that wait until there are fewer
     """
 
     def __init__(self, recorder: Recorder, *, most: int) -> None:
+        super().__init__()
         self._recorder = recorder
         self._most = most
         self.line = Line(lambda agent: not self.is_full(agent))
-        self._asked_by: Counter[str] = Counter()  # agent -> requests that are `asked`
-        self._by_id: dict[str, Request] = {}
-        self._by_key: dict[Key, str] = {}
-        self._denied: dict[Key, str] = {}  # by key without session: a new one does not help
-        self._claimed: dict[str, str] = {}  # call id -> request id
         self._taken: dict[str, str] = {}  # request id -> id of the call whose entry is under way
         self._ending: set[str] = set()
         self._asking: dict[Key, asyncio.Task[Request]] = {}
         self._waiting: dict[str, asyncio.Future[None]] = {}  # request id -> it is no longer open
         self._answering = asyncio.Lock()
-        self.changed: set[str] = set()
 
     def get(self, request_id: str) -> Request | None:
         """The request of that id, or None."""
@@ -94,7 +94,7 @@ class Approvals:
         A no holds for the same agent, user, tool and arguments in every session and run, since an
         agent can get itself a new one.
         """
-        refused = self._by_id.get(self._denied.get(_anywhere(key), ""))
+        refused = self._by_id.get(self._denied.get(anywhere(key), ""))
         if refused is not None and refused.expires > now_s:
             return refused
         request = self._by_id.get(self._by_key.get(key, ""))
@@ -127,18 +127,22 @@ class Approvals:
         words: bytes,
         changed: Sequence[str],
         traced: Sequence[Traced] = (),
+        behind: Sequence[str] = (),
     ) -> Request:
         """Open a request for the call of `key` and record it; one for all who ask at once.
 
         words    the canonical arguments, kept sealed
         changed  what differs from an earlier answer that no longer fits, for the people asked
         traced   its values, with where they were read
+        behind   people who would answer their own question
 
         Raises AuditUnavailable.
         """
         asking = self._asking.get(key)
         if asking is None:
-            opening = self._open(key, facts, decision, words=words, changed=changed, traced=traced)
+            opening = self._open(
+                key, facts, decision, words=words, changed=changed, traced=traced, behind=behind
+            )
             asking = self._asking[key] = asyncio.create_task(opening)
             asking.add_done_callback(lambda _: self._put_to_people(key))
         return await asyncio.shield(asking)  # who asked first may go away; the others still ask
@@ -183,6 +187,20 @@ class Approvals:
             )
             return self._by_id[request_id]
 
+    async def retract(self, request_id: str, operator: Operator) -> Request:
+        """Take one's own yes back, while others are still asked; then one may answer anew.
+
+        Raises ApprovalRefused and AuditUnavailable.
+        """
+        async with self._answering:
+            now_s = self._recorder.now() // 1_000_000
+            request = self._asked(request_id, now_s)
+            if retracted(request, operator.name) == request:
+                raise ApprovalRefused("approval.unanswered", "you have not answered this request")
+            fields: dict[str, Json] = {"approval": request_id, "by": operator.name, "at": now_s}
+            await self._recorder.write("approval.retracted", fields)
+            return self._by_id[request_id]
+
     async def withdraw(self, request_id: str, *, by: str) -> Request:
         """Take a question back, for its asker or an operator.
 
@@ -194,13 +212,18 @@ class Approvals:
         await self._end(request_id, "withdrawn", by=by)
         return self._by_id[request_id]
 
-    async def expire(self, now_s: int) -> None:
-        """End what is past its time, and forget what was so long ago. Raises AuditUnavailable."""
+    async def pass_time(self, now_s: int) -> None:
+        """Ask further people, end what is past its time, and forget what was so long ago.
+
+        Raises AuditUnavailable.
+        """
         for request in list(self._by_id.values()):
             if request.expires + KEEP_S < now_s:
                 self._forget(request)
             elif request.expires <= now_s and request.state in OPEN:
                 await self._end(request.id, "expired", by="clock")
+            elif terms := due(request, now_s):
+                await self._escalate(request, terms)
 
     def _is_open(self, request_id: str) -> bool:
         request = self.get(request_id)
@@ -225,6 +248,7 @@ class Approvals:
         words: bytes,
         changed: Sequence[str],
         traced: Sequence[Traced],
+        behind: Sequence[str],
     ) -> Request:
         now_s = self._recorder.now() // 1_000_000
         request_id = self._recorder.new_id()
@@ -235,6 +259,7 @@ class Approvals:
             "provenance": dict(facts.provenance),
             "evidence": [each.to_json() for each in traced[:MOST_TRACED]],
             "obligations": [obligation_to_json(o) for o in decision.obligations],
+            "behind": list(behind),
         }
         nonce = secrets.token_hex(16)
         fields: dict[str, Json] = {
@@ -256,6 +281,15 @@ class Approvals:
         del self._asking[key]
         self.line.call_up(key.agent)  # it may be that it could not be recorded
 
+    async def _escalate(self, request: Request, terms: Sequence[Obligation]) -> None:
+        fields: dict[str, Json] = {
+            "approval": request.id,
+            "terms": [each.approval for each in terms],
+            "to": [each.escalate_to for each in terms],
+            "by": "clock",
+        }
+        await self._recorder.write("approval.escalated", fields)
+
     async def _end(self, request_id: str, state: State, *, by: str) -> None:
         if request_id in self._taken:
             return
@@ -263,108 +297,24 @@ class Approvals:
         fields: dict[str, Json] = {"approval": request_id, "state": state, "by": by}
         await self._recorder.write("approval.ended", fields)
 
-    # -- the fold ---------------------------------------------------------------------------
-
-    def asked(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
-        """Entry `approval.asked`."""
-        self._put(Request.from_entry(body, index, leaf))
-
-    def decided(self, body: Mapping[str, Json]) -> None:
-        """Entry `approval.decided`. An answer that came after the end changes nothing."""
-        request = self._by_id.get(str(body["approval"]))
-        if request is not None:
-            self._put(answered(request, Vote.from_json(body)))
-
-    def ended(self, body: Mapping[str, Json]) -> None:
-        """Entry `approval.ended`."""
-        self._step(str(body["approval"]), cast("State", body["state"]))
-
-    def used(self, request_id: str, call_id: str) -> None:
-        """A decision entry that carries a claim."""
-        if self._step(request_id, "claimed", call=call_id):
-            self._claimed[call_id] = request_id
-
-    def settled(self, call_id: str, status: str) -> None:
-        """An outcome entry of the call that claimed a request."""
-        request_id = self._claimed.pop(call_id, None)
-        if request_id is not None:
-            self._step(request_id, _ENDS.get(status, "failed"))
-
-    def _step(self, request_id: str, state: State, *, call: str | None = None) -> bool:
-        request = self._by_id.get(request_id)
-        if request is None or state not in NEXT[request.state]:
-            return False
-        self._put(replace(request, state=state, call=call or request.call))
-        return True
+    def moved(self, before: Request | None, after: Request | None) -> None:
+        """Wake who waits for it, and drop what was on its way when it is over."""
+        request = after or before
+        assert request is not None
+        if after is None or after.state != "asked":
+            self._wake(request.id)
+        if after is None or after.state not in OPEN:
+            self._taken.pop(request.id, None)
+            self._ending.discard(request.id)
+        if before is not None and before.state == "asked":
+            self.line.call_up(request.key.agent)
 
     def _wake(self, request_id: str) -> None:
         waiting = self._waiting.pop(request_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    def _put(self, request: Request) -> None:
-        self._index(request)
-        self.changed.add(request.id)
-        if request.state != "asked":
-            self._wake(request.id)
-        if request.state not in OPEN:
-            self._taken.pop(request.id, None)
-            self._ending.discard(request.id)
-
-    def _count(self, agent: str, before: Request | None, after: Request | None) -> None:
-        """Count the questions of an agent anew; who waits to ask another one may be next."""
-        was = before is not None and before.state == "asked"
-        self._asked_by[agent] += (after is not None and after.state == "asked") - was
-        if was:
-            self.line.call_up(agent)
-
-    def _index(self, request: Request) -> None:
-        before = self._by_id.get(request.id)
-        self._by_id[request.id] = request
-        self._count(request.key.agent, before, request)
-        newest = self._by_id.get(self._by_key.get(request.key, ""))
-        if newest is None or newest.index < request.index:
-            self._by_key[request.key] = request.id
-        if request.state == "denied":
-            longest = self._by_id.get(self._denied.get(_anywhere(request.key), ""))
-            if longest is None or longest.expires < request.expires:
-                self._denied[_anywhere(request.key)] = request.id
-
-    def _forget(self, request: Request) -> None:
-        del self._by_id[request.id]
-        for index, key in ((self._by_key, request.key), (self._denied, _anywhere(request.key))):
-            if index.get(key) == request.id:
-                del index[key]
-        self._claimed.pop(request.call or "", None)
-        self._taken.pop(request.id, None)
-        self._wake(request.id)
-        self._ending.discard(request.id)
-        self.changed.add(request.id)
-        self._count(request.key.agent, request, None)
-
-    # -- the stored view --------------------------------------------------------------------
-
-    def stored(self, key: str) -> dict[str, Json] | None:
-        """The row of one request; None when it is forgotten."""
-        request = self._by_id.get(key)
-        return None if request is None else to_row(request)
-
-    def restore(self, key: str, row: Mapping[str, Json]) -> None:
-        """Take a row back that `stored` made."""
-        request = from_row(Request, row)
-        assert request.id == key
-        self._index(request)
-        if request.state == "claimed" and request.call is not None:
-            self._claimed[request.call] = key
-
-
-_ENDS: Mapping[str, State] = {"done": "executed", "error": "failed", "unknown": "unknown"}
-
 
 def _signed(tap: Tap, request: Request, vote: Vote) -> dict[str, Json]:
     statement = Statement(request.id, request.digest, vote.verdict, vote.operator, tap.nonce)
     return tap.check(statement).to_json()
-
-
-def _anywhere(key: Key) -> Key:
-    return replace(key, session="", step="")

@@ -25,7 +25,7 @@ def groups_of(
     groups  that the person is registered with; they count for no group whose members are listed
     """
     registered = frozenset(groups)
-    asked = sorted({obligation.from_group for obligation in request.obligations})
+    asked = sorted(frozenset().union(*map(request.asks, request.obligations)))
     return tuple(
         group
         for group in asked
@@ -39,7 +39,7 @@ def check_vote(request: Request, vote: Vote, *, reason: str) -> None:
         raise ApprovalRefused("approval.voted", "you have already answered this request")
     if _is_among(vote.operator, request.askers):
         raise ApprovalRefused("approval.self", "who asks may not answer")
-    concerned = [o for o in request.obligations if o.from_group in vote.groups]
+    concerned = [o for o in request.obligations if request.asks(o).intersection(vote.groups)]
     if not concerned:
         raise ApprovalRefused("approval.group", "you are in none of the groups that are asked")
     if vote.verdict == "approve" and vote.passkey is None and must_sign(request, vote.groups):
@@ -50,8 +50,8 @@ def check_vote(request: Request, vote: Vote, *, reason: str) -> None:
 
 def must_sign(request: Request, groups: Iterable[str]) -> bool:
     """Whether a yes of somebody in these groups is signed with a passkey."""
-    concerned = frozenset(groups)
-    return any(o.passkey and o.from_group in concerned for o in request.obligations)
+    own = frozenset(groups)
+    return any(o.passkey and own & request.asks(o) for o in request.obligations)
 
 
 def answered(request: Request, vote: Vote) -> Request:
@@ -70,6 +70,27 @@ def answered(request: Request, vote: Vote) -> Request:
     return replace(voted, state=state)
 
 
+def retracted(request: Request, name: str) -> Request:
+    """The request without the yes of this person; as it was when it is over."""
+    if request.state != "asked":
+        return request
+    others = tuple(vote for vote in request.votes if not _is_among(name, [vote.operator]))
+    return replace(request, votes=others)
+
+
+def due(request: Request, now_s: int) -> tuple[Obligation, ...]:
+    """Obligations of an open request of which a further group is to be asked from now on."""
+    if request.state != "asked":
+        return ()
+    return tuple(
+        each
+        for each in request.obligations
+        if each.escalate_to
+        and each.approval not in request.escalated
+        and request.asked + each.escalate_s <= now_s
+    )
+
+
 def is_reached(request: Request) -> bool:
     """Whether every obligation has its number of distinct approvers, none of them an asker."""
     return bool(request.obligations) and all(
@@ -83,7 +104,7 @@ def _approvers(request: Request, obligation: Obligation) -> int:
         vote.operator.casefold()
         for vote in request.votes
         if vote.verdict == "approve"
-        and obligation.from_group in vote.groups
+        and request.asks(obligation).intersection(vote.groups)
         and (vote.passkey is not None or not obligation.passkey)
         and not _is_among(vote.operator, request.askers)
     }

@@ -52,6 +52,7 @@ DIGESTED = (
     "provenance",
     "evidence",
     "obligations",
+    "behind",
 )
 """Members of entry `approval.asked` that the digest covers; `step` is in entries of runs alone."""
 
@@ -158,13 +159,23 @@ class Request:
     state: State = "asked"
     votes: tuple[Vote, ...] = ()
     call: str | None = None  # id of the call that claimed it
+    behind: tuple[str, ...] = ()  # whose agents these are, and who opened their session
+    escalated: frozenset[str] = frozenset()  # terms of which a further group is asked by now
+
+    def asks(self, obligation: Obligation) -> frozenset[str]:
+        """The groups that are asked by one of its obligations now."""
+        if obligation.approval in self.escalated:
+            return frozenset({obligation.from_group, obligation.escalate_to})
+        return frozenset({obligation.from_group})
 
     @property
     def askers(self) -> frozenset[str]:
-        """The names that may not answer: every actor, and the person they act for."""
-        self_allowed = bool(self.obligations) and all(o.self_allowed for o in self.obligations)
-        people = () if self_allowed or self.key.user is None else (self.key.user,)
-        return frozenset((self.key.agent, *self.key.chain, *people))
+        """The names that may not answer: every actor, the person they act for, who is behind it."""
+        agents = (self.key.agent, *self.key.chain)
+        if self.obligations and all(o.self_allowed for o in self.obligations):
+            return frozenset(agents)
+        user = () if self.key.user is None else (self.key.user,)
+        return frozenset((*agents, *user, *self.behind))
 
     @classmethod
     def from_entry(cls, body: Mapping[str, Json], index: int, leaf: str) -> Self:
@@ -184,6 +195,7 @@ class Request:
             leaf=leaf,
             asked=cast("int", body["asked"]),
             expires=cast("int", body["expires"]),
+            behind=tuple(cast("list[str]", body.get("behind", ()))),
         )
 
 
@@ -209,11 +221,17 @@ def obligation_to_json(obligation: Obligation) -> dict[str, Json]:
         "passkey": obligation.passkey,
         "reason": obligation.reason_required,
         "self": obligation.self_allowed,
+        "escalate": _timed("to", obligation.escalate_to, "after", obligation.escalate_s),
+        "break_glass": _timed(
+            "from", obligation.break_glass_from, "within", obligation.break_glass_s
+        ),
     }
 
 
 def obligation_from_json(row: Mapping[str, Json]) -> Obligation:
     """The inverse of `obligation_to_json`."""
+    escalate = cast("Mapping[str, Json]", row.get("escalate") or {})
+    break_glass = cast("Mapping[str, Json]", row.get("break_glass") or {})
     return Obligation(
         approval=cast("str", row["approval"]),
         from_group=cast("str", row["from"]),
@@ -223,4 +241,12 @@ def obligation_from_json(row: Mapping[str, Json]) -> Obligation:
         passkey=cast("bool", row["passkey"]),
         reason_required=cast("bool", row["reason"]),
         self_allowed=cast("bool", row["self"]),
+        escalate_to=cast("str", escalate.get("to", "")),
+        escalate_s=cast("int", escalate.get("after", 0)),
+        break_glass_from=cast("str", break_glass.get("from", "")),
+        break_glass_s=cast("int", break_glass.get("within", 0)),
     )
+
+
+def _timed(who: str, group: str, when: str, seconds: int) -> dict[str, Json] | None:
+    return {who: group, when: seconds} if group else None

@@ -7,7 +7,7 @@ it is, the log alone says: who can write entries can register one of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,10 +33,15 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """signing  groups of which a yes is signed."""
+    """What was asked.
+
+    signing     groups of which a yes is signed
+    escalating  by terms, those that are asked for a signed yes later
+    """
 
     digest: str
     signing: frozenset[str]
+    escalating: Mapping[str, str]
 
 
 class SignedAnswers:
@@ -48,6 +53,7 @@ class SignedAnswers:
         self._kinds: Mapping[str, Callable[[dict[str, Any]], str | None]] = {
             "approval.asked": self._ask,
             "approval.decided": self._decide,
+            "approval.escalated": self._escalate,
             "approval.ended": self._end,
             REGISTERED: self._register,
             REMOVED: self._remove,
@@ -88,11 +94,20 @@ class SignedAnswers:
 
     def _ask(self, body: dict[str, Any]) -> str | None:
         shown: dict[str, Json] = {name: body[name] for name in DIGESTED if name in body}
-        signing = frozenset(each["from"] for each in body["obligations"] if each["passkey"])
-        self._asked[body["approval"]] = _Asked(body["digest"], signing)
+        signed = [each for each in body["obligations"] if each["passkey"]]
+        signing = frozenset(each["from"] for each in signed)
+        escalating = [each for each in signed if each.get("escalate")]
+        later = {each["approval"]: each["escalate"]["to"] for each in escalating}
+        self._asked[body["approval"]] = _Asked(body["digest"], signing, later)
         if digest(shown, body["nonce"]) != body["digest"]:
             return "its digest is not that of what was asked"
         return None
+
+    def _escalate(self, body: dict[str, Any]) -> None:
+        asked = self._asked.get(body["approval"])
+        if asked is not None:
+            groups = {asked.escalating[name] for name in body["terms"] if name in asked.escalating}
+            self._asked[body["approval"]] = replace(asked, signing=asked.signing | groups)
 
     def _end(self, body: dict[str, Any]) -> None:
         self._asked.pop(body["approval"], None)

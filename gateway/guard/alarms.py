@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from audit.canonical import Json
 
-Kind = Literal["denials", "repeats", "first-use", "circuit"]
+Kind = Literal["denials", "repeats", "first-use", "circuit", "questions"]
 
 KEPT_US = 24 * 3600 * 1_000_000
 """How long an alarm is shown; then the log alone has it."""

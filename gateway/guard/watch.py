@@ -29,6 +29,9 @@ _WHY: Mapping[Kind, str] = {
 }
 _US = 1_000_000
 
+CROWDED_S = 600
+"""How long it is no news that an agent has too many questions."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -46,6 +49,7 @@ class Watch:
         self._repeats = None if rules.repeats is None else _Counted(rules.repeats)
         self._suspending: dict[str, asyncio.Task[None]] = {}
         self._first: set[tuple[str, str]] = set()  # first uses of which the entry is under way
+        self._crowding: dict[str, int] = {}  # agents, and until when that is no news
         self.circuits = Circuits(rules.circuit, self._opened)
 
     def holds(self, principal: Principal, now: int) -> bool:
@@ -73,6 +77,15 @@ class Watch:
         if (agent, tool) not in self._first:
             self._first.add((agent, tool))
             self._raise("first-use", agent=agent, tool=tool, count=1, until=now)
+
+    def crowds(self, agent: str, now: int) -> None:
+        """People have as many questions of this agent as they are put at a time."""
+        if now < self._crowding.get(agent, 0):
+            return
+        if len(self._crowding) >= _MOST_OVER:
+            self._crowding.clear()
+        self._crowding[agent] = until = now + CROWDED_S * _US
+        self._raise("questions", agent=agent, count=self.rules.questions, until=until)
 
     def _burst(
         self, kind: Kind, counted: "_Counted", agent: str, tool: str | None, now: int

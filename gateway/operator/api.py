@@ -59,6 +59,7 @@ STATUS: Mapping[str, int] = {
     "approval.expired": 409,
     "approval.changed": 409,
     "approval.voted": 409,
+    "approval.unanswered": 409,
     "approval.self": 403,
     "approval.group": 403,
     "approval.passkey": 403,

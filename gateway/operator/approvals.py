@@ -12,7 +12,7 @@ from gateway.approval.quorum import check_vote, groups_of, must_sign
 from gateway.approval.request import Request, Verdict, Vote, obligation_to_json
 from gateway.errors import ApprovalRefused
 from gateway.operator import signing
-from gateway.operator.api import Approver, Here, Routes, Viewer, body_of
+from gateway.operator.api import Approver, Here, Nothing, Routes, Viewer, body_of
 from gateway.operator.browser_sessions import BrowserSession
 from gateway.operator.credentials import Operator
 from gateway.operator.passkey_login import Answer as Tapped
@@ -69,6 +69,15 @@ async def begin_signing(
     request = _shown(services, request_id, wanted.digest)
     session = signing.session_behind(services, http)
     return signing.begin(services, session, request, wanted.verdict)
+
+
+@router.post("/{request_id}/retract")
+async def retract_answer(
+    services: Here, operator: Approver, http: HttpRequest, request_id: str
+) -> dict[str, Json]:
+    """Take one's own yes back, before the last one."""
+    await body_of(http, Nothing)
+    return card(services, await services.state.approvals.retract(request_id, operator))
 
 
 @router.post("/{request_id}/{verdict}")
@@ -175,6 +184,8 @@ def card(services: Services, request: Request) -> dict[str, Json]:
         "provenance": dict(request.provenance),
         "evidence": [dict(each) for each in request.evidence],
         "obligations": [obligation_to_json(o) for o in request.obligations],
+        "askers": list[Json](sorted(request.askers)),
+        "escalated": list[Json](sorted(request.escalated)),
         "arguments": arguments,
         "arguments_kept": words is not None,
         "votes": [

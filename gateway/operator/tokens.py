@@ -58,7 +58,7 @@ async def issue(services: Here, operator: Administrator, http: Request) -> dict[
     _check_agent(services, wanted.agent)
     granted = scopes.parse(" ".join(wanted.tools))
     user = await _user(services, wanted, now_s, source=peer(http))
-    session = await _session(services, wanted, user, by=operator.name)
+    session = await _session(services, wanted, user, by=f"operator:{operator.name}")
     ttl_s = wanted.ttl_s or milliseconds(services.settings.identity.tokens.ttl) // 1000
     order = Order(
         agent=wanted.agent,

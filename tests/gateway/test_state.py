@@ -247,7 +247,7 @@ class Walk(RuleBasedStateMachine):
 
     async def tidy(self) -> None:
         house, now = self.house, self.house.recorder.now()
-        await house.approvals.expire(now // MICRO)
+        await house.approvals.pass_time(now // MICRO)
         house.sessions.forget(now // MICRO)
         house.revocations.forget(now // MICRO)
         house.limits.forget(now)

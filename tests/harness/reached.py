@@ -94,6 +94,12 @@ class Reached:
         told: dict[str, Any] = answered.json()
         return told
 
+    async def invite(self, name: str, *roles: Role) -> None:
+        """Give somebody else a key."""
+        body = {"name": name, "roles": list(roles)}
+        key = (await self.operate("POST", "/api/operators", body)).json()["key"]
+        self.keys = {**self.keys, name: key}
+
     async def apply(self, policy: str) -> httpx.Response:
         """Put another policy into the file and into force, if it may."""
         self.policy.write_text(policy)

@@ -258,6 +258,26 @@ def test_a_register_that_is_not_understood_is_refused(text: str, code: str) -> N
         pytest.param("{from: people, quorum: '2', expires: 1h}", "policy.wrong-type", id="text"),
         pytest.param("{from: people, quorum: 1.0, expires: 1h}", "policy.wrong-type", id="1.0"),
         pytest.param("{from: people, quorum: 1}", "policy.missing-key", id="no-end"),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, escalate: {after: 1h, to: people}}",
+            "policy.contradiction",
+            id="escalates-after-its-end",
+        ),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, escalate: {after: 5m}}",
+            "policy.missing-key",
+            id="escalates-to-nobody",
+        ),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, break_glass: {from: people}}",
+            "policy.missing-key",
+            id="glass-that-stays-broken",
+        ),
+        pytest.param(
+            "{from: people, quorum: 1, expires: 1h, break_glass: {within: 5m}}",
+            "policy.missing-key",
+            id="glass-that-anybody-breaks",
+        ),
         pytest.param("{from: people, quorum: 1, expires: 30}", "policy.duration", id="unitless"),
         pytest.param("{from: people, quorum: 1, expires: 0m}", "policy.duration", id="zero"),
         pytest.param("{from: people, quorum: 1, expires: 1.5h}", "policy.duration", id="fraction"),

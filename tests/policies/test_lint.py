@@ -110,6 +110,13 @@ def test_of_the_example_it_asks_three_things() -> None:
             id="self",
         ),
         pytest.param(
+            "expires: 30m}",
+            "expires: 30m, break_glass: {from: people, within: 5m}}",
+            "lint.break-glass",
+            "17:61",
+            id="who-is-asked-may-break-the-glass",
+        ),
+        pytest.param(
             "owner: team-a", "owner: team-a, until: 2026-11-19", "lint.expired", "8:48", id="over"
         ),
         pytest.param(

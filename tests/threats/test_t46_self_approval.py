@@ -15,6 +15,7 @@ from tests.harness.upstream import Desk, desk
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 POLICY = DESK.replace("quorum: 1", "quorum: 2")
+OWN = "own: {roles: [clerk], owner: omar}"
 
 
 async def vote(gateway: Running, request: str | None, *, by: str) -> dict[str, Any]:
@@ -86,3 +87,38 @@ async def test_t46_one_person_is_not_two(gateway: Running, upstream: Desk, clerk
     assert (await vote(gateway, asked.approval, by="omar"))["code"] == "approval.voted"
     assert (await clerk.call("desk.publish", text="twice")).code == "approval.pending"
     assert upstream.calls == []
+
+
+async def test_t46_whose_agent_it_is_does_not_decide(tmp_path: Path) -> None:
+    policy = POLICY.replace("idle: {roles: [nobody], owner: team}", OWN)
+    async with desk() as upstream, running(tmp_path, policy, {"desk": upstream}) as gateway:
+        asked = await (await gateway.agent("own")).call("desk.publish", text="mine")
+        assert (await vote(gateway, asked.approval, by="omar"))["code"] == "approval.self"
+        shown = (await gateway.operate("GET", f"/api/approvals/{asked.approval}")).json()
+        assert {"omar", "own"} <= set(shown["askers"])
+
+
+async def test_t46_who_opened_the_agents_session_does_not_decide(gateway: Running) -> None:
+    await gateway.invite("ines", "administrator", "approver")
+    given = (await gateway.operate("POST", "/api/tokens", {"agent": "clerk-9"}, by="ines")).json()
+    clerk = Agent(gateway.http, gateway.url, given["access_token"], "clerk-9", given["session"])
+    asked = await clerk.call("desk.publish", text="opened by ines")
+    assert (await vote(gateway, asked.approval, by="ines"))["code"] == "approval.self"
+    assert (await clerk.call("desk.publish", text="opened by ines")).code == "approval.pending"
+
+
+async def test_t46_two_are_two_people_and_one_may_think_again(
+    gateway: Running, upstream: Desk, clerk: Agent
+) -> None:
+    await gateway.invite("ines", "approver")
+    asked = await clerk.call("desk.publish", text="two")
+    assert (await vote(gateway, asked.approval, by="omar"))["state"] == "asked"
+    path = f"/api/approvals/{asked.approval}/retract"
+    assert (await gateway.operate("POST", path, {}, by="omar")).json()["votes"] == []
+    assert (await vote(gateway, asked.approval, by="ines"))["state"] == "asked"
+    assert (await clerk.call("desk.publish", text="two")).code == "approval.pending"
+    assert upstream.calls == []
+    assert (await vote(gateway, asked.approval, by="omar"))["state"] == "approved"
+    late = await gateway.operate("POST", path, {}, by="ines", check=False)
+    assert late.json()["code"] == "approval.ended"
+    assert (await clerk.call("desk.publish", text="two")).done

@@ -33,7 +33,12 @@ async def test_t48_of_five_hundred_questions_few_are_put_and_the_agent_is_held_u
         assert set(codes[20:320]) == {"guard.questions"}
         assert codes[-1] == "guard.throttled"
         assert len(gateway.entries("approval.asked")) == 20
-        (alarm,) = gateway.entries("alarm.raised")
+        crowded, alarm = gateway.entries("alarm.raised")
+        assert (crowded["alarm"], crowded["agent"], crowded["count"]) == (
+            "questions",
+            clerk.name,
+            20,
+        )
         assert (alarm["alarm"], alarm["agent"], alarm["then"]) == (
             "denials",
             clerk.name,

@@ -9,9 +9,10 @@ import pytest
 from audit import canonical
 from audit.errors import AuditUnavailable
 from gateway.approval.approvals import KEEP_S
-from gateway.approval.request import digest
+from gateway.approval.request import Request, digest
 from gateway.errors import ApprovalRefused
 from gateway.operator.credentials import Operator
+from gateway.store.row import from_row, to_row
 from tests.gateway.rooms import (
     ASKED,
     KEY,
@@ -189,7 +190,7 @@ async def test_silence_is_no(house: House) -> None:
     request = await house.ask()
     assert house.approvals.find(KEY, request.expires - 1) == request
     assert house.approvals.find(KEY, request.expires) is None
-    await house.approvals.expire(request.expires)
+    await house.approvals.pass_time(request.expires)
     ended = house.approvals.get(request.id)
     assert ended is not None
     assert ended.state == "expired"
@@ -197,7 +198,7 @@ async def test_silence_is_no(house: House) -> None:
 
 async def test_an_approval_that_waited_too_long_is_worth_nothing(house: House) -> None:
     request = await house.answer(await house.ask(), "omar")
-    await house.approvals.expire(request.expires)
+    await house.approvals.pass_time(request.expires)
     assert not house.approvals.claim(request, "c1")
 
 
@@ -253,7 +254,7 @@ async def test_what_is_over_is_not_answered(house: House, state: str) -> None:
     elif state == "withdrawn":
         await house.approvals.withdraw(request.id, by="agent:clerk")
     elif state == "expired":
-        await house.approvals.expire(request.expires)
+        await house.approvals.pass_time(request.expires)
     else:
         await house.answer(request, "omar")
     before = len(house.bodies("approval.decided"))
@@ -360,7 +361,7 @@ async def test_a_withdrawal_does_not_overtake_a_call(house: House) -> None:
     assert house.approvals.claim(request, used.id)
     with pytest.raises(ApprovalRefused):
         await house.approvals.withdraw(request.id, by="agent:clerk")
-    await house.approvals.expire(request.expires)
+    await house.approvals.pass_time(request.expires)
     assert house.bodies("approval.ended") == []
     await house.end(used, await house.decide(used, approval=request.id))
     assert house.approvals.get(request.id).state == "executed"  # type: ignore[union-attr]
@@ -392,7 +393,7 @@ async def test_the_digest_is_of_what_the_entry_shows(house: House) -> None:
     request = await house.ask()
     (body,) = house.bodies("approval.asked")
     names = [*("actor", "session", "tool", "match", "snapshot", "labels", "obligations")]
-    names += ["provenance", "evidence"]
+    names += ["provenance", "evidence", "behind"]
     shown = {name: body[name] for name in names}
     assert digest(shown, body["nonce"]) == body["digest"] == request.digest
     text = canonical.write({**shown, "nonce": body["nonce"]})
@@ -418,9 +419,54 @@ async def test_arguments_and_reasons_stand_nowhere_in_clear(house: House) -> Non
 
 async def test_an_ended_request_is_forgotten_after_a_day(house: House) -> None:
     request = await house.answer(await house.ask(), "omar", "deny")
-    await house.approvals.expire(request.expires + KEEP_S)
+    await house.approvals.pass_time(request.expires + KEEP_S)
     assert house.approvals.get(request.id) is not None
-    await house.approvals.expire(request.expires + KEEP_S + 1)
+    await house.approvals.pass_time(request.expires + KEEP_S + 1)
     assert house.approvals.get(request.id) is None
     assert house.approvals.stored(request.id) is None
     assert house.approvals.find(KEY, NOW_S) is None
+
+
+# -- escalation, and a yes that is taken back ---------------------------------------------------
+
+ESCALATING = replace(ONE_PERSON, escalate_to="board", escalate_s=60)
+
+
+async def test_after_its_time_a_further_group_is_asked_once_and_recorded(house: House) -> None:
+    request = await house.ask(KEY, ESCALATING)
+    await house.approvals.pass_time(request.asked + 59)
+    assert house.bodies("approval.escalated") == []
+    for _ in range(3):
+        await house.approvals.pass_time(request.asked + 60)
+    (entry,) = house.bodies("approval.escalated")
+    assert (entry["terms"], entry["to"], entry["by"]) == (["one-person"], ["board"], "clock")
+    found = house.approvals.get(request.id)
+    assert found is not None
+    assert found.asks(ESCALATING) == {"approvers", "board"}
+    assert from_row(Request, to_row(found)) == found
+
+
+async def test_what_was_decided_is_not_escalated(house: House) -> None:
+    request = await house.answer(await house.ask(KEY, ESCALATING), "omar")
+    await house.approvals.pass_time(request.asked + 600)
+    assert house.bodies("approval.escalated") == []
+
+
+async def test_a_yes_is_taken_back_before_the_last(house: House) -> None:
+    request = await house.answer(await house.ask(KEY, TWO_PEOPLE), "omar")
+    omar = Operator("omar", frozenset({"approver"}))
+    assert (await house.approvals.retract(request.id, omar)).votes == ()
+    assert (await house.answer(request, "ines")).state == "asked"
+    assert (await house.answer(request, "omar")).state == "approved"
+    with pytest.raises(ApprovalRefused) as caught:
+        await house.approvals.retract(request.id, omar)
+    assert caught.value.code == "approval.ended"
+
+
+@pytest.mark.parametrize("name", ["ines", "clerk", "nobody"])
+async def test_nobody_takes_back_what_others_said(house: House, name: str) -> None:
+    request = await house.answer(await house.ask(KEY, TWO_PEOPLE), "omar")
+    with pytest.raises(ApprovalRefused) as caught:
+        await house.approvals.retract(request.id, Operator(name, frozenset({"approver"})))
+    assert caught.value.code == "approval.unanswered"
+    assert house.bodies("approval.retracted") == []

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.approval.quorum import answered, check_vote, groups_of, is_reached
+from gateway.approval.quorum import (
+    answered,
+    check_vote,
+    due,
+    groups_of,
+    is_reached,
+    retracted,
+)
 from gateway.approval.request import Request, Verdict, Vote
 from gateway.errors import ApprovalRefused
 from policies.decision import Obligation
@@ -39,6 +46,10 @@ def request(*obligations: Obligation, votes: tuple[Vote, ...] = ()) -> Request:
         expires=NOW_S + 60,
         votes=votes,
     )
+
+
+ESCALATING = replace(obligation(quorum=2), escalate_to="board", escalate_s=30)
+BEHIND = replace(request(obligation()), behind=("ada", "bea"))
 
 
 def vote(name: str, verdict: Verdict = "approve", groups: tuple[str, ...] = ("finance",)) -> Vote:
@@ -90,6 +101,20 @@ def members(group: str) -> frozenset[str]:
             "approval.self",
             id="self-is-allowed-by-one-of-two",
         ),
+        pytest.param(BEHIND, vote("ada"), "approval.self", id="whose-agent-it-is"),
+        pytest.param(BEHIND, vote("Bea"), "approval.self", id="who-opened-its-session"),
+        pytest.param(
+            request(ESCALATING),
+            vote("zoe", groups=("board",)),
+            "approval.group",
+            id="who-is-asked-only-later",
+        ),
+        pytest.param(
+            replace(request(replace(ESCALATING, passkey=True)), escalated=frozenset({"a"})),
+            vote("zoe", groups=("board",)),
+            "approval.passkey",
+            id="no-passkey-of-who-is-asked-later",
+        ),
         pytest.param(
             request(OWN),
             vote("clerk"),
@@ -109,6 +134,15 @@ def test_an_answer_that_may_not_count_is_refused(asked: Request, given: Vote, co
     [
         pytest.param(request(obligation()), vote("omar"), id="a-member"),
         pytest.param(request(OWN), vote("ana"), id="self-allowed"),
+        pytest.param(replace(request(OWN), behind=("ana",)), vote("ana"), id="whose-own-agent"),
+        pytest.param(
+            request(SIGNED), replace(vote("omar"), passkey="p"), id="signed-with-a-passkey"
+        ),
+        pytest.param(
+            replace(request(ESCALATING), escalated=frozenset({"a"})),
+            vote("zoe", groups=("board",)),
+            id="who-is-asked-by-now",
+        ),
         pytest.param(request(SIGNED), vote("omar", "deny"), id="no-needs-no-passkey"),
     ],
 )
@@ -198,3 +232,72 @@ def test_an_answer_after_the_end_changes_nothing(votes: list[Vote], late: Vote) 
         state = answered(state, each)
     if state.state != "asked":
         assert answered(state, late) == state
+
+
+# -- those who are asked later, and a yes that is taken back ------------------------------------
+
+
+def test_a_further_group_counts_from_when_it_is_asked() -> None:
+    two = (vote("omar"), vote("zoe", groups=("board",)))
+    assert not is_reached(request(ESCALATING, votes=two))
+    assert is_reached(replace(request(ESCALATING, votes=two), escalated=frozenset({"a"})))
+
+
+def test_a_further_group_of_one_term_is_none_of_another() -> None:
+    other = replace(obligation("legal"), approval="b", escalate_to="board", escalate_s=30)
+    votes = (vote("omar"), vote("zoe", groups=("board",)))
+    asked = request(obligation(), other, votes=votes)
+    assert not is_reached(replace(asked, escalated=frozenset({"a"})))
+    assert is_reached(replace(asked, escalated=frozenset({"b"})))
+
+
+def test_whoever_is_asked_is_shown_the_groups_of_now() -> None:
+    asked = request(ESCALATING)
+    later = replace(asked, escalated=frozenset({"a"}))
+    assert groups_of("zoe", ("board",), asked, members) == ()
+    assert groups_of("zoe", ("board",), later, members) == ("board",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "after_s", "is_due"),
+    [
+        pytest.param(request(ESCALATING), 29, False, id="too-early"),
+        pytest.param(request(ESCALATING), 30, True, id="its-time"),
+        pytest.param(request(obligation()), 59, False, id="no-further-group"),
+        pytest.param(
+            replace(request(ESCALATING), escalated=frozenset({"a"})), 59, False, id="already"
+        ),
+        pytest.param(replace(request(ESCALATING), state="approved"), 59, False, id="decided"),
+    ],
+)
+def test_it_is_escalated_once_and_only_while_it_is_open(
+    asked: Request, after_s: int, is_due: bool
+) -> None:
+    assert bool(due(asked, NOW_S + after_s)) == is_due
+
+
+def test_a_yes_that_was_taken_back_counts_no_more_and_can_be_given_anew() -> None:
+    asked = answered(request(obligation(quorum=2)), vote("omar"))
+    back = retracted(asked, "OMAR")
+    assert back.votes == ()
+    assert not is_reached(answered(back, vote("ines")))
+    assert is_reached(answered(answered(back, vote("ines")), vote("omar")))
+
+
+def test_what_has_decided_is_not_taken_back() -> None:
+    for last in (vote("omar"), vote("omar", "deny")):
+        over = answered(request(obligation()), last)
+        assert retracted(over, "omar") == over
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["omar", "ines", "lena"])), max_size=12))
+def test_however_often_somebody_changes_their_mind_two_are_needed(
+    acts: list[tuple[bool, str]],
+) -> None:
+    asked, standing = request(obligation(quorum=2)), set[str]()
+    for gives, name in acts:
+        if asked.state != "asked":
+            break
+        asked = answered(asked, vote(name)) if gives else retracted(asked, name)
+        standing = standing | {name} if gives else standing - {name}
+    assert (asked.state == "approved") == (len(standing) >= 2)

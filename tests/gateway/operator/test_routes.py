@@ -52,6 +52,7 @@ DOORS = [
         "approver",
         {"digest": HEX, "verdict": "approve"},
     ),
+    Door("POST", "/api/approvals/{request_id}/retract", "approver", {}),
     Door("POST", "/api/approvals/{request_id}/{verdict}", "approver", {"digest": HEX}),
     Door("GET", "/api/audit/search", "viewer"),
     Door("GET", "/api/audit/entries", "viewer"),
