@@ -12,13 +12,14 @@ from console.log import page as log
 from console.now import page as now
 from console.rules import draft, playground, trials
 from console.rules import page as rules
+from console.runs import page as runs
 from console.servers import page as servers
 from console.settings import page as settings
 from console.stop import page as stop
 from gateway.applications import Gateway
 
 RULES = (rules, playground, draft, trials)
-PAGES = (now, approvals, audit, agents, servers, *RULES, log, stop, settings, help_)
+PAGES = (now, approvals, runs, audit, agents, servers, *RULES, log, stop, settings, help_)
 ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
 
 

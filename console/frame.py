@@ -24,6 +24,7 @@ from gateway.operator.services import Services
 NAVIGATION = (
     ("/", "Now"),
     ("/approvals", "Approvals"),
+    ("/runs", "Runs"),
     ("/audit", "Audit"),
     ("/agents", "Agents"),
     ("/servers", "Servers"),

@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from console.routes import Pages
 from console.visitors import STREAM, NotLoggedIn, Viewer, session_of
+from gateway.operator import run_events
 from gateway.operator.api import Here
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
@@ -22,6 +23,7 @@ from gateway.operator.services import Services
 TOPICS: Mapping[str, tuple[str, ...]] = {
     "all": ("",),
     "approvals": ("approval.", "gateway."),
+    "runs": ("run.", "approval."),
     "agents": ("agent.", "alarm.", "gateway.", "policy.", "session."),
     "servers": ("gateway.", "policy.", "server.", "tool."),
     "policies": ("gateway.", "policy.", "server."),
@@ -61,6 +63,30 @@ async def events(
     seen = int(begin) if _NUMBER.fullmatch(begin) else -1  # told something else: all is news
     told = _told(services, request, TOPICS[topics], seen)
     return StreamingResponse(told, media_type="text/event-stream")
+
+
+@router.get(f"{STREAM}/runs/{{run_id}}")
+async def events_of_run(
+    services: Here,
+    _: Viewer,
+    request: Request,
+    run_id: str,
+    after: str = "",
+    last_event_id: Annotated[str, Header()] = "",
+) -> StreamingResponse:
+    """The stream of the page of a run: its events, which the page takes for news.
+
+    after  how many entries the log had when the page was made
+    """
+    services.state.runs.get(run_id)
+    services.bell.check()
+    begin = run_events.place(last_event_id or after)
+    told = run_events.told(services, run_id, begin, lambda: _check(services, request))
+    return StreamingResponse(told, media_type="text/event-stream")
+
+
+def _check(services: Services, request: Request) -> None:
+    session_of(services, request)
 
 
 async def _told(

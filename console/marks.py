@@ -18,8 +18,11 @@ _STATES = {
     "up": "allow", "callable": "allow",
     "ask": "ask", "asked": "ask", "claimed": "ask", "pending": "ask", "unknown": "ask",
     "withdrawn": "ask", "expired": "ask", "degraded": "ask", "warning": "ask",
+    "waiting": "ask", "under way": "ask", "running": "ask", "paused": "ask", "stopping": "ask",
+    "cancelled": "ask",
     "deny": "deny", "denied": "deny", "failed": "deny", "error": "deny", "suspended": "deny",
     "stopped": "deny", "down": "deny", "refused": "deny", "read_only": "deny", "blocked": "deny",
+    "exhausted": "deny", "tripped": "deny", "unavailable": "deny",
 }  # fmt: skip
 _SYMBOLS = {"allow": "\u2713", "ask": "?", "deny": "\u2715", "": "\u2013"}
 
@@ -48,11 +51,16 @@ def json(value: object) -> Markup:
 
 def state(word: object) -> Markup:
     """A state or effect: the word, a shape and a colour."""
-    kind = _STATES.get(str(word), "")
+    kind = kind_of(word)
     symbol = _SYMBOLS[kind]
     return Markup('<span class="is {}"><span aria-hidden="true">{}</span>&nbsp;{}</span>').format(
         kind, symbol, shown(word)
     )
+
+
+def kind_of(word: object) -> str:
+    """What a state or effect is shown as: `allow`, `ask`, `deny` or ""."""
+    return _STATES.get(str(word), "")
 
 
 def moment(seconds: float) -> Markup:

@@ -80,7 +80,7 @@ def session_of(services: Services, request: Request) -> BrowserSession:
 
 def asks_by_itself(request: Request) -> bool:
     """Whether a script of the page asks for this, and nobody pressed anything."""
-    return "hx-request" in request.headers or request.url.path == STREAM
+    return "hx-request" in request.headers or request.url.path.startswith(STREAM)
 
 
 def visits(role: Role, *, most_bytes: int = MAX_FORM) -> Callable[..., Awaitable[Visitor]]:

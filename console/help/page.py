@@ -13,6 +13,7 @@ KEYS = (
     ("?", "this page"),
     ("g n", "Now"),
     ("g a", "Approvals"),
+    ("g r", "Runs"),
     ("g l", "Audit"),
     ("g g", "Agents"),
     ("g t", "Servers"),

@@ -12,9 +12,11 @@ from audit.canonical import Json
 from gateway.operator import run_events
 from gateway.operator.access import check_may
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
+from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.run_rows import row, steps, waiting
 from gateway.operator.services import Services
+from gateway.runs.run import Run
 from gateway.runs.service import RunService
 
 router = Routes()
@@ -86,7 +88,7 @@ async def show_output(services: Here, operator: Viewer, run_id: str) -> dict[str
     run = services.state.runs.get(run_id)
     if run.ended_at is None:
         raise OperatorRefused("run.state", "this run has not ended")
-    output = await _service(services).output(run)
+    output = await service(services).output(run)
     fields: dict[str, Json] = {"opened": run.ended_at, "by": f"operator:{operator.name}"}
     await services.recorder.write("audit.opened", fields)
     return {"output": output}
@@ -95,10 +97,13 @@ async def show_output(services: Here, operator: Viewer, run_id: str) -> dict[str
 @router.post("")
 async def start_run(services: Here, operator: Administrator, http: Request) -> dict[str, Json]:
     """Start a flow; it goes on by itself."""
-    wanted = await body_of(http, Wanted)
-    by = f"operator:{operator.name}"
-    given: Json = wanted.input
-    return row(await _service(services).start(wanted.flow, given, by=by, key=wanted.key))
+    return row(await begin(services, operator, await body_of(http, Wanted)))
+
+
+async def begin(services: Services, operator: Operator, wanted: Wanted) -> Run:
+    """Start a flow. Raises RunRefused, AuditUnavailable, and OperatorRefused without flows."""
+    by, given = f"operator:{operator.name}", wanted.input
+    return await service(services).start(wanted.flow, given, by=by, key=wanted.key)
 
 
 @router.post("/{run_id}/pause")
@@ -118,10 +123,11 @@ async def resume_run(services: Here, operator: Administrator, run_id: str) -> di
 @router.post("/{run_id}/cancel")
 async def cancel_run(services: Here, operator: Administrator, run_id: str) -> dict[str, Json]:
     """Stop a run and all that it has handed on; what is under way is cut short."""
-    return row(await _service(services).cancel(run_id, by=f"operator:{operator.name}"))
+    return row(await service(services).cancel(run_id, by=f"operator:{operator.name}"))
 
 
-def _service(services: Services) -> RunService:
+def service(services: Services) -> RunService:
+    """What runs flows here. Raises OperatorRefused where there are none."""
     if services.runs is None:
         raise OperatorRefused("operator.unknown", "this gateway runs no flows")
     return services.runs

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from orchestration.service import Flows
 from tests.harness.agent import Agent
 from tests.harness.chromium import Window, chromium, window
 from tests.harness.console import console
@@ -25,10 +26,14 @@ async def shared(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Running, Desk]]:
     policy = getattr(request.module, "POLICY", DESK)
+    flows = getattr(request.module, "FLOWS", ())
+    runs = Flows(flows) if flows else None
     folder = tmp_path_factory.mktemp("gateway")
     async with (
         desk() as upstream,
-        console(folder, policy, {"desk": upstream}, site="localhost") as gateway,
+        console(
+            folder, policy, {"desk": upstream}, site="localhost", orchestration=runs
+        ) as gateway,
     ):
         yield gateway, upstream
 

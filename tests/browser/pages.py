@@ -10,11 +10,18 @@ EXAMPLES: Mapping[str, str] = {
     "/agents/{name}": "/agents/clerk-1",
     "/approvals/{request_id}": "/approvals/REQUEST",
     "/audit/entries/{index}": "/audit/entries/0",
+    "/runs/{run_id}": "/runs/RUN",
     "/servers/{name}": "/servers/desk",
 }
-"""An example of each page that is about one thing; `REQUEST` is one for approval."""
+"""An example of each page that is about one thing; `REQUEST` is one for approval, `RUN` a run."""
 
-MORE = ("/approvals?show=decided", "/policies/try?agent=clerk-1&tool=desk.look", "/login")
+MORE = (
+    "/runs/RUN?view=graph",
+    "/runs/RUN?view=time",
+    "/approvals?show=decided",
+    "/policies/try?agent=clerk-1&tool=desk.look",
+    "/login",
+)
 
 ROUTES = sorted(
     route.path

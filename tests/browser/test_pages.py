@@ -10,11 +10,14 @@ from tests.browser.axe import violations
 from tests.browser.pages import PATHS
 from tests.harness.chromium import Window, window
 from tests.harness.gateway import Running
+from tests.orchestration.house import flow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MOST_SCRIPT = 60_000
 """Bytes of script that a page may run, as they are, not compressed."""
+
+FLOWS = (flow({"sequential": ["desk.look", {"parallel": ["desk.look", "desk.look"]}]}, "clerk-2"),)
 
 every_page = pytest.mark.parametrize("path", PATHS)
 
@@ -28,17 +31,26 @@ async def request_id(shared: tuple[Running, object]) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def run_id(shared: tuple[Running, object]) -> str:
+    services = shared[0].gateway.services
+    assert services.runs is not None
+    run = await services.runs.start("clerk-2", {"at": "x"}, by="test", key=None)
+    await shared[0].until(lambda: services.state.runs.get(run.id).state == "ended")
+    return run.id
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def one(browser: Browser, shared: tuple[Running, object]) -> AsyncIterator[Window]:
     async with window(browser, shared[0], "omar") as found:
         yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def omar(one: Window, request_id: str, path: str) -> AsyncIterator[Window]:
+async def omar(one: Window, request_id: str, run_id: str, path: str) -> AsyncIterator[Window]:
     """The same window for every page, each of which has to behave."""
     await one.page.set_viewport_size({"width": 1280, "height": 900})
     await one.page.emulate_media(color_scheme="light")
-    await one.go(path.replace("REQUEST", request_id))
+    await one.go(path.replace("REQUEST", request_id).replace("RUN", run_id))
     yield one
     assert one.troubles == []
 
