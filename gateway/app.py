@@ -55,10 +55,11 @@ from gateway.parts import Parts
 from gateway.recorder import Recorder
 from gateway.redaction import Redaction
 from gateway.refusals import Refusals
+from gateway.runs.doors import doors
 from gateway.runs.hop import Hop
 from gateway.runs.runs import Runs
 from gateway.runs.service import Orchestration, RunService
-from gateway.runs.tasks import Tasks
+from gateway.runs.tasks import SERVER, Tasks
 from gateway.session.limits import Limits
 from gateway.session.memories import Memories
 from gateway.session.secret_finder import SecretFinder
@@ -119,9 +120,10 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
 
     Raises GatewayError, PolicyError or AuditError for whatever is not whole.
     """
+    given: list[Tasks] = []  # none until flows run
     async with (
         _ground(settings, around) as ground,
-        _governed(ground, mode, around) as (links, activation),
+        _governed(ground, mode, around, given) as (links, activation),
         AsyncExitStack() as stack,
     ):
         state, log_of = ground.state, ground.evidence
@@ -143,9 +145,10 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         runs: RunService | None = None
         tasks: Tasks | None = None
         if around.orchestration is not None:
-            hop = Hop(rooms, state.runs, mint)
+            hop = Hop(rooms, state.runs, mint, state.made)
             runs = await stack.enter_async_context(around.orchestration.opened(hop, ground.home))
-            tasks = Tasks(rooms, hop, runs)
+            tasks = Tasks(rooms, hop, runs, state.made)
+            given.append(tasks)
         undo = TakingBack(rooms, state.rollbacks, state.runs, mint, log_of.index)
         await stack.enter_async_context(undo.running())
         yield assemble(
@@ -211,16 +214,20 @@ async def _ground(settings: Settings, around: Surroundings) -> AsyncIterator[_Gr
 
 @asynccontextmanager
 async def _governed(
-    ground: _Ground, mode: Mode, around: Surroundings
+    ground: _Ground, mode: Mode, around: Surroundings, tasks: list[Tasks]
 ) -> AsyncIterator[tuple[Upstream, Activation]]:
-    """The links, and the policy in force over what they offer."""
+    """The links, and the policy in force over what they offer.
+
+    tasks  what the tools of `agents` work with, as soon as there is anything
+    """
     activations: list[Activation] = []  # none until there is a policy
     memory = memory_link(ground.mind.memory, lambda: activations[0].worlds.current.snapshot)
 
     def own(means: Means, masks: Masks) -> Iterator[LocalLink]:
         yield memory
         if around.orchestration is not None:
-            yield from around.orchestration.links(means, masks)
+            for link in around.orchestration.links(means, masks):
+                yield link.joined(doors(lambda: tasks[0])) if link.name == SERVER else link
 
     def tell(catalogue: Catalogue) -> None:
         for each in activations:

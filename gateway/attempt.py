@@ -235,12 +235,18 @@ def _weighed(
     )
 
 
+ONE_HOP = frozenset({"agents.invoke", "agents.create"})
+"""Tools by which work is handed on: not for who can hand it no further."""
+
+
 def sees(world: World, principal: Principal, tool: str, now: int) -> bool:
     """Whether some call of this tool could pass for this caller; `tool` as `server.tool`.
 
     A world never changes, and neither does until when this is so in it.
     """
     who = principal
+    if tool in ONE_HOP and who.hops < 1:
+        return False
     proven = who.bound_to is not None
     asked = (who.agent, who.user, who.user_groups, who.chain, who.scopes, tool, proven)
     known = world.seen.get(asked)

@@ -253,7 +253,15 @@ class Gate:
         who = call.principal
         caller = Caller(who.agent, who.user, who.chain)
         permit = Permit(
-            tool.server, tool.name, tool.pin, call.words, caller, who.session, receipt, call.sent_as
+            tool.server,
+            tool.name,
+            tool.pin,
+            call.words,
+            caller,
+            who.session,
+            receipt,
+            call.sent_as,
+            who,
         )
         outcome, status, labels = await self._forward(call, permit)
         if status != "refused":

@@ -23,6 +23,7 @@ from gateway.links.connections import GIVEN, WITHDRAWN, Connections
 from gateway.membership import Membership
 from gateway.memory import items as memory
 from gateway.memory.items import Items
+from gateway.runs import made
 from gateway.runs.run import FACE, place_of
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
@@ -150,6 +151,7 @@ class State:
         self.alarms = Alarms()
         self.memory = Items()
         self.rollbacks = Rollbacks()
+        self.made = made.MadeAgents()
         self.passkeys = passkeys.Passkeys()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
@@ -174,6 +176,7 @@ class State:
             "token.issue": lambda body, *_: self.renewals.issued(body),
             "token.revoke": self._token_revoke,
             "assertion.used": lambda body, *_: self.single_use.used(body),
+            made.CREATED: lambda body, index, _: self.made.created(body, index),
             "run.started": lambda body, index, _: self.runs.started(body, index),
             "run.granted": lambda body, *_: self.runs.granted(body),
             "run.paused": lambda body, *_: self.runs.went(body),
@@ -242,6 +245,7 @@ class State:
             "passkeys": self.passkeys,
             "runs": self.runs,
             "rollbacks": self.rollbacks,
+            "made": self.made,
             "memory": self.memory,
         }
 

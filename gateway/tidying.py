@@ -25,6 +25,7 @@ async def tidy(rooms: Rooms, state: State, rotation: Rotation, retention: Retent
         state.renewals.forget(now // 1_000_000)
         state.runs.forget(now // 1_000_000)
         state.rollbacks.forget(rooms.sessions)
+        state.made.forget(now // 1_000_000)
         rooms.limits.forget(now)
         rooms.flow.forget()
         await retention.sweep()

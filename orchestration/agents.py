@@ -25,7 +25,7 @@ ANNOUNCED: dict[str, Json] = {
 
 
 _ALONE: dict[str, Json] = {
-    "content": [{"type": "text", "text": "Only a flow can have this done. Nothing was done."}],
+    "content": [{"type": "text", "text": "This goes by agents__invoke. Nothing was done."}],
     "isError": True,
 }
 

@@ -7,7 +7,6 @@ in the log, and is not done again.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
@@ -19,26 +18,28 @@ from pydantic import TypeAdapter
 from gateway.catalogue.agents import AgentSpec, ModelSpec
 from gateway.errors import GatewayError
 from gateway.home import Home
-from gateway.links.jsonrpc import dump_sorted
+from gateway.identity.scopes import ALL
 from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
 from gateway.principal import Principal
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
+from gateway.runs.made import Made
 from gateway.runs.run import ROOT, Json, Run
 from gateway.runs.starting import Start
-from gateway.runs.tasks import agent_of, task_flow
+from gateway.runs.tasks import DOORS, task_flow
 from orchestration.agents import LocalAgent, agents_link, people_link
 from orchestration.context import Around, Context
 from orchestration.engine import Engine, Task
 from orchestration.errors import FlowInvalid
-from orchestration.flow import Flow, Limits, nodes
+from orchestration.flow import Flow, nodes
 from orchestration.lease import Lease
 from orchestration.performing import perform
+from orchestration.plans import Plan, Plans
 from orchestration.remote import models_link, prompt_node, remote_agents
 from orchestration.seal import derived
-from orchestration.spec import Agent, Approve, Magentic, Node, Part, Prompt
+from orchestration.spec import Approve, Magentic, Node, Part, Prompt
 from orchestration.stop import Stopped
 from orchestration.store import Store
 
@@ -77,6 +78,8 @@ class Flows:
         self._is_run_in: Callable[[str], bool] = lambda _: False  # until it is opened
         self._prompts = {name: _prompt(name, spec, models) for name, spec in remote.items()}
         names = [*(flow.name for flow in every), *(agent.name for agent in self._agents), *remote]
+        if doors := sorted(DOORS & {*names}):
+            raise FlowInvalid(f"{doors[0]} is the name of a tool by which agents are reached")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise FlowInvalid(f"two flows or agents have the name {', '.join(twice)}")
 
@@ -96,7 +99,8 @@ class Flows:
     async def opened(self, hop: Hop, home: Home) -> AsyncIterator["Service"]:
         """Take up what was running, and run until the context is left. Raises EngineRefused."""
         prompts = {name: node for name, node in self._prompts.items() if node is not None}
-        service = Service(self._flows, prompts, hop)
+        plans = Plans(self._flows, prompts, self._models, hop.made)
+        service = Service(self._flows, plans, hop)
         self._is_run_in = hop.runs.acts_in
         async with (
             Engine.opened(
@@ -122,11 +126,9 @@ def _prompt(name: str, spec: AgentSpec, models: Mapping[str, ModelSpec]) -> Prom
 class Service:
     """Runs flows over one engine."""
 
-    def __init__(self, flows: Mapping[str, Flow], prompts: Mapping[str, Prompt], hop: Hop) -> None:
+    def __init__(self, flows: Mapping[str, Flow], plans: Plans, hop: Hop) -> None:
         self._flows = flows
-        self._bodies: dict[str, Part] = {name: flow.flow for name, flow in flows.items()} | {
-            **prompts
-        }
+        self._plans = plans
         self._hop = hop
         self._engine: Engine | None = None
 
@@ -137,29 +139,41 @@ class Service:
 
     async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
         """Start a run; see `gateway.runs.service.RunService`."""
-        spec = self._flows.get(flow)
-        if spec is None:
+        plan = self._plans.of(flow) if flow in self._flows else None
+        if plan is None:
             raise RunRefused("run.flow", f"there is no flow {flow}")
-        start = Start(flow, self._digest(spec), spec.name, by, key, given, spec.limits.wall_s)
+        start = Start(flow, plan.digest, flow, by, key, given, plan.limits.wall_s)
         run = await self._hop.start(start)
-        await self._begin(run, spec, given)
+        await self._begin(run, plan, given)
         return run
 
-    async def invoke(self, agent: str, given: Json, *, caller: Principal, key: str | None) -> Run:
+    async def invoke(
+        self,
+        agent: str,
+        given: Json,
+        *,
+        caller: Principal,
+        key: str | None,
+        made: Made | None = None,
+    ) -> Run:
         """Have one agent do something; see `gateway.runs.service.RunService`."""
-        flow, spec = task_flow(agent), self._alone(agent)
+        flow = task_flow(agent)
+        plan = self._plans.of(flow)
+        if plan is None:
+            raise RunRefused("agent.unknown", "what this agent was made of has been erased")
         start = Start(
             flow=flow,
-            digest=self._digest(spec),
+            digest=plan.digest,
             agent=caller.agent,
             by=f"agent:{caller.agent}",
             key=key,
             input=given,
-            lifetime_s=spec.limits.wall_s,
+            lifetime_s=plan.limits.wall_s,
             caller=caller,
+            most=ALL if made is None else made.scopes,
         )
         run = await self._hop.start(start)
-        await self._begin(run, spec, given)
+        await self._begin(run, plan, given)
         return run
 
     async def cancel(self, run_id: str, *, by: str) -> Run:
@@ -199,21 +213,9 @@ class Service:
                 await engine.forget(run)
             await asyncio.sleep(FORGET_EVERY_S)
 
-    def _spec(self, run: Run) -> Flow | None:
-        agent = agent_of(run)
-        return self._flows.get(run.flow) if agent is None else self._alone(agent)
-
-    def _alone(self, agent: str) -> Flow:
-        """The flow whose only step is that agent; of a flow, within the bounds of that flow."""
-        inner = self._flows.get(agent)
-        limits = Limits() if inner is None else inner.limits
-        around = {"calls": limits.calls + 1, "depth": limits.depth + 1}
-        step = Agent(name=agent)
-        return Flow(name=agent, flow=step, limits=limits.model_copy(update=around))
-
     async def _take_up(self, run: Run) -> None:
-        spec = self._spec(run)
-        if spec is None or self._digest(spec) != run.digest:
+        plan = self._plans.of(run.flow)
+        if plan is None or plan.digest != run.digest:
             await self._ended(run.id, "failed", "the flow is no longer what it was", None)
             return
         try:
@@ -221,42 +223,22 @@ class Service:
         except RunRefused as error:
             await self._ended(run.id, "failed", str(error), None)
             return
-        await self._begin(run, spec, given)
+        await self._begin(run, plan, given)
 
-    async def _begin(self, run: Run, spec: Flow, given: Json) -> None:
+    async def _begin(self, run: Run, plan: Plan, given: Json) -> None:
         assert self._engine is not None, "runs are started while the engine is open"
-        limits = spec.limits
+        limits = plan.limits
         around = Around(
             hop=self._hop,
             engine=self._engine,
             perform=perform,
-            inside=self._inside(spec),
+            inside=plan.inside,
             run=run.id,
             until_s=run.started + limits.wall_s,
         )
         lease = Lease(limits.calls, limits.tokens, limits.cost)
-        task = around.task("", spec.flow, given, grant=ROOT, lease=lease, depth=limits.depth)
+        task = around.task("", plan.node, given, grant=ROOT, lease=lease, depth=limits.depth)
         await self._engine.begin(task)
-
-    def _inside(self, spec: Flow) -> dict[str, Part]:
-        """What the agents do that a flow calls, and those that they call."""
-        found: dict[str, Part] = {}
-        waiting: list[Part] = [spec.flow]
-        while waiting:
-            for node in nodes(waiting.pop()):
-                name = node.name if isinstance(node, Agent) else ""
-                if name in self._bodies and name not in found:
-                    found[name] = self._bodies[name]
-                    waiting.append(found[name])
-        return found
-
-    def _digest(self, spec: Flow) -> str:
-        """The digest of a flow with all that its agents do."""
-        inside = self._inside(spec)
-        written = {
-            name: cast("Json", node.model_dump(mode="json")) for name, node in inside.items()
-        }
-        return hashlib.sha256(dump_sorted([spec.digest, cast("Json", written)])).hexdigest()
 
     # -- one task ---------------------------------------------------------------------------
 

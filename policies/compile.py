@@ -231,7 +231,7 @@ class _Compiler:
                 path: Path = ("tools", name)
                 if name in catalogue:
                     self._findings.extend(_misnamed(document, path, tool, self._args(name)))
-                elif name not in own_tools.RISKS:  # those are in no lock
+                elif _server(name) not in own_tools.SERVERS:  # those are in no lock
                     self._findings.append(_unpinned(document, path, name, catalogue, servers))
                 if tool.undo is not None and tool.undo.tool in catalogue:
                     args = self._args(tool.undo.tool)

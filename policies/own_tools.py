@@ -16,7 +16,14 @@ RISKS: Mapping[str, Risk] = {
     "memory.get": "read",
     "memory.search": "read",
     "memory.delete": "write",
+    "agents.list": "read",
+    "agents.invoke": "write",
+    "agents.transcript": "read",
+    "agents.create": "write",
 }
+
+SERVERS = frozenset({"gateway", "memory", "agents", "approvals", "model"})
+"""Names of servers that are part of the gateway: their tools are in no lock."""
 
 
 def stated(name: str, tool: Tool) -> Tool:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from gateway.errors import NameRefused
+from policies import own_tools
 
 SERVER = re.compile(r"[a-z][a-z0-9-]{0,19}")
-RESERVED = frozenset({"gateway", "memory", "agents", "approvals", "model"})
+RESERVED = own_tools.SERVERS
 
 _TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _PUBLISHED = re.compile(r"[A-Za-z0-9_-]{1,64}")

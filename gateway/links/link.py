@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from audit.canonical import Json
 from audit.entry import Receipt
 from audit.value import value_type
+from gateway.principal import Principal
 
 LinkState = Literal["starting", "up", "down"]
 
@@ -38,6 +39,7 @@ class Permit:
     session       in which it is made; no upstream learns of it
     receipt       of the audit entry that authorises the call
     key           by which a server that honours it knows this call when it is sent again
+    principal     in whose name our own tools go on; None: nobody's. No upstream learns of it
     """
 
     server: str
@@ -48,6 +50,7 @@ class Permit:
     session: str
     receipt: Receipt
     key: str | None = None
+    principal: Principal | None = field(default=None, repr=False)
 
 
 @value_type

@@ -7,13 +7,13 @@ nothing to review; its calls need a permit like any other.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Self, cast
 
 import structlog
 
 from audit.canonical import Json
 from gateway.catalogue.pins import pin
-from gateway.errors import LinkError, LinkLost, LinkTimeout, ToolChanged
+from gateway.errors import LinkError, LinkLost, LinkTimeout, NameRefused, ToolChanged
 from gateway.links.jsonrpc import read
 from gateway.links.link import Answered, Caller, LinkState, Permit
 
@@ -47,6 +47,13 @@ class LocalLink:
         self.state: LinkState = "up"
         self.on_change: Callable[[str], None] = lambda _: None
         self._tools = {each: (tool, pin(tool.definition)) for each, tool in tools.items()}
+
+    def joined(self, more: Mapping[str, OwnTool]) -> Self:
+        """The same with further tools. Raises NameRefused where one is there already."""
+        mine = {name: tool for name, (tool, _) in self._tools.items()}
+        if twice := sorted(mine.keys() & more.keys()):
+            raise NameRefused(f"{self.name}.{twice[0]} is a tool of the gateway's own")
+        return type(self)(self.name, {**mine, **more})
 
     async def start(self) -> None:
         """Nothing has to be reached."""

@@ -19,6 +19,7 @@ from audit.value import value_type
 from gateway import answers
 from gateway.action import Action, Outcome, Status
 from gateway.approval.request import OPEN
+from gateway.catalogue.agents import PromptSpec
 from gateway.errors import ApprovalRefused, NotUnderstood, SessionEnded
 from gateway.gate import Gate, Rooms
 from gateway.idempotency import is_remembered
@@ -26,6 +27,7 @@ from gateway.identity.errors import DelegationRefused
 from gateway.identity.minting import Mint
 from gateway.links.jsonrpc import dump, read
 from gateway.runs.errors import RunRefused
+from gateway.runs.made import MadeAgents, spec_of
 from gateway.runs.run import FACE, ROOT, Run, request_id
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
@@ -64,8 +66,9 @@ class Step:
 class Hop:
     """The way of runs through the gate."""
 
-    def __init__(self, rooms: Rooms, runs: Runs, mint: Mint) -> None:
+    def __init__(self, rooms: Rooms, runs: Runs, mint: Mint, made: MadeAgents) -> None:
         self.runs = runs
+        self._made = made
         self._rooms = rooms
         self._gate = Gate(rooms)
         self._standing = Standing(rooms, mint)
@@ -80,6 +83,11 @@ class Hop:
     async def start(self, start: Start) -> Run:
         """Begin a run; see `gateway.runs.starting.Starting`."""
         return await self._starting.start(start)
+
+    def made(self, name: str) -> PromptSpec | None:
+        """What an agent that another has made is made of; None when it is gone, or erased."""
+        at = self._made.at(name)
+        return None if at is None else spec_of(self._rooms.recorder, at)
 
     def input(self, run: Run) -> Json:
         """What a run was started with. Raises RunRefused when it has been erased."""

@@ -15,6 +15,7 @@ from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
 from gateway.principal import Principal
 from gateway.runs.hop import Hop
+from gateway.runs.made import Made
 from gateway.runs.run import Run
 
 
@@ -32,8 +33,18 @@ class RunService(Protocol):
         Raises RunRefused and AuditUnavailable.
         """
 
-    async def invoke(self, agent: str, given: Json, *, caller: Principal, key: str | None) -> Run:
+    async def invoke(
+        self,
+        agent: str,
+        given: Json,
+        *,
+        caller: Principal,
+        key: str | None,
+        made: Made | None = None,
+    ) -> Run:
         """Have one agent do something for another, as a run in the name of `caller`.
+
+        made  the agent, where the caller has made it
 
         Raises RunRefused, DelegationRefused, SessionEnded and AuditUnavailable.
         """

@@ -18,6 +18,7 @@ from gateway.gate import Gate, Rooms
 from gateway.principal import Principal
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
+from gateway.runs.made import PREFIX, Made, MadeAgents, Making
 from gateway.runs.run import Run
 from gateway.runs.service import RunService
 
@@ -65,11 +66,13 @@ class Progress:
 class Tasks:
     """The tasks of all callers, over the runs."""
 
-    def __init__(self, rooms: Rooms, hop: Hop, service: RunService) -> None:
+    def __init__(self, rooms: Rooms, hop: Hop, service: RunService, made: MadeAgents) -> None:
         self._rooms = rooms
         self._gate = Gate(rooms)
         self._hop = hop
         self._service = service
+        self._made = made
+        self._making = Making(rooms, made)
 
     def agents(self, principal: Principal) -> dict[str, Tool]:
         """The agents that this caller may have do something, by name.
@@ -89,22 +92,44 @@ class Tasks:
         Raises RunRefused (`agent.unknown` for what is not there or not for this caller),
         DelegationRefused, SessionEnded, AuditUnavailable.
         """
+        if agent.startswith(PREFIX):
+            return await self._begin_made(principal, agent, given)
         if agent not in self.agents(principal):
             raise unknown_agent()
         own = None if key is None else f"{principal.session} {key}"
         return await self._service.invoke(agent, given, caller=principal, key=own)
 
+    def made(self, principal: Principal) -> tuple[Made, ...]:
+        """The agents that this caller has made."""
+        return self._made.of(principal.session, self._hop.now_s)
+
+    async def make(self, principal: Principal, members: Mapping[str, Json], keep_s: int) -> Made:
+        """Make an agent; see `gateway.runs.made.Making`."""
+        self._check_may_reach(principal)
+        return await self._making.make(principal, members, keep_s)
+
+    async def _begin_made(self, principal: Principal, name: str, given: Json) -> Run:
+        self._check_may_reach(principal)
+        made = self._made.find(name, principal.session, self._hop.now_s)
+        if made is None:
+            raise unknown_agent()
+        return await self._service.invoke(name, given, caller=principal, key=None, made=made)
+
+    def _check_may_reach(self, principal: Principal) -> None:
+        if principal.hops < 1 or self._hop.runs.acts_in(principal.session):
+            raise RunRefused("agent.hops", "work goes no further from here")
+
     def find(self, principal: Principal, task: str, agent: str | None = None) -> Run:
         """The task of that id, if this caller began it, with that agent. Raises RunRefused."""
         run = self._hop.runs.find(task)
-        if run is None or not run.is_of(principal) or agent not in {None, agent_of(run)}:
+        if run is None or not run.is_of(principal) or agent not in {None, agent_of(run.flow)}:
             raise RunRefused("run.unknown", "there is no such task of yours")
         return run
 
     def all(self, principal: Principal, agent: str) -> tuple[Run, ...]:
         """The tasks that this caller began with that agent, newest first."""
         every = reversed(self._hop.runs.all())
-        return tuple(run for run in every if run.is_of(principal) and agent_of(run) == agent)
+        return tuple(run for run in every if run.is_of(principal) and agent_of(run.flow) == agent)
 
     def progress(self, run: Run) -> Progress:
         """How a task stands now."""
@@ -160,9 +185,9 @@ def task_flow(agent: str) -> str:
     return f"{SERVER}.{agent}"
 
 
-def agent_of(run: Run) -> str | None:
-    """The agent of a task; None for a run that is none."""
-    server, _, agent = run.flow.partition(".")
+def agent_of(flow: str) -> str | None:
+    """The agent of a task, by the name of its flow; None for any other flow."""
+    server, _, agent = flow.partition(".")
     return agent if server == SERVER and agent else None
 
 

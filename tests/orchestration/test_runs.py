@@ -363,6 +363,6 @@ async def test_nobody_but_a_run_has_a_flow_announced(tmp_path: Path) -> None:
     async with house(tmp_path, flows, agents, rules=nested()) as home:
         job = await home.gateway.agent("job")
         answered = await job.call("agents.inner", task=1)
-        assert "Only a flow can have this done" in str(answered.result)
+        assert "This goes by agents__invoke" in str(answered.result)
         assert (await job.call("agents.b", task=1)).done
         assert await home.result() == "a"

@@ -12,6 +12,7 @@ from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
 from gateway.principal import Principal
 from gateway.runs.hop import Hop, Step
+from gateway.runs.made import Made
 from gateway.runs.run import ROOT, Run
 from gateway.runs.service import RunService
 from gateway.runs.starting import Start
@@ -54,7 +55,15 @@ class NoFlows:
     async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
         raise NotImplementedError
 
-    async def invoke(self, agent: str, given: Json, *, caller: Principal, key: str | None) -> Run:
+    async def invoke(
+        self,
+        agent: str,
+        given: Json,
+        *,
+        caller: Principal,
+        key: str | None,
+        made: Made | None = None,
+    ) -> Run:
         raise NotImplementedError
 
     async def cancel(self, run_id: str, *, by: str) -> Run:

@@ -1,0 +1,103 @@
+"""Plans: what a run does, found by the name of its flow, when it begins and when it is taken up.
+
+Beside the flows of files there are those of one step: a task for an agent, and an agent that
+another one has made, which is its own only step.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.catalogue.agents import ModelSpec, PromptSpec
+from gateway.links.jsonrpc import dump_sorted
+from gateway.runs.made import PREFIX
+from gateway.runs.run import Json
+from gateway.runs.tasks import agent_of
+from orchestration.flow import Flow, Limits, nodes
+from orchestration.remote import prompt_node
+from orchestration.spec import Agent, Part, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does.
+
+    inside  what the agents do that are in it, and those that these call
+    digest  SHA-256, hex, of all of it
+    """
+
+    node: Part
+    limits: Limits
+    inside: Mapping[str, Part]
+    digest: str
+
+
+class Plans:
+    """Flows, the agents with steps of their own, and those that agents have made.
+
+    models  those that made agents may ask
+    made    what a made agent is made of, by its name; None: it is gone
+    """
+
+    def __init__(
+        self,
+        flows: Mapping[str, Flow],
+        prompts: Mapping[str, Prompt],
+        models: Mapping[str, ModelSpec],
+        made: Callable[[str], PromptSpec | None],
+    ) -> None:
+        self._flows = flows
+        self._bodies: dict[str, Part] = {name: flow.flow for name, flow in flows.items()} | {
+            **prompts
+        }
+        self._models = models
+        self._made = made
+
+    def of(self, flow: str) -> Plan | None:
+        """The plan of a run of that flow, as it is now; None where there is none."""
+        agent = agent_of(flow)
+        if agent is None:
+            known = self._flows.get(flow)
+            return None if known is None else self._planned(known.flow, known.limits, known.digest)
+        if agent.startswith(PREFIX):
+            return self._of_made(agent)
+        alone = self._alone(agent)
+        return self._planned(alone.flow, alone.limits, alone.digest)
+
+    def _of_made(self, agent: str) -> Plan | None:
+        spec = self._made(agent)
+        model = None if spec is None else self._models.get(spec.model)
+        if spec is None or model is None:
+            return None
+        node = prompt_node(spec, model)
+        written = cast("Json", node.model_dump(mode="json"))
+        return self._planned(node, Limits(), hashlib.sha256(dump_sorted(written)).hexdigest())
+
+    def _alone(self, agent: str) -> Flow:
+        """The flow whose only step is that agent; of a flow, within the bounds of that flow."""
+        inner = self._flows.get(agent)
+        limits = Limits() if inner is None else inner.limits
+        around = {"calls": limits.calls + 1, "depth": limits.depth + 1}
+        step = Agent(name=agent)
+        return Flow(name=agent, flow=step, limits=limits.model_copy(update=around))
+
+    def _planned(self, node: Part, limits: Limits, digest: str) -> Plan:
+        inside = self._inside(node)
+        written: Json = {
+            name: cast("Json", each.model_dump(mode="json")) for name, each in inside.items()
+        }
+        whole = hashlib.sha256(dump_sorted([digest, written])).hexdigest()
+        return Plan(node, limits, inside, whole)
+
+    def _inside(self, node: Part) -> dict[str, Part]:
+        """What the agents do that a node calls, and those that they call."""
+        found: dict[str, Part] = {}
+        waiting: list[Part] = [node]
+        while waiting:
+            for each in nodes(waiting.pop()):
+                name = each.name if isinstance(each, Agent) else ""
+                if name in self._bodies and name not in found:
+                    found[name] = self._bodies[name]
+                    waiting.append(found[name])
+        return found
