@@ -10,7 +10,7 @@ from console.audit import page as audit
 from console.help import page as help_
 from console.log import page as log
 from console.now import page as now
-from console.rules import draft, playground, trials
+from console.rules import draft, grants, playground, trials
 from console.rules import page as rules
 from console.runs import page as runs
 from console.servers import page as servers
@@ -18,7 +18,7 @@ from console.settings import page as settings
 from console.stop import page as stop
 from gateway.applications import Gateway
 
-RULES = (rules, playground, draft, trials)
+RULES = (rules, playground, draft, trials, grants)
 PAGES = (now, approvals, runs, audit, agents, servers, *RULES, log, stop, settings, help_)
 ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
 

@@ -4,6 +4,7 @@
     |-- PolicyInvalid       files are refused; carries every finding
     |-- ConditionInvalid    the text of a condition is refused; carries the place in it
     |-- ConditionFailed     a condition has no value for these facts
+    |-- NotAmendable        a text is no policy file, or has not what is to be changed
     `-- StarterRefused      the starter policy cannot be written for a path or name
 
 A denial is no error: it is the `Decision` that the rules exist to make.
@@ -54,6 +55,12 @@ class ConditionFailed(PolicyError):
     """
 
     code = "policy.condition-failed"
+
+
+class NotAmendable(PolicyError):
+    """A text in which there is nothing to amend: no policy file, or without that rule."""
+
+    code = "policy.not-amendable"
 
 
 class StarterRefused(PolicyError):

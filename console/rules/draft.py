@@ -110,5 +110,5 @@ def shown(
         looked=looked,
         is_watched=services.users_by_name,
         sum=sha256(text.encode()).hexdigest(),
-        **{"granted": None, **more},
+        **{"granted": None, "of": None, **more},
     )

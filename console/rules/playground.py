@@ -1,5 +1,6 @@
 """`/policies/try`: decide a call that nobody makes, or one of the past once more, and say why."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from json import dumps
@@ -24,6 +25,8 @@ from policies.errors import PolicyInvalid
 from policies.explain import Explanation
 
 MAX_JSON = 32_000
+
+_INDEX = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 router = Pages()
 
@@ -118,7 +121,7 @@ async def _by_draft(
 
 def _then(services: Services, index: str) -> Mapping[str, Any] | None:
     """What was decided then: of the entry that the form was filled in from."""
-    if not index.isdecimal() or len(index) > 15:
+    if not _INDEX.fullmatch(index):
         return None
     body = evidence.find(services, int(index)).body
     if body["kind"] not in replaying.KINDS:

@@ -10,10 +10,13 @@ EXAMPLES: Mapping[str, str] = {
     "/agents/{name}": "/agents/clerk-1",
     "/approvals/{request_id}": "/approvals/REQUEST",
     "/audit/entries/{index}": "/audit/entries/0",
+    "/policies/grants/{index}": "/policies/grants/ENTRY",
     "/runs/{run_id}": "/runs/RUN",
     "/servers/{name}": "/servers/desk",
 }
-"""An example of each page that is about one thing; `REQUEST` is one for approval, `RUN` a run."""
+"""An example of each page that is about one thing; `REQUEST` is one for approval, `ENTRY` where
+it stands in the log, `RUN` a run.
+"""
 
 MORE = (
     "/runs/RUN?view=graph",

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from gateway.approval.request import Request
 from tests.browser.axe import violations
 from tests.browser.pages import PATHS
 from tests.harness.chromium import Window, window
@@ -23,11 +24,13 @@ every_page = pytest.mark.parametrize("path", PATHS)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def request_id(shared: tuple[Running, object]) -> str:
-    clerk = await shared[0].agent()
-    asked = await clerk.call("desk.publish", text="a price list")
-    assert asked.approval is not None
-    return asked.approval
+async def asked(shared: tuple[Running, object]) -> Request:
+    gateway = shared[0]
+    answered = await (await gateway.agent()).call("desk.publish", text="a price list")
+    assert answered.approval is not None
+    found = gateway.gateway.services.state.approvals.get(answered.approval)
+    assert found is not None
+    return found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -46,11 +49,14 @@ async def one(browser: Browser, shared: tuple[Running, object]) -> AsyncIterator
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def omar(one: Window, request_id: str, run_id: str, path: str) -> AsyncIterator[Window]:
+async def omar(one: Window, asked: Request, run_id: str, path: str) -> AsyncIterator[Window]:
     """The same window for every page, each of which has to behave."""
     await one.page.set_viewport_size({"width": 1280, "height": 900})
     await one.page.emulate_media(color_scheme="light")
-    await one.go(path.replace("REQUEST", request_id).replace("RUN", run_id))
+    names = {"REQUEST": asked.id, "ENTRY": str(asked.index), "RUN": run_id}
+    for name, value in names.items():
+        path = path.replace(name, value)
+    await one.go(path)
     yield one
     assert one.troubles == []
 
