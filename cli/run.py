@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
 
 Id = Annotated[str, typer.Argument(help="Id of the run.")]
 COLUMNS = ("id", "flow", "state", "result", "by", "started", "ended")
-STEPS = ("path", "tool", "status", "asked", "index", "outcome")
+STEPS = ("n", "path", "tool", "status", "asked", "index", "outcome")
 
 Tell = Callable[[Event], None]
 """Says what happened, in one way or another."""
@@ -67,7 +67,7 @@ def show(
     steps = found.pop("steps")
     as_card(_row(found))
     typer.echo()
-    as_table(steps, STEPS)
+    as_table([{"n": n, **step} for n, step in enumerate(steps, start=1)], STEPS)
 
 
 @app.command()
@@ -84,7 +84,9 @@ def start(
     json: AsJson = False,
 ) -> None:
     """Start a flow; it goes on by itself."""
-    body = {"flow": flow, "input": _read(given)} | ({"key": key} if key is not None else {})
+    body = {"flow": flow, "input": _read(given, "--input")} | (
+        {"key": key} if key is not None else {}
+    )
     run = api.post("/api/runs", body)
     if not wait:
         as_json(run) if json else typer.echo(run["id"])
@@ -127,6 +129,24 @@ def resume(api: Operators, run: Id) -> None:
 def cancel(api: Operators, run: Id) -> None:
     """Stop a run and all that it has handed on."""
     _moved(api, run, "cancel")
+
+
+@app.command()
+@operated
+def fork(
+    api: Operators,
+    run: Id,
+    *,
+    step: Annotated[int, typer.Option(help="Number of the first step that is made anew.")],
+    instead: Annotated[
+        str | None, typer.Option("--with", help="What that step is given: JSON, or @FILE.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Go on anew from a step of a run, as a run of your own; what was done before is taken over."""
+    body = {"step": step} | ({} if instead is None else {"instead": _read(instead, "--with")})
+    found = api.post(f"/api/runs/{quoted(run)}/fork", body)
+    as_json(found) if json else typer.echo(found["id"])
 
 
 @app.command()
@@ -188,13 +208,13 @@ def _ended(found: dict[str, Any]) -> None:
     raise typer.Exit(Exit.DONE if found["result"] == "done" else Exit.FAILED)
 
 
-def _read(text: str) -> Any:  # noqa: ANN401 - JSON
-    """The input of a run, strictly."""
+def _read(text: str, option: str) -> Any:  # noqa: ANN401 - JSON
+    """What a run or a step is given, strictly."""
     try:
         raw = Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
         return canonical.read(raw, max_bytes=MAX_BYTES)
     except (OSError, NotStrict) as error:
-        stop(f"--input: {error}", Exit.USAGE)
+        stop(f"{option}: {error}", Exit.USAGE)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Around:
     inside   agents that have steps of their own, by name, as they were when the run began; the
              others answer in one
     until_s  when the run's time is up, seconds since 1970
+    instead  what steps of a fork are given instead of what they would have had, by path
     """
 
     hop: Hop
@@ -42,6 +43,7 @@ class Around:
     inside: Mapping[str, Part]
     run: str
     until_s: int
+    instead: Mapping[str, Json]
 
     def task(
         self, path: str, node: Part, value: Json, *, grant: str, lease: Lease, depth: int
@@ -56,6 +58,7 @@ class Around:
             "depth": depth,
             "until": self.until_s,
             "inside": cast("Json", inside),
+            "instead": dict(self.instead),
         }
         return Task(self.run, path, what)
 
@@ -90,6 +93,7 @@ class Context:
         path = self._next(label or label_of(node))
         if not isinstance(node, Agent | Tool | Approve):
             return await self.around.perform(self._below(path, self.grant), node, value)
+        value = self.around.instead.get(path, value)
         answer = opened(await self._step(node, path, value))
         inside = self.around.inside.get(node.name) if isinstance(node, Agent) else None
         if inside is None:
@@ -143,10 +147,10 @@ class Context:
             answer = cast("dict[str, Json]", opened(told))
         except Stopped as stopped:
             if stopped.reason != "unknown" and stopped.code not in _SHORT:
-                self.lease.settle(tokens=most, cost=cost)
+                self._settle(path, tokens=most, cost=cost)
             raise
         used, paid = cast("int", answer["tokens"]), cast("int", answer["cost"])
-        self.lease.settle(tokens=max(0, most - used), cost=max(0, cost - paid))
+        self._settle(path, tokens=max(0, most - used), cost=max(0, cost - paid))
         return cast("dict[str, Json]", answer["message"])
 
     async def wait(self, seconds: int) -> None:
@@ -191,9 +195,11 @@ class Context:
         cost: int = 0,
     ) -> Told:
         """Make one step as a checkpoint, which is drawn before anything is waited for."""
+        value = self.around.instead.get(path, value)
         try:
             server, tool, args = addressed(node, value, at=path)
-            self.lease.take(at=path, tokens=tokens, cost=cost)
+            if not self._reuses(path):  # what is taken over was paid for there
+                self.lease.take(at=path, tokens=tokens, cost=cost)
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         hop, inside = self.around.hop, self.around.inside
@@ -205,6 +211,14 @@ class Context:
 
         given: Json = [self.grant, server, tool, args]
         return cast("Told", await self._checkpoint(path, given, made, turn))
+
+    def _reuses(self, path: str) -> bool:
+        return self.around.hop.reuses(self.around.run, path)
+
+    def _settle(self, path: str, *, tokens: int, cost: int) -> None:
+        """Take back what was set aside for a step and not used, where anything was."""
+        if not self._reuses(path):
+            self.lease.settle(tokens=tokens, cost=cost)
 
     async def _checkpoint(
         self,

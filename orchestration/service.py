@@ -26,7 +26,7 @@ from gateway.principal import Principal
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
 from gateway.runs.made import Made
-from gateway.runs.run import ROOT, Json, Run
+from gateway.runs.run import ROOT, Forked, Json, Run
 from gateway.runs.starting import Start
 from gateway.runs.tasks import DOORS, task_flow
 from orchestration.agents import LocalAgent, agents_link, people_link
@@ -147,6 +147,33 @@ class Service:
         await self._begin(run, plan, given)
         return run
 
+    async def fork(self, run_id: str, number: int, instead: tuple[Json, ...], *, by: str) -> Run:
+        """Go on from a step of another run; see `gateway.runs.service.RunService`."""
+        runs, source = self._hop.runs, self._hop.runs.get(run_id)
+        plan = self._plans.of(source.flow) if source.flow in self._flows else None
+        if source.caller is not None:
+            raise RunRefused("run.fork", "this run acts for somebody else")
+        if plan is None or plan.digest != source.digest:
+            raise RunRefused("run.fork", "the flow is no longer what it was")
+        made = sorted(runs.steps(run_id).items(), key=lambda step: step[1].index)
+        if not 1 <= number <= len(made):
+            raise RunRefused("run.fork", f"the run has made {len(made)} steps")
+        at, taken = made[number - 1]
+        start = Start(
+            flow=source.flow,
+            digest=source.digest,
+            agent=source.flow,
+            by=by,
+            key=None,
+            input=self._hop.kept.input(source),
+            lifetime_s=plan.limits.wall_s,
+            forked=Forked(run_id, at, taken.index),
+            instead=instead,
+        )
+        run = await self._hop.start(start)
+        await self._begin(run, plan, start.input)
+        return run
+
     async def invoke(
         self,
         agent: str,
@@ -182,7 +209,7 @@ class Service:
 
     async def output(self, run: Run) -> Json:
         """What came out of a run; see `gateway.runs.service.RunService`."""
-        kept = self._hop.output(run)
+        kept = self._hop.kept.output(run)
         if kept is not None or self._engine is None:
             return kept
         told = await self._engine.result(run.id)  # it was too long for the log
@@ -219,7 +246,7 @@ class Service:
             await self._ended(run.id, "failed", "the flow is no longer what it was", None)
             return
         try:
-            given = self._hop.input(run)
+            given = self._hop.kept.input(run)
         except RunRefused as error:
             await self._ended(run.id, "failed", str(error), None)
             return
@@ -235,6 +262,7 @@ class Service:
             inside=plan.inside,
             run=run.id,
             until_s=run.started + limits.wall_s,
+            instead=self._hop.kept.instead(run),
         )
         lease = Lease(limits.calls, limits.tokens, limits.cost)
         task = around.task("", plan.node, given, grant=ROOT, lease=lease, depth=limits.depth)
@@ -262,6 +290,7 @@ class Service:
             inside={name: _part(node) for name, node in written.items()},
             run=task.run,
             until_s=cast("int", what["until"]),
+            instead=cast("dict[str, Json]", what["instead"]),
         )
         here = Context(around, task.path, str(what["grant"]), lease, cast("int", what["depth"]))
         try:

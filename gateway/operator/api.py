@@ -69,6 +69,7 @@ STATUS: Mapping[str, int] = {
     "run.unknown": 404,
     "run.flow": 404,
     "run.state": 409,
+    "run.fork": 409,
     "rollback.unknown": 404,
     "rollback.session": 404,
     "rollback.state": 409,

@@ -35,6 +35,19 @@ class Wanted(BaseModel):
     key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
+class Fork(BaseModel):
+    """Where a fork begins.
+
+    step     number of a step as `run show` tells them, from 1: those before it are taken over
+    instead  what that step is given; left out: what it was given there
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    step: Annotated[int, Field(ge=1)]
+    instead: JsonValue = None
+
+
 @router.get("")
 async def list_runs(services: Here, _: Viewer) -> list[dict[str, Json]]:
     """Every known run, newest first."""
@@ -61,6 +74,7 @@ async def show_run(services: Here, _: Viewer, run_id: str) -> dict[str, Json]:
         "grants": grants,
         "steps": taken,
         "waiting": asked,
+        "reused": list[Json](services.state.runs.reused(run_id)),
     }
     return {**row(run), **whole}
 
@@ -104,6 +118,17 @@ async def begin(services: Services, operator: Operator, wanted: Wanted) -> Run:
     """Start a flow. Raises RunRefused, AuditUnavailable, and OperatorRefused without flows."""
     by, given = f"operator:{operator.name}", wanted.input
     return await service(services).start(wanted.flow, given, by=by, key=wanted.key)
+
+
+@router.post("/{run_id}/fork")
+async def fork_run(
+    services: Here, operator: Administrator, run_id: str, http: Request
+) -> dict[str, Json]:
+    """Go on anew from a step of a run, in a run of one's own; the first stays as it is."""
+    wanted = await body_of(http, Fork)
+    instead = (wanted.instead,) if "instead" in wanted.model_fields_set else ()
+    by = f"operator:{operator.name}"
+    return row(await service(services).fork(run_id, wanted.step, instead, by=by))
 
 
 @router.post("/{run_id}/pause")

@@ -11,27 +11,29 @@ waits for them without asking the log or anybody again.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import cast
 
+from audit import canonical
 from audit.canonical import Json
-from audit.errors import AuditError, SealBroken, SubjectErased
+from audit.errors import AuditError
 from audit.value import value_type
 from gateway import answers
-from gateway.action import Action, Outcome, Status
+from gateway.action import Action, Outcome
 from gateway.approval.request import OPEN
+from gateway.attempt import sees
 from gateway.catalogue.agents import PromptSpec
-from gateway.errors import ApprovalRefused, NotUnderstood, SessionEnded
+from gateway.errors import ApprovalRefused, SessionEnded
 from gateway.gate import Gate, Rooms
 from gateway.idempotency import is_remembered
 from gateway.identity.errors import DelegationRefused
 from gateway.identity.minting import Mint
-from gateway.links.jsonrpc import dump, read
+from gateway.links.jsonrpc import dump
 from gateway.runs.errors import RunRefused
+from gateway.runs.kept import Kept
 from gateway.runs.made import MadeAgents, spec_of
 from gateway.runs.run import FACE, ROOT, Run, request_id
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
-from gateway.runs.starting import MAX_INPUT, Start, Starting
+from gateway.runs.starting import Start, Starting
 from gateway.runs.steps import Taken
 
 _CANCELLED = Outcome("denied", "run.cancelled", "The run was cancelled; nothing has been done.")
@@ -42,6 +44,7 @@ _UNKNOWN = Outcome(
     "upstream.unknown_outcome",
     "This step was under way when the gateway stopped. Whether it acted cannot be told.",
 )
+_ASTRAY = Outcome("refused", "run.fork", "The run made another call at this place than the fork.")
 _LOST = Outcome("unknown", "run.result-lost", "This step was made; what it gave back is lost.")
 
 
@@ -73,6 +76,7 @@ class Hop:
         self._gate = Gate(rooms)
         self._standing = Standing(rooms, mint)
         self._starting = Starting(rooms, runs, self._standing)
+        self.kept = Kept(rooms.recorder)
         self._under_way: set[tuple[str, str]] = set()
 
     @property
@@ -88,13 +92,6 @@ class Hop:
         """What an agent that another has made is made of; None when it is gone, or erased."""
         at = self._made.at(name)
         return None if at is None else spec_of(self._rooms.recorder, at)
-
-    def input(self, run: Run) -> Json:
-        """What a run was started with. Raises RunRefused when it has been erased."""
-        words = self._words(run.input_at, "input")
-        if words is None:
-            raise RunRefused("run.input", "what this run was started with has been erased")
-        return read(words, max_bytes=MAX_INPUT)
 
     async def hand_on(self, run_id: str, grant: str, path: str, agent: str) -> Outcome | None:
         """Let `agent` act for the agent of `grant`, under `path`; at most once for each path.
@@ -146,9 +143,15 @@ class Hop:
         try:
             taken = self.runs.steps(step.run).get(step.path)
             recorded = None if taken is None else await self._recorded(step, taken)
+            if taken is None:
+                recorded = await self._reused(step)
             return recorded or await self._delivered(step)
         finally:
             self._under_way.discard(place)
+
+    def reuses(self, run_id: str, path: str) -> bool:
+        """Whether a fork takes a step over, instead of making it."""
+        return path in self.runs.reused(run_id)
 
     def asked(self, run_id: str, path: str) -> bool:
         """Whether the step that was made there was authorised by people's answer."""
@@ -186,11 +189,6 @@ class Hop:
                 name="output",
                 words=dump(output),
             )
-
-    def output(self, run: Run) -> Json:
-        """What came out of a run; None while it goes on, and when it is not kept."""
-        words = None if run.ended_at is None else self._words(run.ended_at, "output")
-        return None if words is None else read(words, max_bytes=len(words))
 
     async def cancel(self, run_id: str, *, by: str) -> Run:
         """Stop a run: calls under way are cut short, and no further step is made.
@@ -277,42 +275,43 @@ class Hop:
 
     async def _recorded(self, step: Step, taken: Taken) -> Outcome | None:
         """What the log says of a step that was made before; None when it is to be made (again)."""
-        if taken.status in {"waiting", "denied", "refused"}:  # nothing was forwarded
+        if not taken.may_have_acted:
             return None
-        outcome = self._kept(taken)
+        outcome = self.kept.answer(taken)
         if outcome is None:
             if self._may_repeat(taken):
                 return None
             return _UNKNOWN if taken.status in {"under way", "unknown"} else _LOST
+        return await self._given(step, outcome)
+
+    async def _reused(self, step: Step) -> Outcome | None:
+        """What a fork takes over from the run that it comes from; None: the step is to be made."""
+        taken = self.runs.reused(step.run).get(step.path)
+        if taken is None or self.runs.get(step.run).state in {"stopping", "ended"}:
+            return None
+        args = self.kept.words(taken.index, "args")
+        if taken.tool != f"{step.server}.{step.tool}" or args != canonical.write(step.args):
+            return _ASTRAY
+        return await self._recorded(step, taken)
+
+    async def _given(self, step: Step, outcome: Outcome) -> Outcome:
+        """An answer from the log, for who may still have it."""
+        name = f"{step.server}.{step.tool}"
         try:
             principal = await self._standing.principal(self.runs.get(step.run), step.grant)
         except SessionEnded:
             return self._over(step.run)
-        bar = self._rooms.revocations.against(principal, taken.tool)
-        return outcome if bar is None else answers.withheld(taken.tool, bar, step.path)
+        except AuditError:
+            return answers.not_recorded(name)
+        bar = self._rooms.revocations.against(principal, name)
+        if bar is not None:
+            return answers.withheld(name, bar, step.path)
+        if not sees(self._rooms.worlds.current, principal, name, self._rooms.recorder.now()):
+            return answers.not_permitted(name, step.path)
+        return outcome
 
     def _may_repeat(self, taken: Taken) -> bool:
         rule = self._rooms.worlds.current.snapshot.tools.get(taken.tool)
         if rule is None:
             return False
         return rule.risk == "read" or is_remembered(rule.idempotency, taken.keyed, self.now_s)
-
-    def _kept(self, taken: Taken) -> Outcome | None:
-        """The recorded answer; None when there is none, or it is not kept."""
-        if taken.outcome is None or taken.status not in {"done", "error"}:
-            return None
-        words = self._words(taken.outcome, "result")
-        if words is None:
-            return None
-        try:
-            result = read(words, max_bytes=len(words))
-        except NotUnderstood:  # a refusal of the upstream, in our words
-            return Outcome("error", "upstream.refused", words.decode())
-        status: Status = "error" if taken.status == "error" else "done"
-        return Outcome(status, None, "", cast("dict[str, Json]", result))
-
-    def _words(self, index: int, name: str) -> bytes | None:
-        try:
-            return self._rooms.recorder.words(index, name)
-        except (SealBroken, SubjectErased):
-            return None

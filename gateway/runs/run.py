@@ -66,6 +66,32 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Forked:
+    """Where a fork comes from.
+
+    run     another run, whose steps before that one are taken over and not made again
+    at      the path of the first step that is made anew
+    before  the index of that step's decision there: what was decided earlier is before it
+    """
+
+    run: str
+    at: str
+    before: int
+
+    @classmethod
+    def from_entry(cls, body: Json) -> Self:
+        """The inverse of `to_json`."""
+        members = cast("Mapping[str, Json]", body)
+        return cls(
+            cast("str", members["run"]), cast("str", members["at"]), cast("int", members["before"])
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """As it stands in the entry of the fork's start."""
+        return {"run": self.run, "at": self.at, "before": self.before}
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run; times in seconds since 1970.
 
@@ -95,6 +121,7 @@ class Run:
     ended_at: int | None = None  # the entry that says so, which holds what came out
     caller: str | None = None
     cancelled: bool = False
+    forked: Forked | None = None  # from another run; None: it began at its beginning
 
     def is_of(self, principal: Principal) -> bool:
         """Whether it was this principal that started it, in the session that it acts in now."""
@@ -124,6 +151,7 @@ class Run:
             started=cast("int", body["ts"]) // 1_000_000,
             grants={ROOT: Grant.from_entry(body)},
             caller=cast("str | None", body.get("caller")),
+            forked=Forked.from_entry(body["forked"]) if "forked" in body else None,
         )
 
 

@@ -12,12 +12,15 @@ from typing import cast
 from audit.canonical import Json
 from gateway.recorder import Recorder
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import ROOT, Grant, Run, State, place_of
+from gateway.runs.run import ROOT, Forked, Grant, Run, State, place_of
 from gateway.runs.steps import Steps, Taken
 from gateway.store.row import from_row, to_row
 
 KEEP_S = 24 * 3600
 """How long after its end a run can still be looked up; then the log alone knows it."""
+
+_PEOPLE = "approvals."
+"""Tools that are questions to people."""
 
 _MOVES: Mapping[str, tuple[State, frozenset[State]]] = {
     "run.paused": ("paused", frozenset({"running"})),
@@ -35,6 +38,7 @@ class Runs:
         self._by_id: dict[str, Run] = {}
         self._by_key: dict[tuple[str, str, str], str] = {}  # starter, flow, key
         self._steps = Steps()
+        self._reused = Steps()  # what forks have taken over
         self._in_session: dict[str, str] = {}  # session -> run
         self._moved: dict[str, asyncio.Future[None]] = {}
         self._news: dict[str, asyncio.Future[None]] = {}
@@ -62,6 +66,10 @@ class Runs:
     def steps(self, run_id: str) -> Mapping[str, Taken]:
         """What the steps of a run did, by path, in the order in which they were first made."""
         return self._steps.of(run_id)
+
+    def reused(self, run_id: str) -> Mapping[str, Taken]:
+        """What a fork has taken over from the run that it comes from, by path."""
+        return self._reused.of(run_id)
 
     def hands_on(self, run_id: str, path: str) -> bool:
         """Whether what was done at this place of a run was to hand work on, and nothing else."""
@@ -112,6 +120,7 @@ class Runs:
     def _drop(self, run: Run) -> None:
         del self._by_id[run.id]
         self._steps.drop(run.id)
+        self._reused.drop(run.id)
         for grant in run.grants.values():
             self._in_session.pop(grant.session, None)
         if run.key is not None:
@@ -122,7 +131,21 @@ class Runs:
 
     def started(self, body: Mapping[str, Json], index: int) -> None:
         """Entry `run.started`."""
-        self._put(Run.from_entry(body, index))
+        run = Run.from_entry(body, index)
+        if run.forked is not None:
+            self._reused.take_over(run.id, self._before(run.forked))
+        self._put(run)
+
+    def _before(self, forked: Forked) -> dict[str, Taken]:
+        """What a run had done before a step; what people said yes to there counts for it alone."""
+        made = {**self._reused.of(forked.run), **self._steps.of(forked.run)}
+        return {
+            path: taken
+            for path, taken in made.items()
+            if taken.may_have_acted
+            and taken.index < forked.before
+            and not taken.tool.startswith(_PEOPLE)
+        }
 
     def granted(self, body: Mapping[str, Json]) -> None:
         """Entry `run.granted`."""
@@ -195,7 +218,8 @@ class Runs:
         run = self._by_id.get(key)
         if run is None:
             return None
-        return {"run": to_row(run), "steps": self._steps.stored(key)}
+        steps, reused = self._steps.stored(key), self._reused.stored(key)
+        return {"run": to_row(run), "steps": steps, "reused": reused}
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
@@ -203,6 +227,7 @@ class Runs:
         assert run.id == key
         self._keep(run)
         self._steps.restore(key, row["steps"])
+        self._reused.restore(key, row["reused"])
 
 
 def _next(among: dict[str, asyncio.Future[None]], key: str) -> asyncio.Future[None]:

@@ -33,6 +33,15 @@ class RunService(Protocol):
         Raises RunRefused and AuditUnavailable.
         """
 
+    async def fork(self, run_id: str, number: int, instead: tuple[Json, ...], *, by: str) -> Run:
+        """Start a run that goes on from a step of another, in the name of who forks and no other.
+
+        number   of the step among those that were made, in the order of their decisions, from 1
+        instead  the value that this step is given; (): the same
+
+        Raises RunRefused and AuditUnavailable.
+        """
+
     async def invoke(
         self,
         agent: str,

@@ -14,7 +14,7 @@ from gateway.identity import scopes
 from gateway.links.jsonrpc import dump
 from gateway.principal import Principal
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import Grant, Run
+from gateway.runs.run import Forked, Grant, Run
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
 
@@ -31,6 +31,8 @@ class Start:
     by, key     see `gateway.runs.run.Run`
     lifetime_s  how long it may take at most, waiting for people included
     caller      the agent that starts it, as which it then acts; None: a person or a trigger does
+    forked      the run that it goes on from, and where; None: it begins at the beginning
+    instead     the value that the first step of a fork is given; (): what it would have had
     most        what a run of a caller may be used for, of what the caller may
     """
 
@@ -43,6 +45,8 @@ class Start:
     lifetime_s: int
     caller: Principal | None = None
     most: scopes.Scopes = scopes.ALL
+    forked: Forked | None = None
+    instead: tuple[Json, ...] = ()
 
 
 class Starting:
@@ -77,7 +81,7 @@ class Starting:
         """What the run is given, as it is kept."""
         if start.agent not in self._rooms.worlds.current.snapshot.agents:
             raise RunRefused("run.agent", f"no policy in force names the agent {start.agent}")
-        words = dump(start.input)
+        words = dump(_given(start))
         if len(words) > MAX_INPUT:
             raise RunRefused("run.input", f"the input is longer than {MAX_INPUT} bytes")
         return words
@@ -94,6 +98,8 @@ class Starting:
             "caller": None if start.caller is None else start.caller.session,
             **grant.to_json(),
         }
+        if start.forked is not None:
+            fields["forked"] = start.forked.to_json()
         await self._rooms.recorder.write_sealed(
             "run.started", fields, subject=grant.user or grant.agent, name="input", words=words
         )
@@ -104,7 +110,25 @@ class Starting:
         if start.caller is not None:
             return await self._standing.of_caller(start.caller, start.most, start.lifetime_s)
         session = await self._rooms.sessions.open_clean(
-            start.agent, None, by=start.by, lifetime_s=start.lifetime_s
+            start.agent,
+            None,
+            by=start.by,
+            lifetime_s=start.lifetime_s,
+            labels=self._brought(start.forked),
         )
         hops = self._rooms.worlds.current.snapshot.delegation.max_hops
         return Grant(start.agent, session.id, (), scopes.ALL, hops)
+
+    def _brought(self, forked: Forked | None) -> frozenset[str]:
+        """Labels of what a fork takes over: they lie on the whole tree that it was read in."""
+        run = None if forked is None else self._runs.find(forked.run)
+        session = None if run is None else self._rooms.sessions.get(run.session)
+        return frozenset() if session is None else session.labels
+
+
+def _given(start: Start) -> Json:
+    """What is kept of what a run was started with."""
+    if start.forked is None:
+        return start.input
+    given: dict[str, Json] = {"input": start.input}
+    return given | ({"instead": start.instead[0]} if start.instead else {})

@@ -44,6 +44,11 @@ class Taken:
     tokens: int = 0
     cost: int = 0
 
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether it was sent to anybody, or may have been."""
+        return self.status not in {"waiting", "denied", "refused"}
+
     def settled(self, body: Mapping[str, Json], index: int) -> Self:
         """The same with what its outcome, entry `index`, says."""
         used = cast("Mapping[str, int]", body.get("used", {}))
@@ -88,6 +93,10 @@ class Steps:
     def drop(self, owner: str) -> None:
         """Forget all of somebody's."""
         self._by_owner.pop(owner, None)
+
+    def take_over(self, owner: str, made: Mapping[str, Taken]) -> None:
+        """Let somebody have what was made for another."""
+        self._by_owner[owner] = dict(made)
 
     # -- the fold ---------------------------------------------------------------------------
 

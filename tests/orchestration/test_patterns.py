@@ -203,7 +203,7 @@ async def test_a_handoff(
     agents = Agents(front=replies(*front), tech=replies(*(tech or [None])))
     async with house(tmp_path, [flow({"handoff": {**DESKS, **more}})], agents) as home:
         run = await home.ended(await home.start(given=1))
-        came = home.hop.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
+        came = home.hop.kept.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
         assert str(came).startswith(ends)
         assert len(agents.told) <= 4
 
@@ -245,7 +245,7 @@ async def test_a_supervisor(tmp_path: Path, manager: list[Any], ends: str) -> No
     node = {"supervisor": {"manager": "manager", "workers": workers, "max_rounds": 3}}
     async with house(tmp_path, [flow(node)], agents) as home:
         run = await home.ended(await home.start(given="task"))
-        came = home.hop.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
+        came = home.hop.kept.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
         assert str(came).startswith(ends)
 
 
@@ -288,7 +288,7 @@ async def test_a_maker_and_a_checker(
     node = {"maker_checker": {"maker": "maker", "checker": "checker", "otherwise": otherwise}}
     async with house(tmp_path, [flow(node)], agents) as home:
         run = await home.ended(await home.start())
-        came = home.hop.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
+        came = home.hop.kept.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
         assert str(came).startswith(ends)
 
 
@@ -332,7 +332,7 @@ async def test_a_magentic_flow(
     }
     async with house(tmp_path, [flow(node)], agents) as home:
         run = await home.ended(await home.start(given="task"))
-        came = home.hop.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
+        came = home.hop.kept.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
         assert str(came).startswith(ends)
         assert asked is None or agents.asked.count("web") == asked
 
@@ -362,7 +362,7 @@ async def test_a_group_chat(
     written = flow({"group_chat": {"members": members, "max_rounds": 2, **node}})
     async with house(tmp_path, [written], agents) as home:
         run = await home.ended(await home.start(given="task"))
-        came = home.hop.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
+        came = home.hop.kept.output(run) if run.result == "done" else f"{run.result}: {run.detail}"
         assert str(came).startswith(ends)
 
 

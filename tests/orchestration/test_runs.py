@@ -51,7 +51,9 @@ async def test_people_decide_whether_a_run_goes_on(
         await home.gateway.answer(request, verdict)
         ended = await home.ended(run)
         came = (
-            home.hop.output(ended) if ended.result == "done" else f"{ended.result}: {ended.detail}"
+            home.hop.kept.output(ended)
+            if ended.result == "done"
+            else f"{ended.result}: {ended.detail}"
         )
         assert str(came).startswith(ends)
 
@@ -86,7 +88,7 @@ async def test_branches_are_asked_about_one_by_one(tmp_path: Path) -> None:
         run = await home.start(given="x")
         for request in await asked(home, 3):
             await home.gateway.answer(request)
-        assert home.hop.output(await home.ended(run)) == ["x", "x", "x"]
+        assert home.hop.kept.output(await home.ended(run)) == ["x", "x", "x"]
 
 
 async def test_a_plan_waits_for_people(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ async def test_a_run_keeps_the_flow_that_it_began_with(tmp_path: Path) -> None:
     changed = flow({"sequential": ["a", ASK, "c"]})
     async with house(tmp_path, [changed], agents) as home:
         await home.gateway.answer(request)
-        assert home.hop.output(await home.ended(run)) == "b"
+        assert home.hop.kept.output(await home.ended(run)) == "b"
     assert "c" not in agents.asked
 
 

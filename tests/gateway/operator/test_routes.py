@@ -86,6 +86,7 @@ DOORS = [
     Door("POST", "/api/runs/{run_id}/pause", "administrator", {}),
     Door("POST", "/api/runs/{run_id}/resume", "administrator", {}),
     Door("POST", "/api/runs/{run_id}/cancel", "administrator", {}),
+    Door("POST", "/api/runs/{run_id}/fork", "administrator", {"step": 1}),
     Door("GET", "/api/runs/{run_id}/rollback", "viewer"),
     Door("POST", "/api/runs/{run_id}/rollback", "administrator", {}),
     Door("GET", "/api/servers", "viewer"),

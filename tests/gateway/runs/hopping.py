@@ -66,6 +66,9 @@ class NoFlows:
     ) -> Run:
         raise NotImplementedError
 
+    async def fork(self, run_id: str, number: int, instead: tuple[Json, ...], *, by: str) -> Run:
+        raise NotImplementedError
+
     async def cancel(self, run_id: str, *, by: str) -> Run:
         raise NotImplementedError
 

@@ -87,7 +87,7 @@ async def test_a_restart_finds_what_a_step_gave_back(tmp_path: Path) -> None:
             run = await begin(hop)
             before = await hop.deliver(step(run, "r/1", "pay", **PAY))
         async with hopping(tmp_path, {"desk": upstream}) as (_, hop):
-            assert hop.input(hop.runs.get(run.id)) == {"order": 17}
+            assert hop.kept.input(hop.runs.get(run.id)) == {"order": 17}
             after = await hop.deliver(step(run, "r/1", "pay", **PAY))
             assert after.result == before.result
             assert upstream.paid == [40]
@@ -256,7 +256,7 @@ async def test_an_ended_run_does_nothing_more(tmp_path: Path) -> None:
         run = await begin(hop)
         for _ in range(2):
             await hop.end(run.id, "done", "", {"report": "x"})
-        assert hop.output(hop.runs.get(run.id)) == {"report": "x"}
+        assert hop.kept.output(hop.runs.get(run.id)) == {"report": "x"}
         outcome = await hop.deliver(step(run, "r/1", "pay", **PAY))
         assert outcome.status == "denied"
         assert upstream.calls == []
