@@ -24,7 +24,9 @@ from audit.log import microseconds
 from gateway import unfinished
 from gateway.activation import Activation, compile_contents, read_stable
 from gateway.applications import Gateway, assemble
+from gateway.approval import tools as approvals
 from gateway.approval.approvals import Approvals
+from gateway.approval.tools import approval_tools
 from gateway.calls import Calls
 from gateway.catalogue.tools import Catalogue
 from gateway.epoch import Epoch
@@ -55,11 +57,12 @@ from gateway.parts import Parts
 from gateway.recorder import Recorder
 from gateway.redaction import Redaction
 from gateway.refusals import Refusals
+from gateway.runs import tasks as agents
 from gateway.runs.doors import doors
 from gateway.runs.hop import Hop
 from gateway.runs.runs import Runs
 from gateway.runs.service import Orchestration, RunService
-from gateway.runs.tasks import SERVER, Tasks
+from gateway.runs.tasks import Tasks
 from gateway.session.limits import Limits
 from gateway.session.memories import Memories
 from gateway.session.secret_finder import SecretFinder
@@ -225,9 +228,13 @@ async def _governed(
 
     def own(means: Means, masks: Masks) -> Iterator[LocalLink]:
         yield memory
-        if around.orchestration is not None:
-            for link in around.orchestration.links(means, masks):
-                yield link.joined(doors(lambda: tasks[0])) if link.name == SERVER else link
+        asker = approval_tools(ground.state.approvals)
+        if around.orchestration is None:
+            yield LocalLink(approvals.SERVER, asker)
+            return
+        more = {agents.SERVER: doors(lambda: tasks[0]), approvals.SERVER: asker}
+        for link in around.orchestration.links(means, masks):
+            yield link.joined(more.get(link.name, {}))
 
     def tell(catalogue: Catalogue) -> None:
         for each in activations:

@@ -225,7 +225,8 @@ class _Compiler:
                 self._condition(document, path, never.when, named)
 
     def _check_tools(self, catalogue: Mapping[str, ToolSchema]) -> None:
-        servers = {_server(name) for name in catalogue}
+        # Whom flows ask differs from deployment to deployment; their files are not ours to read.
+        servers = {_server(name) for name in catalogue} - {"approvals"}
         for document in self._documents:
             for name, tool in document.policy.tools.items():
                 path: Path = ("tools", name)

@@ -20,6 +20,8 @@ RISKS: Mapping[str, Risk] = {
     "agents.invoke": "write",
     "agents.transcript": "read",
     "agents.create": "write",
+    "approvals.status": "read",
+    "approvals.withdraw": "write",
 }
 
 SERVERS = frozenset({"gateway", "memory", "agents", "approvals", "model"})
@@ -37,6 +39,6 @@ def stated(name: str, tool: Tool) -> Tool:
     if "risk" in tool.model_fields_set and tool.risk != risk:
         raise refuse("policy.own-tool", f"{name} is of risk {risk}, whatever is stated", field=name)
     if tool.result != "untrusted":
-        raise refuse("policy.own-tool", f"{name} gives back what agents wrote", field=name)
+        raise refuse("policy.own-tool", f"{name} vouches for nothing that it says", field=name)
     filled = {} if "emits" in tool.model_fields_set else {"emits": ()}
     return tool.model_copy(update={"risk": risk, **filled})

@@ -94,12 +94,13 @@ def due(request: Request, now_s: int) -> tuple[Obligation, ...]:
 def is_reached(request: Request) -> bool:
     """Whether every obligation has its number of distinct approvers, none of them an asker."""
     return bool(request.obligations) and all(
-        _approvers(request, obligation) >= max(1, obligation.quorum)
+        approvers(request, obligation) >= max(1, obligation.quorum)
         for obligation in request.obligations
     )
 
 
-def _approvers(request: Request, obligation: Obligation) -> int:
+def approvers(request: Request, obligation: Obligation) -> int:
+    """How many people have agreed so far whose yes counts for this obligation."""
     names = {
         vote.operator.casefold()
         for vote in request.votes

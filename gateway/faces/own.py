@@ -10,12 +10,14 @@ from collections.abc import Callable
 from audit.canonical import Json
 from audit.errors import AuditUnavailable
 from gateway.approval.approvals import Approvals
+from gateway.approval.asker import ABSENT, own_request, told
 from gateway.errors import RequestRefused, SessionEnded
 from gateway.faces.edge import Authenticate, Caller, Edge, Gate, MethodRefused
 from gateway.faces.http import EdgeRules, Receive, Reply, Scope, Send
 from gateway.faces.problems import problem
 from gateway.faces.rest import APPROVALS, RESOURCE
 from gateway.links.jsonrpc import dump
+from gateway.links.link import Caller as Asker
 from gateway.principal import Principal
 from gateway.session.session import Sessions
 
@@ -83,19 +85,9 @@ class OwnFace:
     def _approval(self, caller: Caller, request_id: str) -> Reply:
         if caller.head.method != "GET":
             raise MethodRefused("GET")
-        request = self._approvals.get(request_id)
-        principal = caller.principal
-        if request is None or (request.key.agent, request.key.user, request.key.session) != (
-            principal.agent,
-            principal.user,
-            principal.session,
-        ):
-            raise RequestRefused("approval.unknown", "there is no such request of yours")
-        body: dict[str, Json] = {
-            "id": request.id,
-            "state": request.state,
-            "tool": request.key.tool,
-            "asked": request.asked,
-            "expires": request.expires,
-        }
-        return Reply(200, dump(body))
+        who = caller.principal
+        asker = Asker(who.agent, who.user, who.chain)
+        request = own_request(self._approvals, request_id, asker, who.session)
+        if request is None:
+            raise RequestRefused("approval.unknown", ABSENT)
+        return Reply(200, dump(told(request)))

@@ -83,6 +83,17 @@ rules:
 )
 """The desk's policy, where clerks may use memory too."""
 
+ASKER = DESK.replace(
+    "rules:\n",
+    """\
+  approvals.status: {}
+  approvals.withdraw: {}
+rules:
+  - {id: looks-after-its-own, roles: [clerk], tools: [approvals.*], effect: allow}
+""",
+)
+"""The desk's policy, where clerks may look after their own requests."""
+
 
 def guarded(tools: str) -> str:
     """The guard pack for every clerk over these tools, in one file; `omar` and `ines` are asked.
