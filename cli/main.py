@@ -24,6 +24,7 @@ NOUNS = {
     "approval": "cli.approval",
     "session": "cli.session",
     "run": "cli.run",
+    "flow": "cli.flow",
     "server": "cli.server",
     "audit": "cli.audit",
     "key": "cli.key",

@@ -7,6 +7,7 @@ from console import assets, live, theme
 from console.agents import page as agents
 from console.approvals import page as approvals
 from console.audit import page as audit
+from console.flows import page as flows
 from console.help import page as help_
 from console.log import page as log
 from console.now import page as now
@@ -19,7 +20,8 @@ from console.stop import page as stop
 from gateway.applications import Gateway
 
 RULES = (rules, playground, draft, trials, grants)
-PAGES = (now, approvals, runs, audit, agents, servers, *RULES, log, stop, settings, help_)
+RUNS = (flows, runs)  # in this order: a flow's page stands where a run's would
+PAGES = (now, approvals, *RUNS, audit, agents, servers, *RULES, log, stop, settings, help_)
 ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
 
 

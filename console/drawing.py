@@ -19,7 +19,7 @@ ACROSS = 4
 _CHAR = 7.4  # width of a letter at 13 px, as wide as common letters are
 _LINE, _PAD, _GAP, _ARROW = 17, 10, 16, 22
 _LEAST = 96
-_MOST_CHARS = 30
+_MOST_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Flows before they run: their pictures, and a place to draft one."""

@@ -1,0 +1,136 @@
+"""Pictures of flows: what each kind of node looks like, as blocks that can be drawn."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from console.drawing import Block, Chain, Frame, Leaf
+from orchestration.spec import (
+    Agent,
+    Approve,
+    GroupChat,
+    Handoff,
+    Magentic,
+    MakerChecker,
+    Map,
+    Parallel,
+    Part,
+    Router,
+    Sequential,
+    Supervisor,
+    Tool,
+    Wait,
+)
+
+
+def picture(node: Part) -> Block:
+    """What a node looks like, with all that is in it."""
+    return _LOOKS[type(node)](node)
+
+
+def _agent(node: Agent) -> Block:
+    return Leaf(node.name, "agent")
+
+
+def _tool(node: Tool) -> Block:
+    return Leaf(node.name, "tool")
+
+
+def _approve(node: Approve) -> Block:
+    goes_on = ", a no goes on" if node.otherwise == "go-on" else ""
+    return Leaf(node.question, f"asks {node.by}{goes_on}", "ask")
+
+
+def _wait(node: Wait) -> Block:
+    return Leaf(f"wait {node.duration}")
+
+
+def _sequential(node: Sequential) -> Block:
+    return Chain(tuple(map(picture, node.steps)))
+
+
+def _parallel(node: Parallel) -> Block:
+    merged = ", merged" if node.merge else ""
+    note = f"{node.max_parallel} at a time{merged}{_errors(node.on_error)}"
+    return Frame("parallel", note, parts=_unnamed(node.branches))
+
+
+def _map(node: Map) -> Block:
+    over = node.over or "the value"
+    note = f"over {over}, up to {node.max_items}{_errors(node.on_error)}"
+    return Frame("map", note, parts=(("", picture(node.each)),))
+
+
+def _router(node: Router) -> Block:
+    head = None if node.classifier is None else picture(node.classifier)
+    ways = [*node.routes.items(), *((route.when, route.to) for route in node.conditions)]
+    if node.otherwise is not None:
+        ways.append(("otherwise", node.otherwise))
+    return Frame("router", "one of", head, _named(ways))
+
+
+def _handoff(node: Handoff) -> Block:
+    back = ", and back" if node.back else ""
+    parts = []
+    for name, agent in node.agents.items():
+        onwards = ", ".join(node.edges.get(name, ())) or "nobody"
+        begins = "begins; " if name == node.start else ""
+        parts.append((f"{name}: {begins}to {onwards}", picture(agent)))
+    note = f"up to {node.max_handoffs} times{back}"
+    return Frame("handoff", note, parts=tuple(parts))
+
+
+def _supervisor(node: Supervisor) -> Block:
+    note = f"up to {node.max_rounds} rounds"
+    return Frame("supervisor", note, picture(node.manager), _named(node.workers.items()))
+
+
+def _maker_checker(node: MakerChecker) -> Block:
+    takes = ", then the last draft" if node.otherwise == "last" else ""
+    inside = Chain((picture(node.maker), picture(node.checker)))
+    return Frame("maker_checker", f"up to {node.max_rounds} rounds{takes}", inside)
+
+
+def _magentic(node: Magentic) -> Block:
+    review = f", plans reviewed by {node.review}" if node.review else ""
+    note = f"up to {node.max_rounds} rounds{review}"
+    return Frame("magentic", note, picture(node.manager), _named(node.team.items()))
+
+
+def _group_chat(node: GroupChat) -> Block:
+    head = None if node.moderator is None else picture(node.moderator)
+    agreed = f", ends when {node.consensus:.0%} agree" if node.consensus is not None else ""
+    note = f"up to {node.max_rounds} rounds{agreed}"
+    return Frame("group_chat", note, head, _named(node.members.items()))
+
+
+def _errors(on_error: str) -> str:
+    return "" if on_error == "fail" else f", {on_error} what stops"
+
+
+def _named(parts: Iterable[tuple[str, Part]]) -> tuple[tuple[str, Block], ...]:
+    """Parts with their names, where these are not what stands in them anyway."""
+    return tuple(
+        ("" if getattr(part, "name", None) == name else name, picture(part)) for name, part in parts
+    )
+
+
+def _unnamed(parts: Iterable[Part]) -> tuple[tuple[str, Block], ...]:
+    return tuple(("", picture(part)) for part in parts)
+
+
+# Each takes its own kind of node, which the key beside it is.
+_LOOKS: Mapping[type[Part], Callable[[Any], Block]] = {
+    Agent: _agent,
+    Tool: _tool,
+    Approve: _approve,
+    Wait: _wait,
+    Sequential: _sequential,
+    Parallel: _parallel,
+    Map: _map,
+    Router: _router,
+    Handoff: _handoff,
+    Supervisor: _supervisor,
+    MakerChecker: _maker_checker,
+    Magentic: _magentic,
+    GroupChat: _group_chat,
+}
