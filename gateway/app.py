@@ -326,7 +326,7 @@ def _mint(ground: _Ground) -> Mint:
 @asynccontextmanager
 async def _kept(home: Home, log_of: Evidence, state: State) -> AsyncIterator[None]:
     """The state as the log has it, followed from now on and saved in the view."""
-    view = View(f"sqlite:///{home.state}", code=code.digest())
+    view = View(f"sqlite:///{home.state}", code=code.of_this_process())
     keeper = Keeper(state, view, log_of.log)
     try:
         keeper.restore()

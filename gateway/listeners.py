@@ -16,14 +16,39 @@ import uvicorn
 GRACE_S = 5
 BACKLOG = 1024
 
+_TICK_S = 1.0
+
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals alone."""
+    """A server that leaves signals alone, and does not look ten times a second whether to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """End, once what runs is finished."""
+        self.should_exit = True
+        self._leaving.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Install nothing."""
         yield
+
+    async def main_loop(self) -> None:
+        """Once a second renew the Date that answers carry, until it is told to leave."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), _TICK_S)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those who are connected finish; where nobody is, there is nothing to wait for."""
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
 
 
 def bind(address: str) -> socket.socket:
@@ -74,7 +99,7 @@ async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:  # 
             await asyncio.sleep(0.005)
         yield
     finally:
-        server.should_exit = True
+        server.leave()
         await task
         listener.close()
 

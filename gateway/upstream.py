@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import structlog
 
@@ -160,11 +161,17 @@ def _means(
 
     return Means(
         credentials=credentials,
-        fetcher=Fetcher(lambda: _listeners(settings), ssl.create_default_context()),
+        fetcher=Fetcher(lambda: _listeners(settings), _tls()),
         short_lived=ShortLived(redaction.known, now_s),
         now_s=now_s,
         new_id=evidence.recorder.new_id,
     )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """What this machine trusts: read once, since that takes longer than most of a start."""
+    return ssl.create_default_context()
 
 
 def _listeners(settings: Settings) -> tuple[tuple[str, int], ...]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -115,19 +116,24 @@ def find_bubblewrap(path: str) -> Path | None:
     found = shutil.which("bwrap", path=path)
     if found is None:
         return None
-    program = shutil.which("true", path=path) or "/bin/true"
-    trial = [found, *_arguments(Path(program), Confinement()), "--", program]
     try:
-        ran = subprocess.run(
-            [*LAUNCH, str(os.getpid()), *trial],
-            check=False,
-            capture_output=True,
-            env={},
-            timeout=_TRIAL_S,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        _try(found, shutil.which("true", path=path) or "/bin/true")
+    except (OSError, subprocess.SubprocessError):
         return None
-    return Path(found) if ran.returncode == 0 else None
+    return Path(found)
+
+
+@cache  # what was possible once stays so; a failure is not remembered
+def _try(bubblewrap: str, program: str) -> None:
+    """Confine a program that does nothing. Raises OSError or SubprocessError."""
+    trial = [bubblewrap, *_arguments(Path(program), Confinement()), "--", program]
+    subprocess.run(
+        [*LAUNCH, str(os.getpid()), *trial],
+        check=True,
+        capture_output=True,
+        env={},
+        timeout=_TRIAL_S,
+    )
 
 
 def _arguments(program: Path, what: Confinement) -> tuple[str, ...]:

@@ -1,11 +1,18 @@
 """Which code folds the log: rows that other code has made are not read, they are made anew."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import audit
 import gateway
 import policies
+
+
+@cache
+def of_this_process() -> str:
+    """The digest of the code that runs here: read once, since what is loaded stays."""
+    return digest()
 
 
 def digest() -> str:

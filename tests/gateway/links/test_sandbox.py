@@ -140,6 +140,16 @@ def test_a_bubblewrap_that_cannot_confine_is_none(
     assert find_bubblewrap(f"{tmp_path}:{PATH}") is None
 
 
+def test_a_bubblewrap_that_could_not_confine_is_tried_again(tmp_path: Path) -> None:
+    program = tmp_path / "bwrap"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    path = f"{tmp_path}:{PATH}"
+    assert find_bubblewrap(path) is None
+    program.write_text("#!/bin/sh\nexit 0\n")
+    assert find_bubblewrap(path) == program
+
+
 # -- inside ---------------------------------------------------------------------------------
 
 

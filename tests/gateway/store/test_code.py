@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+import gateway
 from gateway.store import code
 
 
@@ -26,3 +27,12 @@ def test_a_changed_source_of_any_package_that_folds_changes_it(
     changed = code.digest()
     package(tmp_path / "inner", "A = 2")
     assert len({before, changed, code.digest()}) == 3
+
+
+def test_a_process_is_of_the_code_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = code.of_this_process()
+    monkeypatch.setattr(gateway, "__path__", [str(package(tmp_path, "A = 1"))])
+    assert code.digest() != began
+    assert code.of_this_process() == began
