@@ -36,13 +36,28 @@ def rows(log: Source, start: int = 0, stop: int | None = None) -> Iterator[bytes
     Raises LogDamaged or OSError.
     """
     for entry in log.entries(start, stop):
-        yield _line(entry, _place(log, entry))
+        yield row(log, entry)
 
 
 def proven_rows(log: Source, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """Yield the same lines with an inclusion proof in each. Raises as `rows` does."""
     for entry in log.entries(start, stop):
-        yield _line(entry, {**_place(log, entry), "proof": log.prove(entry.index)})
+        yield proven_row(log, entry)
+
+
+def row(log: Source, entry: Entry) -> bytes:
+    """The line of one entry."""
+    return _line(entry, _place(log, entry))
+
+
+def proven_row(log: Source, entry: Entry, size: int | None = None) -> bytes:
+    """The line of one entry with a proof in it.
+
+    size  entries of the log that the proof is about; None: all of now
+
+    Raises as `rows` does.
+    """
+    return _line(entry, {**_place(log, entry), "proof": log.prove(entry.index, size)})
 
 
 def _place(log: Source, entry: Entry) -> dict[str, str | int]:

@@ -17,7 +17,7 @@ from console.routes import Pages
 from console.values import rows
 from console.visitors import Viewer, Visitor
 from gateway.operator import evidence, replaying
-from gateway.operator.api import Here
+from gateway.operator.api import Here, validated
 from gateway.operator.services import Services
 
 Range = Literal["1h", "24h", "7d", "30d", "all"]
@@ -49,7 +49,13 @@ async def search(
     """Entries that match, newest first; the time is always bounded unless somebody says `all`."""
     is_timed = within == "all" or "after:" in q
     text = q if is_timed else f"{q} after:{within}"
-    view: dict[str, Any] = {"q": q, "within": within, "ranges": RANGES, "presets": PRESETS}
+    view: dict[str, Any] = {
+        "text": text,
+        "q": q,
+        "within": within,
+        "ranges": RANGES,
+        "presets": PRESETS,
+    }
     try:
         found = await evidence.search(services, visitor.operator, text, PAGE, cursor)
     except QueryInvalid as error:
@@ -64,6 +70,14 @@ async def search(
         "behind": found["behind"],
     }
     return frame.show(request, visitor, "audit/search.html", **view)
+
+
+@router.post("/audit/export")
+async def export(services: Here, visitor: Viewer) -> Response:
+    """What a search found, as a file; who took it becomes an entry."""
+    given = {"q": visitor.field("q"), "form": visitor.field("form")}
+    wanted = validated(evidence.Wanted, given)
+    return await evidence.exported(services, visitor.operator, wanted.q, wanted.form)
 
 
 @router.get("/audit/entries/{index}")

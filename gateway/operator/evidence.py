@@ -3,22 +3,38 @@
 import asyncio
 
 from fastapi import Response
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
 
 from audit.canonical import Json
 from audit.entry import Entry
 from audit.errors import SealBroken, SubjectErased
 from audit.layout import CHECKPOINT, Tile
-from gateway.operator.api import Here, Routes, Viewer
+from gateway.operator import exporting
+from gateway.operator.api import Here, Routes, Viewer, body_of
+from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
+from gateway.operator.exporting import Form
 from gateway.operator.services import Services
 
 router = Routes()
 published = Routes()
 
 PAGE = 200
+
+
+class Wanted(BaseModel):
+    """What is to be exported: what a search finds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    q: str = ""
+    form: Form = "jsonl"
+
+
 MOST = 1000
-SEALED = ("args", "result", "reason", "input", "output")
+SEALED = ("args", "result", "reason", "input", "output", "query")
 """Members of entries whose words are kept sealed."""
 
 
@@ -54,6 +70,13 @@ async def entry(services: Here, operator: Viewer, index: int) -> dict[str, Json]
     return answer
 
 
+@router.post("/export")
+async def export(services: Here, operator: Viewer, http: Request) -> Response:
+    """Entries that match, as a file (`gateway.operator.exporting`). Who took it is an entry."""
+    wanted = await body_of(http, Wanted)
+    return await exported(services, operator, wanted.q, wanted.form)
+
+
 @router.get("/proof/{index}", response_class=PlainTextResponse)
 async def proof(services: Here, _: Viewer, index: int) -> str:
     """A proof (c2sp.org/tlog-proof) that the entry is in the signed log."""
@@ -83,6 +106,18 @@ async def tile(services: Here, _: Viewer, node: str) -> Response:
         raise OperatorRefused("operator.unknown", "there is nothing here")
     kind = "text/plain" if path == CHECKPOINT else "application/octet-stream"
     return FileResponse(file, media_type=kind)
+
+
+async def exported(services: Services, operator: Operator, q: str, form: Form) -> Response:
+    """The file that an export is."""
+    taken = await exporting.begun(services, operator, q, form)
+    kind, ending = ("text/csv", "csv") if form == "csv" else ("application/jsonl", "jsonl")
+    name = f"entries-to-{taken.size}.{ending}"
+    return StreamingResponse(
+        exporting.lines(services, operator, taken),
+        media_type=f"{kind}; charset=utf-8",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
 
 
 def row(services: Services, found: Entry) -> dict[str, Json]:

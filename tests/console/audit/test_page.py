@@ -150,3 +150,39 @@ async def test_strangers_text_in_the_log_is_inert(
     assert "<img" not in opened.text
     assert "&lt;img" in opened.text
     assert "\\u{202e}" in opened.text
+
+
+# -- export --------------------------------------------------------------------------------------
+
+
+async def test_what_a_search_found_is_taken_away_as_a_file(
+    gateway: Running, vera: Person, clerk: Agent
+) -> None:
+    await clerk.call("desk.look", at="x")
+    page = await vera.get("/audit", params={"q": f"agent:{clerk.name} kind:decision"})
+    asked = re.findall(r'name="q" value="([^"]+)"', page.text)[-1]
+    since = gateway.size
+    file = await vera.send(page, "/audit/export", q=unescape(asked), form="jsonl")
+    assert file.headers["content-disposition"] == f'attachment; filename="entries-to-{since}.jsonl"'
+    assert file.headers["cache-control"] == "no-store"
+    assert f'"agent":"{clerk.name}"' in file.text
+    assert '"end":true' in file.text
+    assert len(gateway.entries("audit.exported", since=since)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        pytest.param({"q": "x", "form": "pdf"}, 400, id="another-form"),
+        pytest.param({"q": "nobody:x", "form": "csv"}, 400, id="no-query"),
+        pytest.param({"q": "x", "form": "csv", "csrf": "x"}, 403, id="foreign"),
+    ],
+)
+async def test_what_is_no_export_is_refused(
+    gateway: Running, vera: Person, fields: dict[str, str], status: int
+) -> None:
+    csrf = csrf_of(await vera.get("/audit"))
+    since = gateway.size
+    answered = await vera.post("/audit/export", {"csrf": csrf, **fields})
+    assert answered.status_code == status
+    assert gateway.entries("audit.exported", since=since) == []
