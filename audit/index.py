@@ -26,7 +26,7 @@ from audit.query import BUILT_IN, Column, Query
 _VERSION = 1
 _CHUNK = 500
 _LONGEST_CATCH_UP_S = 5.0
-_MOST_EXAMINED = 5000
+_MOST_EXAMINED = 1000
 _BUSY = 1000.0  # entries a second
 _BUSY_REST = 5.0
 _SHORTEST_REST_S = 0.01

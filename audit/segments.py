@@ -145,23 +145,31 @@ def read_header(files: Files, folder: Path, ordinal: int) -> Header:
 
 
 def read_frames(
-    files: Files, descriptor: int, ordinal: int, offset: int = HEADER_BYTES
+    files: Files,
+    descriptor: int,
+    ordinal: int,
+    offset: int = HEADER_BYTES,
+    *,
+    chunk: int = _CHUNK,
 ) -> Iterator[Frame]:
-    """Yield frames from `offset` on, up to the first place where none is valid."""
+    """Yield frames from `offset` on, up to the first place where none is valid.
+
+    chunk  bytes that are read at a time
+    """
     buffer, base = b"", offset
     unpack, prefix = _FRAME.unpack_from, _PREFIX.pack
     place = ordinal << 32
     while True:
         at = offset - base
         if len(buffer) - at < FRAME_BYTES:
-            buffer, base, at = files.read(descriptor, _CHUNK, offset), offset, 0
+            buffer, base, at = files.read(descriptor, chunk, offset), offset, 0
             if len(buffer) < FRAME_BYTES:
                 return
         length, kind, checksum = unpack(buffer, at)
         if not ENTRY <= kind <= SEAL:
             return
         if len(buffer) - at < FRAME_BYTES + length:
-            wanted = max(_CHUNK, FRAME_BYTES + length)
+            wanted = max(chunk, FRAME_BYTES + length)
             buffer, base, at = files.read(descriptor, wanted, offset), offset, 0
             if len(buffer) < FRAME_BYTES + length:
                 return
