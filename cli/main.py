@@ -12,6 +12,7 @@ from typer.main import get_command
 NOUNS = {
     "dev": "cli.dev",
     "serve": "cli.serve",
+    "worker": "cli.worker",
     "init": "cli.init",
     "doctor": "cli.doctor",
     "call": "cli.call",

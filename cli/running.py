@@ -115,7 +115,13 @@ def _orchestration(settings: Settings, known: KnownSecrets) -> Orchestration | N
         url = secrets.resolve(settings.runs.database)
         store = Store.parse(url, origin=settings.audit.origin)
     flows = load_flows(settings.flows)
-    return Flows(flows, remote=settings.agents, models=settings.models, store=store)
+    return Flows(
+        flows,
+        remote=settings.agents,
+        models=settings.models,
+        store=store,
+        pools=settings.runs.pools,
+    )
 
 
 async def _run(

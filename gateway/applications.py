@@ -21,6 +21,8 @@ from gateway.faces.mcp import Sources as McpSources
 from gateway.faces.own import OwnFace
 from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
+from gateway.faces.work import PREFIX as WORK
+from gateway.faces.work import WorkFace
 from gateway.gate import Gate
 from gateway.identity.dpop import Proofs
 from gateway.identity.issuers import UserIssuers
@@ -160,6 +162,8 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
             rules=rules,
             version=services.version,
         )
+    if parts.runs is not None and parts.runs.work is not None:
+        faces[WORK] = WorkFace(work=parts.runs.work, gate=gate, authenticate=access, rules=rules)
     if settings.audit.publish:
         origin, tiles = services.log.origin, parts.home.tiles
         faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)
@@ -171,7 +175,7 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
 
 
 def _metric_sources(parts: Parts) -> MetricSources:
-    rooms = parts.rooms
+    rooms, work = parts.rooms, None if parts.runs is None else parts.runs.work
     return MetricSources(
         refusals=rooms.refusals.counts,
         log=parts.evidence.log.stats,
@@ -183,6 +187,8 @@ def _metric_sources(parts: Parts) -> MetricSources:
         open_approvals=lambda: sum(r.state == "asked" for r in rooms.approvals.all()),
         alarms=lambda: parts.state.alarms.counts,
         links_up=lambda: {name: link.state == "up" for name, link in rooms.links.items()},
+        runs_waiting=lambda: {} if work is None else work.carriers.waiting,
+        workers=lambda: 0 if work is None else work.carriers.count(),
     )
 
 

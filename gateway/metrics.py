@@ -62,6 +62,8 @@ class Sources:
     alarms: Callable[[], Mapping[str, int]]  # by kind
     memory: Callable[[], Mapping[str, int]]  # see `gateway.memory.items.Items.stats`
     links_up: Callable[[], Mapping[str, bool]]  # by server
+    runs_waiting: Callable[[], Mapping[str, tuple[int, float]]]  # by pool; the oldest, in seconds
+    workers: Callable[[], int]
 
 
 class Scrape(Collector):
@@ -110,6 +112,7 @@ class Scrape(Collector):
         )
         yield self._alarms()
         yield self._links()
+        yield from self._pools()
         for name, count in self._sources.memory().items():
             yield GaugeMetricFamily(
                 f"passavant_memory_{name}", "What agents remember, all together.", value=count
@@ -142,6 +145,22 @@ class Scrape(Collector):
         for kind, count in sorted(self._sources.alarms().items()):
             family.add_metric([kind], count)
         return family
+
+    def _pools(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "passavant_runs_waiting", "Runs that no worker has yet.", labels=["pool"]
+        )
+        seconds = GaugeMetricFamily(
+            "passavant_runs_waiting_seconds", "How long the oldest has waited.", labels=["pool"]
+        )
+        for pool, (runs, oldest_s) in sorted(self._sources.runs_waiting().items()):
+            waiting.add_metric([pool], runs)
+            seconds.add_metric([pool], oldest_s)
+        yield waiting
+        yield seconds
+        yield GaugeMetricFamily(
+            "passavant_runs_workers", "Workers that are there.", value=self._sources.workers()
+        )
 
     def _links(self) -> Metric:
         family = GaugeMetricFamily(

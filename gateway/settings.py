@@ -259,7 +259,7 @@ class Settings(_Model):
 
     flows                       files of flows that can be run, one flow each
     agents, models              what flows reach, by name
-    runs                        where they are kept
+    runs                        where they are kept, and the workers that carry them
     insecure_unsandboxed_stdio  start local servers where nothing can confine them
     insecure_volatile_log       keep the log on a file system in memory, which a restart loses
     insecure_plain_http         let agents and operators use http:// beyond this machine

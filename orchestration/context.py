@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import cast
 
 from gateway.links.jsonrpc import dump
-from gateway.runs.hop import Hop, Step
 from gateway.runs.run import Json
-from orchestration.engine import Engine, Task
+from gateway.runs.step import Step
+from gateway.runs.way import Way
+from orchestration.engine import Engine
 from orchestration.lease import Lease
 from orchestration.reach import Told, addressed, opened, reached
 from orchestration.spec import Agent, Approve, Part, Prompt, Tool
 from orchestration.stop import Stopped
+from orchestration.task import Task
 
 _SHORT = frozenset({"run.calls", "run.tokens", "run.cost"})
 """Codes of stops for which nothing was set aside."""
@@ -37,7 +39,7 @@ class Around:
     instead  what steps of a fork are given instead of what they would have had, by path
     """
 
-    hop: Hop
+    hop: Way
     engine: Engine
     perform: Perform
     inside: Mapping[str, Part]

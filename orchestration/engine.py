@@ -1,70 +1,52 @@
-"""The engine: what makes runs survive this process. The only file that knows DBOS.
+"""The engine: what makes runs survive this process.
 
 Each node of a run that has steps of its own is a workflow; each step is a checkpoint, named by its
 path, so that a replay that has come to another place is refused by the database instead of given
-another step's result. Stored values are sealed, and say where they belong. Nothing stored is ever
-unpickled: DBOS picks the codec by the row, so its default one is replaced by a refusal.
+another step's result. Stored values are sealed, and say where they belong. Beside `checkpoints` and
+`queues` nothing else knows DBOS.
 
 A home belongs to one process (the log sees to that), so what another executor left under way is
-nobody's when the engine opens: it is taken up at once. How runs are paused and stopped is the
-gate's business (`gateway.runs`); workflows just find that no step is made.
+nobody's when the engine opens: it is taken up at once. Where workers carry runs too (`Share`), each
+run with all its parts is carried by one process, and whoever takes it over takes its parts over as
+it comes to them. How runs are paused and stopped is the gate's business (`gateway.runs`); workflows
+just find that no step is made.
 """
 
 import asyncio
 import hashlib
-import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import Context
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import ClassVar, Self, TypeVar, cast
 
 from dbos import (
     DBOS,
     DBOSConfig,
-    Serializer,
+    SetEnqueueOptions,
     SetWorkflowID,
     StepReservation,
     WorkflowHandleAsync,
-    _serialization,
 )
 from dbos._utils import GlobalParams
 
 from gateway.links.jsonrpc import dump_sorted
 from gateway.runs.run import Json, place_of, request_id
+from orchestration.checkpoints import configuration
 from orchestration.errors import EngineRefused, SealBroken
-from orchestration.seal import NAME, KeyOf, Seal
+from orchestration.queues import is_run, left, outside, resumed, workflow
+from orchestration.seal import KeyOf, Seal
 from orchestration.store import Store
+from orchestration.task import Queued, Share, Task
 
 T = TypeVar("T")
 
-SEMANTICS = "1"
-"""Raised whenever a flow would make its steps in another order: older runs are then not resumed."""
-
-_THREADS = 8  # for the database alone: steps wait on the event loop
-_LEFT = ["PENDING", "ENQUEUED"]
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One node of a run that has steps of its own.
-
-    path   its place in the run; "": the run itself
-    what   everything else that it needs; JSON
-    """
-
-    run: str
-    path: str
-    what: Json
-
-    @property
-    def id(self) -> str:
-        """Its name in the database: the run's, for the run itself."""
-        return request_id(self.run, self.path) if self.path else self.run
+_POLL_S = 0.5  # how often a queue that is shared is looked at
 
 
 Body = Callable[["Engine", Task], Awaitable[Json]]
@@ -76,43 +58,60 @@ class Engine:
 
     _open: ClassVar["Engine | None"] = None
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, seal: Seal, body: Body, share: Share | None) -> None:
+        self._seal = seal
         self._body = body
+        self._share = share
         self._tasks: set[asyncio.Task[object]] = set()
         self._ends: dict[str, asyncio.Future[Json]] = {}
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, store: Store, key_of: KeyOf, body: Body) -> AsyncIterator[Self]:
-        """Open the database and take up what was left under way there. Raises EngineRefused."""
+    async def opened(
+        cls, store: Store, key_of: KeyOf, body: Body, share: Share | None = None
+    ) -> AsyncIterator[Self]:
+        """Open the database and take up what was left under way there.
+
+        share  how it is shared with other processes; None: there are none
+
+        Raises EngineRefused.
+        """
         if Engine._open is not None:
             raise EngineRefused("a process runs the flows of one gateway at a time")
         if GlobalParams.dbos_cloud:
             raise EngineRefused("the environment (DBOS__CLOUD) wants runs in somebody's cloud")
-        engine = cls(body)
+        engine = cls(Seal(key_of), body, share)
         Engine._open = engine
         try:
             with _own_threads():
                 await asyncio.to_thread(store.prepare)
-                DBOS(config=_config(store, key_of))
+                DBOS(config=_configured(store, engine._seal, share))
+                if share is not None:
+                    DBOS.listen_queues([share.own, *share.serves])
                 DBOS.launch()
                 try:
-                    await engine._take_up()
+                    await engine._begin()
                     yield engine
                 finally:
                     await engine._close()
         finally:
             Engine._open = None
 
-    async def begin(self, task: Task) -> None:
-        """Start a task; durable on return. One that was begun before is left as it is."""
-        await self._begun(task)
+    async def begin(self, task: Task, queued: Queued | None = None) -> None:
+        """Start a task; durable on return. One that was begun before is left as it is.
+
+        queued  where it waits for a worker; None: this process does it
+        """
+        if queued is None:
+            await self._begun(task)
+        else:
+            await outside(self._enqueued(task, queued))
 
     async def end_of(self, task: Task) -> Json:
         """Start a task, unless it was begun before, and wait for its result."""
         ends = self._end(task.id)
-        if await self._begun(task) == "SUCCESS":
-            return _opened(await _outside(_result(task.id)), task.id, "")
+        if await (self._begun(task) if self._share is None else self._mine(task, self._share)):
+            return _opened(await outside(_result(task.id)), task.id, "")
         return await asyncio.shield(ends)
 
     async def result(self, run: str) -> Json:
@@ -122,7 +121,7 @@ class Engine:
         )
         if not found:
             return None
-        return _opened(await _outside(_result(run)), run, "")
+        return _opened(await outside(_result(run)), run, "")
 
     async def held(self) -> frozenset[str]:
         """The runs of which the database holds anything."""
@@ -142,9 +141,12 @@ class Engine:
 
     # -- inside -----------------------------------------------------------------------------
 
-    async def perform(self, stored: Json) -> Json:
+    async def perform(self, sealed: str) -> Json:
         """The whole of one workflow. For the workflow function alone."""
-        members = cast("dict[str, Json]", stored)
+        run, _ = place_of(str(DBOS.workflow_id))
+        if self._share is not None and self._share.admit is not None:
+            await self._share.admit(run)
+        members = cast("dict[str, Json]", self._seal.open(sealed))
         task = Task(str(members.get("run")), str(members.get("path")), members.get("what"))
         if task.id != DBOS.workflow_id:
             raise SealBroken("a stored task belongs to another run")
@@ -165,23 +167,54 @@ class Engine:
             self._ends[task_id] = asyncio.get_running_loop().create_future()
         return self._ends[task_id]
 
-    async def _begun(self, task: Task) -> str:
-        """Start a task where it is new; the status of its workflow."""
+    async def _begun(self, task: Task) -> bool:
+        """Start a task where it is new; whether it had ended before."""
 
         async def start() -> str:
             with SetWorkflowID(task.id):
-                stored: Json = {"run": task.run, "path": task.path, "what": task.what}
-                handle = await DBOS.start_workflow_async(_node, stored)
+                handle = await DBOS.start_workflow_async(_node, self._sealed(task))
             return (await handle.get_status()).status
 
-        return await _outside(start())
+        return await outside(start()) == "SUCCESS"
 
-    async def _take_up(self) -> None:
-        left = await DBOS.list_workflows_async(
-            status=_LEFT, app_version=SEMANTICS, load_input=False, load_output=False
-        )
-        # The queue of DBOS itself, which it looks at once a second; nothing else waits for a poll.
-        await DBOS.resume_workflows_async([each.workflow_id for each in left])
+    async def _mine(self, task: Task, share: Share) -> bool:
+        """The same for a part of a run, which another process may have begun: whoever carried the
+        run before does no more, so this one goes on with it.
+        """
+        row = await workflow(task.id)
+        if row is None:
+            return await self._begun(task)
+        if row.status != "SUCCESS" and row.executor_id != share.executor:
+            await resumed([task.id], share.own)
+        return bool(row.status == "SUCCESS")
+
+    async def _enqueued(self, task: Task, queued: Queued) -> None:
+        options = SetEnqueueOptions(priority=queued.priority, queue_partition_key=queued.starter)
+        with SetWorkflowID(task.id), options:
+            await DBOS.enqueue_workflow_async(queued.pool, _node, self._sealed(task))
+
+    def _sealed(self, task: Task) -> str:
+        return self._seal.close(task.run, {"run": task.run, "path": task.path, "what": task.what})
+
+    async def _begin(self) -> None:
+        share = self._share
+        if share is None:
+            every = await left()
+            # The queue of DBOS itself, looked at once a second; nothing else waits for a poll.
+            await resumed([each.workflow_id for each in every], None)
+            return
+        await DBOS.register_queue_async(share.own, polling_interval_sec=_POLL_S)
+        for name, places in share.pools.items():
+            await DBOS.register_queue_async(
+                name,
+                worker_concurrency=places.at_once,
+                partition_worker_concurrency=places.per_starter,
+                polling_interval_sec=_POLL_S,
+                on_conflict="always_update",
+            )
+        if not share.serves:  # a gateway: the runs that it did not give to workers are its own
+            own = [each for each in await left() if each.queue_name in {None, share.own}]
+            await resumed([each.workflow_id for each in own if is_run(each)], share.own)
 
     async def _close(self) -> None:
         """Let go of everything as a crash would; the next start takes it up."""
@@ -215,50 +248,10 @@ class Reserved:
 
 
 @DBOS.workflow(name="node")
-async def _node(stored: Json) -> Json:
+async def _node(sealed: str) -> Json:
     engine = Engine._open  # noqa: SLF001 - DBOS finds workflows by a function of a module
     assert engine is not None, "DBOS runs workflows only while the engine is open"
-    return await engine.perform(stored)
-
-
-class _Sealed(Serializer):
-    """The codec of all rows."""
-
-    def __init__(self, seal: Seal) -> None:
-        self._seal = seal
-
-    def name(self) -> str:
-        return NAME
-
-    def serialize(self, data: object) -> str:
-        if isinstance(data, BaseException):
-            run, _ = place_of(DBOS.workflow_id or "")
-            return self._seal.close(run, {"error": type(data).__name__})
-        return self._seal.close(_run_of(data), {"value": data})
-
-    def deserialize(self, serialized_data: str) -> object:
-        members = cast("dict[str, object]", self._seal.open(serialized_data))
-        if "error" in members:  # DBOS raises what it gets for one
-            return EngineRefused(f"recorded: {members['error']}")
-        return members["value"]
-
-
-def _run_of(data: object) -> str:
-    """The run of what is stored: of a task that is begun, or of what came of a step or task."""
-    if isinstance(data, dict) and "args" in data:
-        (task,) = cast("Sequence[dict[str, str]]", data["args"])
-        return task["run"]
-    return place_of(cast("dict[str, str]", data)["at"])[0]
-
-
-def _refuse(*_: object) -> object:
-    raise SealBroken("a stored value is not sealed")
-
-
-# Rows say themselves how they are to be read: neither pickle nor plain JSON is an answer.
-for _codec in (_serialization.DefaultSerializer, _serialization.DBOSPortableJSONSerializer):
-    setattr(_codec, "serialize", _refuse)  # noqa: B010 - a method, to the type checker
-    setattr(_codec, "deserialize", _refuse)  # noqa: B010
+    return await engine.perform(sealed)
 
 
 def _closed(place: str, of: str, value: Json) -> Json:
@@ -277,33 +270,9 @@ async def _result(workflow_id: str) -> Json:
     return await handle.get_result(polling_interval_sec=0.05)
 
 
-async def _outside(work: Coroutine[Any, Any, T]) -> T:
-    """Do something that is no step of the workflow at hand."""
-    return await asyncio.create_task(work, context=Context())
-
-
-def _config(store: Store, key_of: KeyOf) -> DBOSConfig:
-    config: DBOSConfig = {
-        "name": "passavant",
-        "system_database_url": store.url,
-        "executor_id": uuid.uuid4().hex,  # never that of another process, dead or alive
-        "application_version": SEMANTICS,
-        "serializer": _Sealed(Seal(key_of)),
-        "log_level": "CRITICAL",  # it would print values; what matters is told by whoever runs it
-        "max_executor_threads": _THREADS,
-        "scheduler_polling_interval_sec": 3600.0,
-        "notification_listener_polling_interval_sec": 0.25,  # nothing listens; closing waits for it
-    }
-    if store.file is None:
-        return {**config, "dbos_system_schema": store.schema}
-    return {**config, "db_engine_kwargs": {"creator": partial(_connected, store.file)}}
-
-
-def _connected(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, timeout=30, check_same_thread=False)
-    # A crash of the machine may lose the last checkpoints; the log still has those steps.
-    connection.execute("PRAGMA synchronous=NORMAL")
-    return connection
+def _configured(store: Store, seal: Seal, share: Share | None) -> DBOSConfig:
+    executor = uuid.uuid4().hex if share is None else share.executor
+    return configuration(store, executor, seal)
 
 
 @contextmanager

@@ -36,6 +36,8 @@ class Flow(Part):
 
     name   how it is started, and the agent that it acts as, which the policy must name
     title  a sentence for people
+    pool   the workers that carry its runs; None: the gateway itself
+    priority  among the runs that wait for these workers; 1 comes first
     """
 
     api_version: Literal["passavant/v1"] = Field(default="passavant/v1", alias="apiVersion")
@@ -43,6 +45,8 @@ class Flow(Part):
     name: Name
     title: Sentence | None = None
     limits: Limits = Limits()
+    pool: Name | None = None
+    priority: Annotated[int, Field(ge=1, le=9)] = 5
     flow: Node
 
     model_config = ConfigDict(populate_by_name=True)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from gateway.action import Outcome
-from gateway.runs.hop import Hop, Step
 from gateway.runs.run import Json
+from gateway.runs.step import Step
+from gateway.runs.way import Way
 from orchestration.spec import Agent, Approve, Part, Tool
 from orchestration.stop import Reason, Stopped
 from orchestration.template import filled
@@ -49,7 +50,7 @@ def addressed(node: Part, value: Json, *, at: str) -> tuple[str, str, dict[str, 
     return server, tool, args
 
 
-async def reached(hop: Hop, step: Step, node: Part, value: Json, *, hand_to: str | None) -> Told:
+async def reached(hop: Way, step: Step, node: Part, value: Json, *, hand_to: str | None) -> Told:
     """Make a step, again where something was away.
 
     hand_to  the agent that goes on in its own name once it was reached; None: it answers at once
@@ -72,7 +73,7 @@ def opened(told: Told) -> Json:
     return told["value"]
 
 
-async def _made(hop: Hop, step: Step) -> Outcome:
+async def _made(hop: Way, step: Step) -> Outcome:
     for pause in AGAIN_S:
         if hop.now_s >= step.until_s:
             return Outcome("denied", "run.wall", "The time of the run is up.")
@@ -83,14 +84,14 @@ async def _made(hop: Hop, step: Step) -> Outcome:
     return await hop.deliver(step)
 
 
-def _is_open(hop: Hop, step: Step, outcome: Outcome) -> bool:
+def _is_open(hop: Way, step: Step, outcome: Outcome) -> bool:
     """Whether a further attempt may find out more, and does nothing twice."""
     if outcome.status == "unknown":
         return hop.repeats(step.run, step.path)
     return outcome.status == "unavailable" or outcome.code in _AGAIN
 
 
-def _approved(hop: Hop, step: Step, node: Approve, outcome: Outcome, value: Json) -> Told:
+def _approved(hop: Way, step: Step, node: Approve, outcome: Outcome, value: Json) -> Told:
     if outcome.code == "approval.denied" and node.otherwise == "go-on":
         return {"value": {"approved": False, "value": value}}
     if outcome.status != "done":

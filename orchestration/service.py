@@ -7,48 +7,50 @@ in the log, and is not done again.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from typing import cast
 
 import structlog
-from pydantic import TypeAdapter
 
 from gateway.catalogue.agents import AgentSpec, ModelSpec
-from gateway.errors import GatewayError
 from gateway.home import Home
 from gateway.identity.scopes import ALL
 from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
 from gateway.principal import Principal
+from gateway.runs.carriers import Carriers
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
 from gateway.runs.made import Made
 from gateway.runs.run import ROOT, Forked, Json, Run
+from gateway.runs.spec import PoolSpec
 from gateway.runs.starting import Start
 from gateway.runs.tasks import DOORS, task_flow
+from gateway.runs.work import Work
 from orchestration.agents import LocalAgent, agents_link, people_link
-from orchestration.context import Around, Context
-from orchestration.engine import Engine, Task
+from orchestration.context import Around
+from orchestration.engine import Engine
 from orchestration.errors import FlowInvalid
+from orchestration.execution import Execution
 from orchestration.flow import Flow, nodes
 from orchestration.lease import Lease
 from orchestration.performing import perform
 from orchestration.plans import Plan, Plans
+from orchestration.pools import gateways_share, supervised, workers_of
+from orchestration.queues import Queues
 from orchestration.remote import models_link, prompt_node, remote_agents
 from orchestration.seal import derived
-from orchestration.spec import Approve, Magentic, Node, Part, Prompt
-from orchestration.stop import Stopped
+from orchestration.spec import Approve, Magentic, Prompt
 from orchestration.store import Store
+from orchestration.task import Queued
 
 log = structlog.get_logger(__name__)
 
-_NODE: TypeAdapter[Part] = TypeAdapter(Node)
 FORGET_EVERY_S = 600.0
-
-_RECORD_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Flows:
@@ -58,8 +60,9 @@ class Flows:
     remote  agents of the deployment, over HTTP or as models with instructions
     models  the models that those ask
     store   keeps what runs have done; None: a file in the home
+    pools   runs that workers carry
 
-    Raises FlowInvalid where two have one name, or one asks a model that there is not.
+    Raises FlowInvalid where two have one name, or one names a model or pool that there is not.
     """
 
     def __init__(
@@ -70,11 +73,13 @@ class Flows:
         remote: Mapping[str, AgentSpec] = MappingProxyType({}),
         models: Mapping[str, ModelSpec] = MappingProxyType({}),
         store: Store | None = None,
+        pools: Mapping[str, PoolSpec] = MappingProxyType({}),
     ) -> None:
         every = tuple(flows)
         self._flows = {flow.name: flow for flow in every}
         self._agents = tuple(agents)
         self._remote, self._models, self._store = remote, models, store
+        self._pools = pools
         self._is_run_in: Callable[[str], bool] = lambda _: False  # until it is opened
         self._prompts = {name: _prompt(name, spec, models) for name, spec in remote.items()}
         names = [*(flow.name for flow in every), *(agent.name for agent in self._agents), *remote]
@@ -82,6 +87,9 @@ class Flows:
             raise FlowInvalid(f"{doors[0]} is the name of a tool by which agents are reached")
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise FlowInvalid(f"two flows or agents have the name {', '.join(twice)}")
+        for flow in every:
+            if flow.pool is not None and flow.pool not in pools:
+                raise FlowInvalid(f"{flow.name}: there is no pool {flow.pool}")
 
     def links(self, means: Means, masks: Masks) -> tuple[LocalLink, ...]:
         """The servers `agents`, `approvals` and `model`. Raises AddressRefused."""
@@ -102,12 +110,16 @@ class Flows:
         plans = Plans(self._flows, prompts, self._models, hop.made)
         service = Service(self._flows, plans, hop)
         self._is_run_in = hop.runs.acts_in
-        async with (
-            Engine.opened(
-                self._store or Store.at(home.runs), derived(home.runs_key()), service.body
-            ) as engine,
-            service.taking_up(engine),
-        ):
+        store, key_of = self._store or Store.at(home.runs), derived(home.runs_key())
+        share = gateways_share(self._pools) if self._pools else None
+        async with AsyncExitStack() as stack:
+            opening = Engine.opened(store, key_of, service.execution.body, share)
+            engine = await stack.enter_async_context(opening)
+            if self._pools:
+                carriers = Carriers(workers_of(self._pools), time.monotonic)
+                service.work = Work(hop, carriers, Queues(), key_of)
+                await stack.enter_async_context(supervised(Queues(), carriers))
+            await stack.enter_async_context(service.taking_up(engine))
             yield service
 
     def _is_run(self, session: str) -> bool:
@@ -130,7 +142,9 @@ class Service:
         self._flows = flows
         self._plans = plans
         self._hop = hop
+        self.execution = Execution(hop)
         self._engine: Engine | None = None
+        self.work: Work | None = None
 
     def flows(self) -> Mapping[str, Json]:
         """The flows that can be started, by name, each as it is written."""
@@ -243,12 +257,12 @@ class Service:
     async def _take_up(self, run: Run) -> None:
         plan = self._plans.of(run.flow)
         if plan is None or plan.digest != run.digest:
-            await self._ended(run.id, "failed", "the flow is no longer what it was", None)
+            await self.execution.ended(run.id, "failed", "the flow is no longer what it was", None)
             return
         try:
             given = self._hop.kept.input(run)
         except RunRefused as error:
-            await self._ended(run.id, "failed", str(error), None)
+            await self.execution.ended(run.id, "failed", str(error), None)
             return
         await self._begin(run, plan, given)
 
@@ -266,50 +280,14 @@ class Service:
         )
         lease = Lease(limits.calls, limits.tokens, limits.cost)
         task = around.task("", plan.node, given, grant=ROOT, lease=lease, depth=limits.depth)
-        await self._engine.begin(task)
+        await self._engine.begin(task, self._queued(run))
 
-    # -- one task ---------------------------------------------------------------------------
-
-    async def body(self, engine: Engine, task: Task) -> Json:
-        """Do one node of a run, and end the run where it is the whole of it."""
-        what = cast("dict[str, Json]", task.what)
-        lease = Lease.from_json(what["lease"])
-        told = await self._performed(engine, task, what, lease)
-        if not task.path:
-            await self._ended(task.run, *_ending(told), told.get("value"))
-        return {**told, "left": lease.to_json()}
-
-    async def _performed(
-        self, engine: Engine, task: Task, what: dict[str, Json], lease: Lease
-    ) -> dict[str, Json]:
-        written = cast("dict[str, Json]", what["inside"])
-        around = Around(
-            hop=self._hop,
-            engine=engine,
-            perform=perform,
-            inside={name: _part(node) for name, node in written.items()},
-            run=task.run,
-            until_s=cast("int", what["until"]),
-            instead=cast("dict[str, Json]", what["instead"]),
-        )
-        here = Context(around, task.path, str(what["grant"]), lease, cast("int", what["depth"]))
-        try:
-            return {"value": await perform(here, _part(what["node"]), what["value"])}
-        except Stopped as stopped:
-            return {"stopped": stopped.to_json()}
-        except Exception as error:
-            # A replay that went astray, or a defect: the run ends here, and says so.
-            log.exception("run.failed", run=task.run, path=task.path)
-            detail = f"the run could not go on: {type(error).__name__}"
-            return {"stopped": _defect(detail, task.path)}
-
-    async def _ended(self, run_id: str, result: str, detail: str, output: Json) -> None:
-        """Record the end, however long that takes: a run that cannot say so has not ended."""
-        for pause in _RECORD_AGAIN_S:
-            with suppress(GatewayError):
-                return await self._hop.end(run_id, result, detail, output)
-            await asyncio.sleep(pause)
-        return await self._hop.end(run_id, result, detail, output)
+    def _queued(self, run: Run) -> Queued | None:
+        """Where a run waits for a worker; tasks of agents are the gateway's own."""
+        flow = self._flows.get(run.flow)
+        if flow is None or flow.pool is None:
+            return None
+        return Queued(flow.pool, flow.priority, run.by)
 
 
 def _asked(flow: Flow) -> Iterable[str]:
@@ -319,22 +297,3 @@ def _asked(flow: Flow) -> Iterable[str]:
             yield node.by
         elif isinstance(node, Magentic) and node.review is not None:
             yield node.review
-
-
-def _part(written: Json) -> Part:
-    """A node as it was kept; what prompt agents do is a kind that no file can write."""
-    if isinstance(written, dict) and written.get("kind") == "prompt":
-        return Prompt.model_validate(written)
-    return _NODE.validate_python(written)
-
-
-def _ending(told: dict[str, Json]) -> tuple[str, str]:
-    """How a run ended, and a sentence about it."""
-    stopped = cast("dict[str, str] | None", told.get("stopped"))
-    if stopped is None:
-        return "done", ""
-    return stopped["reason"], f"{stopped['detail']} (at {stopped['at'] or 'the beginning'})"
-
-
-def _defect(detail: str, at: str) -> Json:
-    return Stopped("failed", detail, at=at, code="run.defect").to_json()

@@ -41,6 +41,9 @@ _STATUS = {
     "tool.changed": 409,
     "args.invalid": 422,
     "args.unknown_field": 422,
+    "run.unknown": 404,
+    "run.pool": 403,
+    "run.not-carried": 409,
     "audit_unavailable": 503,
     "epoch_unknown": 503,
     "upstream.down": 503,
@@ -66,6 +69,7 @@ _TITLES = {
     "stopped": "Stopped",
     "args": "Arguments refused",
     "upstream": "Upstream failed",
+    "run": "Not with this run",
 }
 
 

@@ -15,7 +15,6 @@ from contextlib import suppress
 from audit import canonical
 from audit.canonical import Json
 from audit.errors import AuditError
-from audit.value import value_type
 from gateway import answers
 from gateway.action import Action, Outcome
 from gateway.approval.request import OPEN
@@ -34,6 +33,7 @@ from gateway.runs.run import FACE, ROOT, Run, request_id
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
 from gateway.runs.starting import Start, Starting
+from gateway.runs.step import Step
 from gateway.runs.steps import Taken
 
 _CANCELLED = Outcome("denied", "run.cancelled", "The run was cancelled; nothing has been done.")
@@ -46,24 +46,6 @@ _UNKNOWN = Outcome(
 )
 _ASTRAY = Outcome("refused", "run.fork", "The run made another call at this place than the fork.")
 _LOST = Outcome("unknown", "run.result-lost", "This step was made; what it gave back is lost.")
-
-
-@value_type
-class Step:
-    """One thing that a run wants done.
-
-    grant    the path at which that was given in whose name it is done
-    path     its own place in the run: the same place is the same step
-    until_s  when the run's time is up, seconds since 1970: no answer of people is waited for longer
-    """
-
-    run: str
-    grant: str
-    path: str
-    server: str
-    tool: str
-    args: dict[str, Json]
-    until_s: int
 
 
 class Hop:
@@ -189,6 +171,14 @@ class Hop:
                 name="output",
                 words=dump(output),
             )
+
+    async def carried(self, run_id: str, pool: str, *, by: str) -> None:
+        """Record that a worker carries a run from now on. Raises RunRefused."""
+        fields: dict[str, Json] = {"run": self.runs.get(run_id).id, "pool": pool, "by": by}
+        try:
+            await self._rooms.recorder.write("run.carried", fields)
+        except AuditError as error:
+            raise RunRefused(error.code, "who carries the run cannot be recorded") from error
 
     async def cancel(self, run_id: str, *, by: str) -> Run:
         """Stop a run: calls under way are cut short, and no further step is made.

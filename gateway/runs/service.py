@@ -17,10 +17,15 @@ from gateway.principal import Principal
 from gateway.runs.hop import Hop
 from gateway.runs.made import Made
 from gateway.runs.run import Run
+from gateway.runs.work import Work
 
 
 class RunService(Protocol):
     """Runs flows, for operators."""
+
+    @property
+    def work(self) -> Work | None:
+        """What workers are answered by; None: there are none."""
 
     def flows(self) -> Mapping[str, Json]:
         """The flows that can be started, by name, each as it is written."""

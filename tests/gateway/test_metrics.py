@@ -19,6 +19,8 @@ SOURCES = Sources(
     memory=lambda: {"entries": 3},
     alarms=lambda: {"denials": 1},
     links_up=lambda: {"git": True, "ledger": False},
+    runs_waiting=lambda: {"crew": (4, 2.5)},
+    workers=lambda: 2,
 )
 
 
@@ -54,6 +56,9 @@ def test_every_status_has_an_effect() -> None:
         ("passavant_alarms_total", {"alarm=denials"}, 1),
         ("passavant_link_up", {"server=git"}, 1),
         ("passavant_link_up", {"server=ledger"}, 0),
+        ("passavant_runs_waiting", {"pool=crew"}, 4),
+        ("passavant_runs_waiting_seconds", {"pool=crew"}, 2.5),
+        ("passavant_runs_workers", set(), 2),
         ("passavant_log_size", set(), 42),
         ("passavant_log_writable", set(), 1),
         ("passavant_call_duration_seconds_count", set(), 4),

@@ -12,10 +12,11 @@ import pytest
 from dbos import DBOS
 
 from gateway.runs.run import Json
-from orchestration.engine import Body, Engine, Task
+from orchestration.engine import Body, Engine
 from orchestration.errors import EngineRefused, SealBroken
 from orchestration.seal import derived
 from orchestration.store import Store
+from orchestration.task import Task
 from tests.harness.postgres import postgres
 
 KEY = derived(bytes(32))

@@ -11,11 +11,12 @@ from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
 from gateway.principal import Principal
-from gateway.runs.hop import Hop, Step
+from gateway.runs.hop import Hop
 from gateway.runs.made import Made
 from gateway.runs.run import ROOT, Run
 from gateway.runs.service import RunService
 from gateway.runs.starting import Start
+from gateway.runs.step import Step
 from tests.harness.gateway import Clock, Running, Server, running
 from tests.harness.policy import DESK
 
@@ -49,6 +50,8 @@ class Held:
 
 
 class NoFlows:
+    work = None
+
     def flows(self) -> Mapping[str, Json]:
         return {}
 

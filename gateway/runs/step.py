@@ -1,0 +1,22 @@
+"""Steps: what a run wants done."""
+
+from audit.canonical import Json
+from audit.value import value_type
+
+
+@value_type
+class Step:
+    """One thing that a run wants done.
+
+    grant    the path at which that was given in whose name it is done
+    path     its own place in the run: the same place is the same step
+    until_s  when the run's time is up, seconds since 1970: no answer of people is waited for longer
+    """
+
+    run: str
+    grant: str
+    path: str
+    server: str
+    tool: str
+    args: dict[str, Json]
+    until_s: int

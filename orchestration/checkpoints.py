@@ -1,0 +1,94 @@
+"""Checkpoints: how DBOS is configured here, and how what it stores is written and read.
+
+Nothing stored is ever unpickled: DBOS picks the codec by the row, so its default one is replaced by
+a refusal, for the whole process.
+"""
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from dbos import DBOSConfig, Serializer, _serialization
+
+from gateway.runs.run import place_of
+from orchestration.errors import EngineRefused, SealBroken
+from orchestration.seal import NAME, Seal
+from orchestration.store import Store
+
+SEMANTICS = "1"
+"""Raised whenever a flow would make its steps in another order: older runs are then not resumed."""
+
+_THREADS = 8  # for the database alone: steps wait on the event loop
+_TASK, _ERROR = "task:", "error:"
+
+
+def configuration(store: Store, executor: str, seal: Seal) -> DBOSConfig:
+    """How DBOS is opened over a store.
+
+    executor  the name of this process, never that of another one, dead or alive
+    """
+    config: DBOSConfig = {
+        "name": "passavant",
+        "system_database_url": store.url,
+        "executor_id": executor,
+        "application_version": SEMANTICS,
+        "serializer": Sealed(seal),
+        "log_level": "CRITICAL",  # it would print values; what matters is told by whoever runs it
+        "max_executor_threads": _THREADS,
+        "scheduler_polling_interval_sec": 3600.0,
+        "notification_listener_polling_interval_sec": 0.25,  # nothing listens; closing waits for it
+    }
+    if store.file is None:
+        return {**config, "dbos_system_schema": store.schema}
+    return {**config, "db_engine_kwargs": {"creator": partial(_connected, store.file)}}
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=30, check_same_thread=False)
+    # A crash of the machine may lose the last checkpoints; the log still has those steps.
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
+
+
+class Sealed(Serializer):
+    """The codec of all rows.
+
+    A task is sealed before it comes here, since it is opened by who is admitted to its run; of an
+    error no more is kept than that there was one, which is an end of the run whatever it says.
+    """
+
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
+
+    def name(self) -> str:
+        """Stands beside each row."""
+        return NAME
+
+    def serialize(self, data: object) -> str:
+        """What is stored."""
+        if isinstance(data, BaseException):
+            return f"{_ERROR}{type(data).__name__}"
+        members = cast("dict[str, Any]", data)
+        if members.keys() == {"args", "kwargs"}:
+            (task,) = members["args"]
+            return f"{_TASK}{task}"
+        return self._seal.close(place_of(members["at"])[0], data)
+
+    def deserialize(self, serialized_data: str) -> object:
+        """The inverse. Raises SealBroken."""
+        if serialized_data.startswith(_ERROR):  # DBOS raises what it gets for one
+            return EngineRefused(f"recorded: {serialized_data.removeprefix(_ERROR)[:80]}")
+        if serialized_data.startswith(_TASK):
+            return {"args": (serialized_data.removeprefix(_TASK),), "kwargs": {}}
+        return self._seal.open(serialized_data)
+
+
+def _refuse(*_: object) -> object:
+    raise SealBroken("a stored value is not sealed")
+
+
+# Rows say themselves how they are to be read: neither pickle nor plain JSON is an answer.
+for _codec in (_serialization.DefaultSerializer, _serialization.DBOSPortableJSONSerializer):
+    setattr(_codec, "serialize", _refuse)  # noqa: B010 - a method, to the type checker
+    setattr(_codec, "deserialize", _refuse)  # noqa: B010

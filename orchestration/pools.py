@@ -1,0 +1,77 @@
+"""Pools: the runs that workers carry, as the gateway looks after them.
+
+Whose lease has lapsed is listened to no more (`gateway.runs.carriers`); only then are its runs put
+back into their queues, so that no run ever has two that carry it.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.runs.carriers import Carriers
+from gateway.runs.spec import PoolSpec
+from orchestration.queues import Queues
+from orchestration.task import Places, Share
+
+LOOK_EVERY_S = 0.25
+COUNT_EVERY_S = 2.0
+OWN = "gateway.own"
+"""The queue of the runs that the gateway carries itself."""
+
+log = structlog.get_logger(__name__)
+
+
+def gateways_share(pools: Mapping[str, PoolSpec]) -> Share:
+    """How the gateway shares its database with the workers of these pools."""
+    places = {name: Places(spec.at_once, spec.per_starter) for name, spec in pools.items()}
+    return Share(uuid.uuid4().hex, OWN, pools=places)
+
+
+def workers_of(pools: Mapping[str, PoolSpec]) -> dict[str, frozenset[str]]:
+    """Who may carry the runs of each pool."""
+    return {name: frozenset(spec.workers) for name, spec in pools.items()}
+
+
+@asynccontextmanager
+async def supervised(queues: Queues, carriers: Carriers) -> AsyncIterator[None]:
+    """Give the runs of workers that are gone to others, for as long as the context lasts."""
+    carriers.expect(await queues.carried(carriers.pools))
+    tasks = [asyncio.create_task(each(queues, carriers)) for each in (_sweep, _count)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _sweep(queues: Queues, carriers: Carriers) -> None:
+    gone: set[str] = set()
+    while True:
+        gone.update(carriers.lapsed())
+        for executor in sorted(gone):
+            with _tried_again("worker.runs_kept"):
+                await queues.give_back(executor, carriers.pools)
+                log.warning("worker.gone", executor=executor)
+                gone.discard(executor)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _count(queues: Queues, carriers: Carriers) -> None:
+    while True:
+        with _tried_again("runs.uncounted"):
+            carriers.waiting = await queues.waiting(carriers.pools)
+        await asyncio.sleep(COUNT_EVERY_S)
+
+
+@contextmanager
+def _tried_again(event: str) -> Iterator[None]:
+    """A database that is away comes back."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        log.error(event, reason=type(error).__name__)
