@@ -43,7 +43,7 @@ def dev(
         say(f"{home} lies in memory: this log ends with the machine. `serve` would refuse it.")
     workspace = Workspace(home.resolve())
     workspace.prepare()
-    _make_operator(workspace.home)
+    make_operator(workspace.home)
     listeners = listen(f"127.0.0.1:{port}", f"127.0.0.1:{port + 1 if port else 0}")
     agents, operators = map(address_of, listeners)
     settings = workspace.settings(agents=agents, operators=operators)
@@ -73,7 +73,7 @@ def _perform() -> None:
         stop(f"the gateway {error}\nSee {home}.log")
 
 
-def _make_operator(home: Path) -> None:
+def make_operator(home: Path) -> None:
     """Give the command line of this machine an operator's key, once."""
     path = home / KEY_FILE
     if path.exists():
