@@ -55,6 +55,38 @@ def deny(api: Operators, request: Id, *, reason: Reason = "", digest: Digest = N
     _decide(api, request, "deny", reason, digest)
 
 
+@app.command("break-glass")
+@operated
+def break_glass(
+    api: Operators,
+    request: Id,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why it cannot wait; kept in the log.")],
+    minutes: Annotated[int, typer.Option("--for", min=1, help="Minutes it can be used.")] = 10,
+    digest: Digest = None,
+) -> None:
+    """Approve a request alone, in an emergency. Everybody is told, and it has to be reviewed."""
+    found = _shown(api, request, digest)
+    body = {"digest": found["digest"], "reason": reason, "for_s": 60 * minutes}
+    broken = api.post(f"/api/approvals/{quoted(request)}/break-glass", body)
+    say(f"{request} is {broken['state']} until {moment(broken['expires'])}; a review is owed")
+
+
+@app.command()
+@operated
+def review(
+    api: Operators,
+    request: Id,
+    finding: Annotated[str, typer.Argument(help="`justified` or `unjustified`.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Kept, sealed, in the log.")],
+) -> None:
+    """Say what it was that somebody else approved alone."""
+    body = {"finding": finding, "reason": reason}
+    api.post(f"/api/approvals/{quoted(request)}/review", body)
+    say(f"{request} is reviewed: {finding}")
+
+
 @app.command()
 @operated
 def retract(api: Operators, request: Id) -> None:
@@ -80,13 +112,18 @@ def watch(api: Operators) -> None:
 
 def _decide(api: Operators, request: str, verdict: str, reason: str, digest: str | None) -> None:
     """Show the whole request before it is answered, and answer exactly what was shown."""
-    found = api.get(f"/api/approvals/{quoted(request)}")
-    if digest is not None and digest != found["digest"]:
-        stop("this is not the request that you were shown", Exit.DENIED)
-    _card(found)
+    found = _shown(api, request, digest)
     body = {"digest": found["digest"], "reason": reason}
     decided = api.post(f"/api/approvals/{quoted(request)}/{verdict}", body)
     say(f"{request} is {decided['state']}")
+
+
+def _shown(api: Operators, request: str, digest: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = api.get(f"/api/approvals/{quoted(request)}")
+    if digest is not None and digest != found["digest"]:
+        stop("this is not the request that you were shown", Exit.DENIED)
+    _card(found)
+    return found
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

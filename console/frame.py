@@ -50,6 +50,7 @@ class Bar:
     """What every page says of the gateway.
 
     waiting  requests that nobody has answered
+    owing    requests that somebody approved alone and nobody else has reviewed
     """
 
     size: int
@@ -57,6 +58,7 @@ class Bar:
     snapshot: str
     is_stopped: bool
     waiting: int
+    owing: int
     alarms: int
 
 
@@ -112,6 +114,7 @@ def bar(services: Services) -> Bar:
         snapshot=services.worlds.current.snapshot.digest,
         is_stopped=services.state.revocations.stopped,
         waiting=sum(each.state == "asked" for each in services.state.approvals.all()),
+        owing=sum(each.owes_review for each in services.state.approvals.all()),
         alarms=len(services.state.alarms.recent()),
     )
 

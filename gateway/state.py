@@ -196,6 +196,8 @@ class State:
             "approval.decided": self._approval_decided,
             "approval.retracted": lambda body, *_: self.approvals.retracted(body),
             "approval.escalated": lambda body, *_: self.approvals.escalated(body),
+            "approval.break-glass": self._glass_broken,
+            "approval.reviewed": lambda body, *_: self.approvals.reviewed(body),
             "approval.ended": lambda body, *_: self.approvals.ended(body),
             GIVEN: lambda body, *_: self.connections.given(body),
             WITHDRAWN: lambda body, *_: self.connections.withdrawn(body),
@@ -322,6 +324,10 @@ class State:
 
     def _approval_decided(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self.approvals.decided(body)
+        self.passkeys.signed(body)
+
+    def _glass_broken(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
+        self.approvals.broken(body)
         self.passkeys.signed(body)
 
     def _label_released(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:

@@ -1,5 +1,6 @@
 """`/approvals`: the requests, each of them whole, and the answers to them."""
 
+import re
 from typing import Literal, cast
 
 from fastapi import Request as HttpRequest
@@ -12,16 +13,19 @@ from console.approvals import card as cards
 from console.approvals.past import past
 from console.routes import Pages, see
 from console.visitors import Approver, Viewer, Visitor
+from gateway.approval.emergency import longest_s
 from gateway.approval.request import Request, Verdict
 from gateway.operator import approvals
 from gateway.operator.api import Here, validated
-from gateway.operator.approvals import Answer
+from gateway.operator.approvals import Answer, Breaking, Review
 from gateway.operator.passkey_login import Answer as Tapped
 from gateway.operator.services import Services
 
 Which = Literal["open", "mine", "decided"]
 
 MOST_SHOWN = 100
+
+_MINUTES = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 router = Pages()
 
@@ -41,6 +45,7 @@ async def requests(
         "approvals/list.html",
         which=show,
         requests=found[:MOST_SHOWN],
+        owing=[each for each in services.state.approvals.all() if each.owes_review],
         more=max(0, len(found) - MOST_SHOWN),
         now=now_s,
         asking=[
@@ -74,6 +79,10 @@ async def card(services: Here, visitor: Viewer, http: HttpRequest, request_id: s
         now=services.recorder.now() // 1_000_000,
         no_deny=approvals.hindrance(services, who, request, "deny"),
         no_approve=approvals.hindrance(services, who, request, "approve"),
+        may_break=approvals.may_break(services, who, request),
+        may_review=approvals.may_review(services, who, request),
+        longest=longest_s(request) // 60,
+        signs_alone=any(each.passkey for each in request.obligations),
         has_answered=any(vote.operator == who.name for vote in request.votes),
         is_signed=approvals.is_signed(services, who, request),
         has_passkey=bool(services.state.passkeys.of(who.name)),
@@ -84,6 +93,29 @@ async def card(services: Here, visitor: Viewer, http: HttpRequest, request_id: s
 async def retract(services: Here, visitor: Approver, request_id: str) -> Response:
     """Take one's own yes back."""
     await services.state.approvals.retract(request_id, visitor.operator)
+    return see(f"/approvals/{request_id}")
+
+
+@router.post("/approvals/{request_id}/break-glass")
+async def break_glass(services: Here, visitor: Approver, request_id: str) -> Response:
+    """Let whoever looks approve a request alone."""
+    minutes = visitor.field("minutes")
+    wanted = {
+        "digest": visitor.field("digest"),
+        "reason": visitor.field("reason"),
+        "signed": _tapped(visitor),
+        "for_s": 60 * int(minutes) if _MINUTES.fullmatch(minutes) else 0,
+    }
+    breaking = validated(Breaking, wanted)
+    await approvals.broken(services, visitor.operator, request_id, breaking, visitor.session)
+    return see(f"/approvals/{request_id}")
+
+
+@router.post("/approvals/{request_id}/review")
+async def review(services: Here, visitor: Approver, request_id: str) -> Response:
+    """Take a review."""
+    said = {"finding": visitor.field("finding"), "reason": visitor.field("reason")}
+    await approvals.reviewed(services, visitor.operator, request_id, validated(Review, said))
     return see(f"/approvals/{request_id}")
 
 

@@ -10,33 +10,24 @@ has to be asked anew.
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import cast
 
 from audit.canonical import Json
+from gateway.approval.answering import Answering
 from gateway.approval.line import Line
 from gateway.approval.quorum import (
-    Members,
-    answered,
-    check_vote,
     due,
-    groups_of,
-    retracted,
 )
 from gateway.approval.request import (
     OPEN,
     Key,
     Request,
     State,
-    Verdict,
-    Vote,
     digest,
     obligation_to_json,
 )
-from gateway.approval.requests import Requests, anywhere
-from gateway.approval.signature import Statement, Tap
+from gateway.approval.requests import anywhere
 from gateway.errors import ApprovalRefused
-from gateway.operator.credentials import Operator
 from gateway.recorder import Recorder
 from gateway.session.provenance import Traced
 from policies.decision import Decision, Facts, Obligation
@@ -48,7 +39,7 @@ KEEP_S = 24 * 3600
 """How long after its time a request can still be looked up; then the log alone knows it."""
 
 
-class Approvals(Requests):
+class Approvals(Answering):
     """Every request, and what is done with them.
 
     most  questions of one agent that wait for people at the same time
@@ -56,27 +47,11 @@ class Approvals(Requests):
     """
 
     def __init__(self, recorder: Recorder, *, most: int) -> None:
-        super().__init__()
-        self._recorder = recorder
+        super().__init__(recorder)
         self._most = most
         self.line = Line(lambda agent: not self.is_full(agent))
-        self._taken: dict[str, str] = {}  # request id -> id of the call whose entry is under way
-        self._ending: set[str] = set()
         self._asking: dict[Key, asyncio.Task[Request]] = {}
         self._waiting: dict[str, asyncio.Future[None]] = {}  # request id -> it is no longer open
-        self._answering = asyncio.Lock()
-
-    def get(self, request_id: str) -> Request | None:
-        """The request of that id, or None."""
-        request = self._by_id.get(request_id)
-        if request is None or request_id not in self._taken or request.state != "approved":
-            return request
-        return replace(request, state="claimed", call=self._taken[request_id])
-
-    def all(self) -> tuple[Request, ...]:
-        """Every known request, oldest first."""
-        found = [request for name in self._by_id if (request := self.get(name)) is not None]
-        return tuple(sorted(found, key=lambda request: (request.asked, request.id)))
 
     def answered(self, request_id: str) -> "asyncio.Future[None]":
         """Done when that request is no longer `asked`; what it became is to be looked up then."""
@@ -147,60 +122,6 @@ class Approvals(Requests):
             asking.add_done_callback(lambda _: self._put_to_people(key))
         return await asyncio.shield(asking)  # who asked first may go away; the others still ask
 
-    async def decide(
-        self,
-        request_id: str,
-        operator: Operator,
-        verdict: Verdict,
-        *,
-        reason: str,
-        members: Members,
-        tap: Tap | None = None,
-    ) -> Request:
-        """Record one person's answer; the request as it then stands.
-
-        tap  what their passkey has signed; None: nothing
-
-        Raises ApprovalRefused when there is no such open request or this person may not answer
-        it, and AuditUnavailable when the answer could not be recorded: then it was not given.
-        """
-        async with self._answering:  # each answer is judged by those before it
-            now_s = self._recorder.now() // 1_000_000
-            request = self._asked(request_id, now_s)
-            groups = groups_of(operator.name, operator.groups, request, members)
-            passkey = None if tap is None else tap.passkey
-            vote = Vote(operator.name, verdict, groups, now_s, passkey)
-            check_vote(request, vote, reason=reason)
-            fields: dict[str, Json] = {
-                **vote.to_json(),
-                "approval": request.id,
-                "digest": request.digest,
-                "state": answered(request, vote).state,
-                "signed": None if tap is None else _signed(tap, request, vote),
-            }
-            await self._recorder.write_sealed(
-                "approval.decided",
-                fields,
-                subject=operator.name,
-                name="reason",
-                words=reason.encode(),
-            )
-            return self._by_id[request_id]
-
-    async def retract(self, request_id: str, operator: Operator) -> Request:
-        """Take one's own yes back, while others are still asked; then one may answer anew.
-
-        Raises ApprovalRefused and AuditUnavailable.
-        """
-        async with self._answering:
-            now_s = self._recorder.now() // 1_000_000
-            request = self._asked(request_id, now_s)
-            if retracted(request, operator.name) == request:
-                raise ApprovalRefused("approval.unanswered", "you have not answered this request")
-            fields: dict[str, Json] = {"approval": request_id, "by": operator.name, "at": now_s}
-            await self._recorder.write("approval.retracted", fields)
-            return self._by_id[request_id]
-
     async def withdraw(self, request_id: str, *, by: str) -> Request:
         """Take a question back, for its asker or an operator.
 
@@ -218,7 +139,7 @@ class Approvals(Requests):
         Raises AuditUnavailable.
         """
         for request in list(self._by_id.values()):
-            if request.expires + KEEP_S < now_s:
+            if request.expires + KEEP_S < now_s and not request.owes_review:
                 self._forget(request)
             elif request.expires <= now_s and request.state in OPEN:
                 await self._end(request.id, "expired", by="clock")
@@ -228,16 +149,6 @@ class Approvals(Requests):
     def _is_open(self, request_id: str) -> bool:
         request = self.get(request_id)
         return request is not None and request.state in OPEN and request_id not in self._ending
-
-    def _asked(self, request_id: str, now_s: int) -> Request:
-        request = self.get(request_id)
-        if request is None:
-            raise ApprovalRefused("approval.unknown", "there is no such request")
-        if request.state != "asked" or request_id in self._ending:
-            raise ApprovalRefused("approval.ended", f"this request is over: {request.state}")
-        if request.expires <= now_s:
-            raise ApprovalRefused("approval.expired", "this request has expired")
-        return request
 
     async def _open(
         self,
@@ -313,8 +224,3 @@ class Approvals(Requests):
         waiting = self._waiting.pop(request_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
-
-
-def _signed(tap: Tap, request: Request, vote: Vote) -> dict[str, Json]:
-    statement = Statement(request.id, request.digest, vote.verdict, vote.operator, tap.nonce)
-    return tap.check(statement).to_json()

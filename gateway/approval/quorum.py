@@ -20,15 +20,22 @@ Members = Callable[[str], frozenset[str]]
 def groups_of(
     name: str, groups: Iterable[str], request: Request, members: Members
 ) -> tuple[str, ...]:
-    """Of the groups that `request` asks, those that the person is in.
+    """Of the groups that `request` asks, those that the person is in; see `groups_among`."""
+    asked = frozenset().union(*map(request.asks, request.obligations))
+    return groups_among(name, groups, asked, members)
+
+
+def groups_among(
+    name: str, groups: Iterable[str], asked: Iterable[str], members: Members
+) -> tuple[str, ...]:
+    """Of the groups in `asked`, those that the person is in, sorted.
 
     groups  that the person is registered with; they count for no group whose members are listed
     """
     registered = frozenset(groups)
-    asked = sorted(frozenset().union(*map(request.asks, request.obligations)))
     return tuple(
         group
-        for group in asked
+        for group in sorted(asked)
         if (name in members(group) if members(group) else group in registered)
     )
 

@@ -161,6 +161,13 @@ class Request:
     call: str | None = None  # id of the call that claimed it
     behind: tuple[str, ...] = ()  # whose agents these are, and who opened their session
     escalated: frozenset[str] = frozenset()  # terms of which a further group is asked by now
+    broken_by: str = ""  # who approved it alone, in an emergency
+    reviewed_by: str = ""  # who has looked at that since
+
+    @property
+    def owes_review(self) -> bool:
+        """Whether somebody approved it alone, and nobody else has looked at that."""
+        return bool(self.broken_by) and not self.reviewed_by
 
     def asks(self, obligation: Obligation) -> frozenset[str]:
         """The groups that are asked by one of its obligations now."""

@@ -53,6 +53,20 @@ class Requests:
             terms = request.escalated.union(cast("list[str]", body["terms"]))
             self._put(replace(request, escalated=terms))
 
+    def broken(self, body: Mapping[str, Json]) -> None:
+        """Entry `approval.break-glass`."""
+        request = self._by_id.get(str(body["approval"]))
+        if request is not None and request.state == "asked":
+            expires = min(request.expires, cast("int", body["until"]))
+            by = cast("str", body["by"])
+            self._put(replace(request, state="approved", expires=expires, broken_by=by))
+
+    def reviewed(self, body: Mapping[str, Json]) -> None:
+        """Entry `approval.reviewed`."""
+        request = self._by_id.get(str(body["approval"]))
+        if request is not None:
+            self._put(replace(request, reviewed_by=cast("str", body["by"])))
+
     def ended(self, body: Mapping[str, Json]) -> None:
         """Entry `approval.ended`."""
         self._step(str(body["approval"]), cast("State", body["state"]))

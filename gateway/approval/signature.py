@@ -8,7 +8,7 @@ answer with its signature stands whole in the log, where anybody can check it ag
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Literal, Self, TypeAlias, cast
 
 from audit import canonical
 from audit.assertion import Assertion
@@ -22,6 +22,10 @@ MAX_BYTES = 4096
 """Longest assertion, its three parts together: an entry has to hold it beside the rest."""
 
 
+Said: TypeAlias = Verdict | Literal["break-glass"]
+"""What can be signed: an answer, or that one approves alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What is signed.
@@ -33,7 +37,7 @@ class Statement:
 
     approval: str
     digest: str
-    verdict: Verdict
+    verdict: Said
     by: str
     nonce: str
 

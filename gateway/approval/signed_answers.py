@@ -17,7 +17,7 @@ from audit.assertion import PasskeyKey, check, has_grown
 from audit.canonical import Json
 from audit.errors import AssertionRefused, AuditError
 from gateway.approval.request import DIGESTED, digest
-from gateway.approval.signature import Signature, Statement
+from gateway.approval.signature import Said, Signature, Statement
 from gateway.identity.passkeys import REGISTERED, REMOVED
 
 _CONCERNED = b'"kind":"approval.', b'"kind":"passkey.', b'"kind":"operator.'
@@ -54,6 +54,7 @@ class SignedAnswers:
             "approval.asked": self._ask,
             "approval.decided": self._decide,
             "approval.escalated": self._escalate,
+            "approval.break-glass": self._break,
             "approval.ended": self._end,
             REGISTERED: self._register,
             REMOVED: self._remove,
@@ -121,18 +122,24 @@ class SignedAnswers:
         if body.get("signed") is None:
             is_owed = body["verdict"] == "approve" and asked.signing.intersection(body["groups"])
             return "is not signed, though it had to be" if is_owed else None
-        return self._check_signature(body)
+        return self._check_signature(body, body["verdict"])
 
-    def _check_signature(self, body: dict[str, Any]) -> str | None:
+    def _break(self, body: dict[str, Any]) -> str | None:
+        asked = self._asked.pop(body["approval"], None)
+        if asked is None or body["digest"] != asked.digest:
+            return "answers what was not asked"
+        if body["signed"] is None:
+            return "is not signed, though it had to be" if asked.signing else None
+        return self._check_signature(body, "break-glass")
+
+    def _check_signature(self, body: dict[str, Any], said: Said) -> str | None:
         signature = Signature.from_json(body["signed"])
         known = self._keys.get(signature.passkey)
         if known is None or known.operator != body["by"]:
             return "is signed with a passkey that was not registered as theirs"
         if urlsplit(signature.origin).hostname != known.rp_id:
             return "is signed on a page of another name"
-        statement = Statement(
-            body["approval"], body["digest"], body["verdict"], body["by"], signature.nonce
-        )
+        statement = Statement(body["approval"], body["digest"], said, body["by"], signature.nonce)
         count = check(
             signature.assertion,
             challenge=statement.challenge(),

@@ -8,14 +8,28 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 from audit.canonical import Json
+from gateway.approval.request import Request
 
-Kind = Literal["denials", "repeats", "first-use", "circuit", "questions"]
+Kind = Literal["denials", "repeats", "first-use", "circuit", "questions", "break-glass"]
 
 KEPT_US = 24 * 3600 * 1_000_000
 """How long an alarm is shown; then the log alone has it."""
 
 MOST_SHOWN = 50
 _ALARM, _USED = "alarm:", "used:"
+
+
+def broken_glass(request: Request, until_s: int) -> dict[str, Json]:
+    """The members of `alarm.raised` for a request that somebody approves alone."""
+    return {
+        "alarm": "break-glass",
+        "agent": request.key.agent,
+        "tool": request.key.tool,
+        "server": None,
+        "count": 1,
+        "then": "alarm",
+        "until": until_s * 1_000_000,
+    }
 
 
 class Alarms:

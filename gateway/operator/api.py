@@ -66,6 +66,7 @@ STATUS: Mapping[str, int] = {
     "approval.signature": 403,
     "approval.reason": 422,
     "approval.unseen": 409,
+    "approval.break-glass": 403,
     "run.unknown": 404,
     "run.flow": 404,
     "run.state": 409,

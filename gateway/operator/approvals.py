@@ -1,15 +1,18 @@
 """`/api/approvals`: the questions to people, and their answers."""
 
 from dataclasses import replace
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request as HttpRequest
 
 from audit import canonical
 from audit.canonical import Json
 from audit.errors import SealBroken, SubjectErased
+from gateway.approval.emergency import Finding, check_break, check_review
 from gateway.approval.quorum import check_vote, groups_of, must_sign
 from gateway.approval.request import Request, Verdict, Vote, obligation_to_json
+from gateway.approval.signature import Said
 from gateway.errors import ApprovalRefused
 from gateway.operator import signing
 from gateway.operator.api import Approver, Here, Nothing, Routes, Viewer, body_of
@@ -42,7 +45,25 @@ class Signing(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     digest: str
-    verdict: Verdict
+    verdict: Said
+
+
+class Breaking(Answer):
+    """That somebody approves a request alone, in an emergency.
+
+    for_s  how long the yes can be used; the policy says how long at most
+    """
+
+    for_s: Annotated[int, Field(gt=0)] = 600
+
+
+class Review(BaseModel):
+    """What somebody else says of that afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    finding: Finding
+    reason: str
 
 
 @router.get("")
@@ -78,6 +99,26 @@ async def retract_answer(
     """Take one's own yes back, before the last one."""
     await body_of(http, Nothing)
     return card(services, await services.state.approvals.retract(request_id, operator))
+
+
+@router.post("/{request_id}/break-glass")
+async def break_glass(
+    services: Here, operator: Approver, http: HttpRequest, request_id: str
+) -> dict[str, Json]:
+    """Approve a request alone, in an emergency."""
+    wanted = await body_of(http, Breaking)
+    session = signing.session_behind(services, http)
+    return card(services, await broken(services, operator, request_id, wanted, session))
+
+
+@router.post("/{request_id}/review")
+async def review_request(
+    services: Here, operator: Approver, http: HttpRequest, request_id: str
+) -> dict[str, Json]:
+    """Say what it was that somebody else approved alone."""
+    return card(
+        services, await reviewed(services, operator, request_id, await body_of(http, Review))
+    )
 
 
 @router.post("/{request_id}/{verdict}")
@@ -128,6 +169,68 @@ async def decide(
     )
 
 
+async def broken(
+    services: Services,
+    operator: Operator,
+    request_id: str,
+    wanted: Breaking,
+    session: BrowserSession | None,
+) -> Request:
+    """Approve a request alone; as it then stands. Raises as `decide` does."""
+    request = _shown(services, request_id, wanted.digest)
+    if words_of(services, request) is None:
+        raise ApprovalRefused("approval.unseen", "its arguments are not kept, so nobody saw them")
+    snapshot, tap = services.worlds.current.snapshot, None
+    if wanted.signed is not None:
+        tap = signing.tap_of(services, session, request, "break-glass", wanted.signed)
+    elif any(each.passkey for each in request.obligations):
+        raise ApprovalRefused("approval.passkey", signing.how(services, request))
+    return await services.state.approvals.break_glass(
+        request_id,
+        _placed(operator, snapshot),
+        reason=wanted.reason,
+        for_s=wanted.for_s,
+        members=snapshot.members,
+        tap=tap,
+    )
+
+
+async def reviewed(
+    services: Services, operator: Operator, request_id: str, review: Review
+) -> Request:
+    """Close the review that a request owes; as it then stands. Raises ApprovalRefused."""
+    snapshot = services.worlds.current.snapshot
+    return await services.state.approvals.review(
+        request_id,
+        _placed(operator, snapshot),
+        review.finding,
+        reason=review.reason,
+        members=snapshot.members,
+    )
+
+
+def may_break(services: Services, operator: Operator, request: Request) -> bool:
+    """Whether this person could approve an open request alone."""
+    snapshot = services.worlds.current.snapshot
+    placed = _placed(operator, snapshot)
+    try:
+        check_break(request, placed, snapshot.members, reason="any", is_signed=True)
+    except ApprovalRefused:
+        return False
+    return request.state == "asked" and operator.may("approver")
+
+
+def may_review(services: Services, operator: Operator, request: Request) -> bool:
+    """Whether this person can say what it was that somebody else approved alone."""
+    snapshot = services.worlds.current.snapshot
+    placed = _placed(operator, snapshot)
+    try:
+        check_review(request, placed, snapshot.members, reason="any")
+    except ApprovalRefused:
+        return False
+    return operator.may("approver")
+
+
 def is_signed(services: Services, operator: Operator, request: Request) -> bool:
     """Whether a yes of this person has to be signed with a passkey."""
     snapshot = services.worlds.current.snapshot
@@ -166,6 +269,7 @@ def summary(request: Request) -> dict[str, Json]:
         "asked": request.asked,
         "expires": request.expires,
         "digest": request.digest,
+        "owes_review": request.owes_review,
     }
 
 
@@ -185,6 +289,8 @@ def card(services: Services, request: Request) -> dict[str, Json]:
         "evidence": [dict(each) for each in request.evidence],
         "obligations": [obligation_to_json(o) for o in request.obligations],
         "askers": list[Json](sorted(request.askers)),
+        "broken_by": request.broken_by or None,
+        "reviewed_by": request.reviewed_by or None,
         "escalated": list[Json](sorted(request.escalated)),
         "arguments": arguments,
         "arguments_kept": words is not None,

@@ -8,8 +8,8 @@ from starlette.requests import Request as HttpRequest
 
 from audit.canonical import Json
 from audit.errors import AssertionRefused
-from gateway.approval.request import Request, Verdict
-from gateway.approval.signature import Statement, Tap
+from gateway.approval.request import Request
+from gateway.approval.signature import Said, Statement, Tap
 from gateway.errors import ApprovalRefused
 from gateway.identity.public_keys import base64url
 from gateway.operator.access import session_of
@@ -23,7 +23,7 @@ from gateway.operator.services import Services
 
 
 def begin(
-    services: Services, session: BrowserSession | None, request: Request, verdict: Verdict
+    services: Services, session: BrowserSession | None, request: Request, said: Said
 ) -> dict[str, Json]:
     """What a passkey of who is logged in is asked to sign, for this answer and once.
 
@@ -37,8 +37,8 @@ def begin(
     own = [each.id for each in services.state.passkeys.of(name) if each.rp_id == site.rp_id]
     if not own:
         raise ApprovalRefused("approval.passkey", "you have no passkey yet: register one at /login")
-    nonce = services.challenges.begin(_purpose(request, verdict), session.csrf, now_s(services))
-    statement = Statement(request.id, request.digest, verdict, name, nonce.hex())
+    nonce = services.challenges.begin(_purpose(request, said), session.csrf, now_s(services))
+    statement = Statement(request.id, request.digest, said, name, nonce.hex())
     return {
         "challenge": base64url(statement.challenge()),
         "rp_id": site.rp_id,
@@ -51,7 +51,7 @@ def tap_of(
     services: Services,
     session: BrowserSession | None,
     request: Request,
-    verdict: Verdict,
+    said: Said,
     tapped: Tapped,
 ) -> Tap:
     """What came back, with the number that this browser was given, which is used up.
@@ -61,7 +61,7 @@ def tap_of(
     if session is None:
         raise ApprovalRefused("approval.passkey", how(services, request))
     try:
-        nonce = services.challenges.take(_purpose(request, verdict), session.csrf, now_s(services))
+        nonce = services.challenges.take(_purpose(request, said), session.csrf, now_s(services))
         assertion = tapped.assertion()
     except (OperatorRefused, AssertionRefused) as error:
         raise ApprovalRefused("approval.signature", str(error)) from error
@@ -83,5 +83,5 @@ def session_behind(services: Services, http: HttpRequest) -> BrowserSession | No
     return None if has_key else session_of(services, http, now_s(services))
 
 
-def _purpose(request: Request, verdict: Verdict) -> str:
-    return f"{verdict} {request.id}"
+def _purpose(request: Request, said: Said) -> str:
+    return f"{said} {request.id}"

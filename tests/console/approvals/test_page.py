@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.harness.agent import Agent
-from tests.harness.console import Person, console, csrf_of
+from tests.harness.console import Person, console, csrf_of, person
 from tests.harness.gateway import Running
 from tests.harness.holder import SIGNED, SITE, holder
+from tests.harness.policy import DESK
 from tests.harness.upstream import Desk, desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -248,3 +249,34 @@ async def test_a_yes_that_is_signed_says_so_and_what_it_takes(tmp_path: Path) ->
         done = await person.ask("POST", path, data={**fields, **signed})
         assert done.status_code == 303, done.text
         assert "signed with a passkey" in (await person.ask("GET", f"/approvals/{request}")).text
+
+
+async def test_glass_is_broken_and_reviewed_on_the_page(tmp_path: Path) -> None:
+    policy = DESK.replace("groups:\n", "groups:\n  on-call: {members: [kim]}\n").replace(
+        "quorum: 1,", "quorum: 1, break_glass: {from: on-call, within: 15m},"
+    )
+    async with (
+        desk() as upstream,
+        console(tmp_path, policy, {"desk": upstream}) as gateway,
+        person(gateway, "omar") as omar,
+    ):
+        await gateway.invite("kim", "approver")
+        request = await asked(await gateway.agent(), "broken")
+        place = f"/approvals/{request}"
+        assert "Break the glass" not in (await omar.get(place)).text
+        async with person(gateway, "kim") as kim:
+            page = await kim.get(place)
+            digest = re.findall(r'name="digest" value="([0-9a-f]{64})"', page.text)[0]
+            said = {"digest": digest, "reason": "nobody is there"}
+            for minutes in ("", "0", "-1", "x", "99999"):
+                refused = await kim.send(page, f"{place}/break-glass", minutes=minutes, **said)
+                assert "operator.body" in refused.text
+            broken = await kim.send(page, f"{place}/break-glass", minutes="5", **said)
+            assert "kim approved this alone" in unescape(broken.text)
+            assert "Close the review" not in broken.text
+        assert "review that" in (await omar.get("/")).text
+        assert "broke the glass" in (await omar.get("/approvals")).text
+        page = await omar.get(place)
+        said = {"finding": "justified", "reason": "right"}
+        assert "omar has reviewed it" in (await omar.send(page, f"{place}/review", **said)).text
+        assert "broke the glass" not in (await omar.get("/approvals")).text

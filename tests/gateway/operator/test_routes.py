@@ -53,6 +53,13 @@ DOORS = [
         {"digest": HEX, "verdict": "approve"},
     ),
     Door("POST", "/api/approvals/{request_id}/retract", "approver", {}),
+    Door("POST", "/api/approvals/{request_id}/break-glass", "approver", {"digest": HEX}),
+    Door(
+        "POST",
+        "/api/approvals/{request_id}/review",
+        "approver",
+        {"finding": "justified", "reason": "x"},
+    ),
     Door("POST", "/api/approvals/{request_id}/{verdict}", "approver", {"digest": HEX}),
     Door("GET", "/api/audit/search", "viewer"),
     Door("GET", "/api/audit/entries", "viewer"),
