@@ -5,13 +5,15 @@ from typing import Any
 from fastapi import Request, Response
 
 from console import frame
+from console.audit.sentence import sentence
 from console.routes import Pages, see_again
 from console.visitors import Administrator, Viewer
-from gateway.operator import agents, sessions
+from gateway.operator import agents, evidence, sessions
 from gateway.operator.api import Here
 
 MOST_SHOWN = 100
 MOST_SESSIONS = 50
+MOST_CALLS = 10
 
 router = Pages()
 
@@ -36,6 +38,7 @@ async def listed(services: Here, visitor: Viewer, request: Request, q: str = "")
 async def one(services: Here, visitor: Viewer, request: Request, name: str) -> Response:
     """One agent: who answers for it, what its calls can come to, its open sessions."""
     agent: Any = await agents.show_agent(services, visitor.operator, name)
+    calls: Any = await evidence.search(services, visitor.operator, _calls(name), MOST_CALLS)
     now_s = services.recorder.now() // 1_000_000
     found = [
         each
@@ -47,9 +50,15 @@ async def one(services: Here, visitor: Viewer, request: Request, name: str) -> R
         visitor,
         "agents/agent.html",
         agent=agent,
+        calls=[(each["index"], each["body"], sentence(each["body"])) for each in calls["entries"]],
         sessions=found[:MOST_SESSIONS],
         more=max(0, len(found) - MOST_SESSIONS),
     )
+
+
+def _calls(name: str) -> str:
+    """What finds the last things that an agent did or asked for."""
+    return f'agent:"{name}" kind:decision kind:approval.asked after:7d'
 
 
 @router.post("/sessions/{session_id}/end")

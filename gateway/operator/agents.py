@@ -1,9 +1,12 @@
 """`/api/agents`: the agents of the policy in force, and what each of them may do."""
 
+from dataclasses import asdict
+
 from audit.canonical import Json
 from gateway.operator.api import Here, Routes, Viewer
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
+from gateway.operator.standing import standing
 from policies.matrix import marks
 
 router = Routes()
@@ -36,6 +39,7 @@ async def show_agent(services: Here, _: Viewer, name: str, user: str | None = No
         "on_behalf_of": agent.on_behalf_of,
         "trust": agent.trust,
         "tools": {tool: mark for tool, mark in tools.items() if mark is not None},
+        "limits": [asdict(each) for each in standing(services, name)],
     }
 
 

@@ -85,13 +85,13 @@ def test_a_draft_is_compared_with_what_is_in_force_and_with_past_calls(
     tmp_path: Path, desk: Deployment
 ) -> None:
     draft = tmp_path / "draft.yaml"
-    draft.write_text(POLICY.replace("<= 100", "<= 450").replace("> 100", "> 450"))
-    assert desk.run("call", "desk.pay", *CLERK, "amount=400").exit_code == 5
+    draft.write_text(POLICY.replace("<= 100", "<= 30").replace("> 100", "> 30"))
+    assert desk.run("call", "desk.pay", *CLERK, "amount=40").exit_code == 0
     told = desk.read("policy", "diff", draft)
     assert {each["name"] for each in told["changes"]} == {"pays", "pays-more"}
     ran = desk.run("policy", "replay", draft)
     assert ran.exit_code == 0, ran.stderr
-    assert "clerk: desk.pay  ask -> allow  WIDER" in ran.stdout
+    assert "clerk: desk.pay  allow -> ask" in ran.stdout
     assert desk.read("policy", "diff")["changes"] == []
     draft.write_bytes(b"\xff")
     assert desk.run("policy", "replay", draft).exit_code == 1

@@ -1,10 +1,14 @@
 """The pages of agents: what they may do, what they do, and holding one up."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.harness.agent import Agent
-from tests.harness.console import Person
+from tests.harness.console import Person, console, person, said
 from tests.harness.gateway import Running
+from tests.harness.policy import DESK
+from tests.harness.upstream import desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,3 +58,47 @@ async def test_an_agent_that_is_not_there_is_not_found(vera: Person, name: str) 
     page = await vera.get(f"/agents/{name}")
     assert page.status_code == 404
     assert "<script>" not in page.text
+
+
+LIMITED = DESK.replace(
+    "tools:\n",
+    """\
+limits:
+  looks-a-day: {per: agent, rate: 3/day}
+  at-once: {per: user, at_once: 2}
+budgets:
+  notes: {per: agent, amount: 9, window: 1d, unit: pages, unknown_cost: deny}
+tools:
+""",
+    1,
+).replace("[desk.look], effect: allow}", "[desk.look], effect: allow, limits: [looks-a-day]}")
+
+
+async def test_what_an_agent_has_used_of_its_limits_is_shown(tmp_path: Path) -> None:
+    async with (
+        desk() as upstream,
+        console(tmp_path, LIMITED, {"desk": upstream}) as gateway,
+        person(gateway, "vera") as vera,
+    ):
+        clerk = await gateway.agent()
+        for _ in range(4):
+            await clerk.call("desk.look", at="x")
+        text = said(await vera.get(f"/agents/{clerk.name}"))
+        other = said(await vera.get("/agents/clerk-9"))
+    assert "looks-a-day 3 calls 3 86400 s \u2715 denied" in text
+    assert "notes 0 pages 9 86400 s \u2713 ok" in text
+    assert "at-once" not in text
+    assert "looks-a-day 0 calls 3 86400 s \u2713 ok" in other
+    assert "limit:looks-a-day" in text
+
+
+async def test_the_last_calls_of_an_agent_are_shown(vera: Person, clerk: Agent) -> None:
+    await clerk.call("desk.pay", amount=400, to="paper")
+    await clerk.call("desk.wipe", what="x")
+    text = said(await vera.get(f"/agents/{clerk.name}"))
+    assert "wants desk.pay" in text
+    assert "desk.wipe - no rule matched" in text
+
+
+async def test_an_agent_that_did_nothing_is_said_to(vera: Person) -> None:
+    assert "It has called nothing for seven days" in said(await vera.get("/agents/idle"))
