@@ -16,7 +16,7 @@ from gateway.runs.run import Json
 from gateway.runs.tasks import agent_of
 from orchestration.flow import Flow, Limits, nodes
 from orchestration.remote import prompt_node
-from orchestration.spec import Agent, Part, Prompt
+from orchestration.spec import Agent, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Plan:
 class Plans:
     """Flows, the agents with steps of their own, and those that agents have made.
 
+    bodies  what the agents of the deployment do that are no flows and have steps
     models  those that made agents may ask
     made    what a made agent is made of, by its name; None: it is gone
     """
@@ -43,14 +44,12 @@ class Plans:
     def __init__(
         self,
         flows: Mapping[str, Flow],
-        prompts: Mapping[str, Prompt],
+        bodies: Mapping[str, Part],
         models: Mapping[str, ModelSpec],
         made: Callable[[str], PromptSpec | None],
     ) -> None:
         self._flows = flows
-        self._bodies: dict[str, Part] = {name: flow.flow for name, flow in flows.items()} | {
-            **prompts
-        }
+        self._bodies = {name: flow.flow for name, flow in flows.items()} | dict(bodies)
         self._models = models
         self._made = made
 

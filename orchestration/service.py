@@ -44,7 +44,7 @@ from orchestration.pools import gateways_share, supervised, workers_of
 from orchestration.queues import Queues
 from orchestration.remote import models_link, prompt_node, remote_agents
 from orchestration.seal import derived
-from orchestration.spec import Approve, Magentic, Prompt
+from orchestration.spec import Approve, Magentic, Part, Tool
 from orchestration.store import Store
 from orchestration.task import Queued
 
@@ -81,7 +81,8 @@ class Flows:
         self._remote, self._models, self._store = remote, models, store
         self._pools = pools
         self._is_run_in: Callable[[str], bool] = lambda _: False  # until it is opened
-        self._prompts = {name: _prompt(name, spec, models) for name, spec in remote.items()}
+        bodies = {name: _body(name, spec, models) for name, spec in remote.items()}
+        self._bodies = {name: node for name, node in bodies.items() if node is not None}
         names = [*(flow.name for flow in every), *(agent.name for agent in self._agents), *remote]
         if doors := sorted(DOORS & {*names}):
             raise FlowInvalid(f"{doors[0]} is the name of a tool by which agents are reached")
@@ -94,7 +95,7 @@ class Flows:
     def links(self, means: Means, masks: Masks) -> tuple[LocalLink, ...]:
         """The servers `agents`, `approvals` and `model`. Raises AddressRefused."""
         told = {name: flow.title or f"The flow {name}." for name, flow in self._flows.items()}
-        told |= {name: f"The agent {name}." for name, node in self._prompts.items() if node}
+        told |= {name: f"The agent {name}." for name in self._bodies}
         asked = {by for flow in self._flows.values() for by in _asked(flow)}
         over_http = remote_agents(self._remote, means, masks)
         return (
@@ -106,8 +107,7 @@ class Flows:
     @asynccontextmanager
     async def opened(self, hop: Hop, home: Home) -> AsyncIterator["Service"]:
         """Take up what was running, and run until the context is left. Raises EngineRefused."""
-        prompts = {name: node for name, node in self._prompts.items() if node is not None}
-        plans = Plans(self._flows, prompts, self._models, hop.made)
+        plans = Plans(self._flows, self._bodies, self._models, hop.made)
         service = Service(self._flows, plans, hop)
         self._is_run_in = hop.runs.acts_in
         store, key_of = self._store or Store.at(home.runs), derived(home.runs_key())
@@ -126,7 +126,10 @@ class Flows:
         return self._is_run_in(session)
 
 
-def _prompt(name: str, spec: AgentSpec, models: Mapping[str, ModelSpec]) -> Prompt | None:
+def _body(name: str, spec: AgentSpec, models: Mapping[str, ModelSpec]) -> Part | None:
+    """What an agent of the deployment does in steps of its own; None: it answers in one."""
+    if spec.tool is not None:
+        return Tool(name=spec.tool, args=spec.args)
     if spec.prompt is None:
         return None
     model = models.get(spec.prompt.model)

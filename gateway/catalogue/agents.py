@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from gateway.links.credentials import Reference
 
 Visible = Annotated[str, Field(pattern=r"^[!-~]{1,1024}$")]
+ToolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}\.[A-Za-z0-9_.-]{1,128}$")]
 Millionths = Annotated[int, Field(ge=0, le=10**12)]
 
 
@@ -32,27 +33,34 @@ class PromptSpec(_Model):
 
     model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
     instructions: Annotated[str, Field(min_length=1, max_length=64_000)]
-    tools: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}\.[A-Za-z0-9_.-]{1,128}$")]] = (
-        Field(default_factory=list, max_length=128)
-    )
+    tools: list[ToolName] = Field(default_factory=list, max_length=128)
     max_turns: Annotated[int, Field(ge=1, le=100)] = 10
     max_output: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
 
 
 class AgentSpec(_Model):
-    """One agent: a `url` that takes tasks, or a `prompt`."""
+    """One agent: a `url` that takes tasks, a `prompt`, or a `tool` that is called for each task.
+
+    tool  as `server.tool`; an agent over A2A is the tool `ask` of its server
+    args  of the tool, where `{from: POINTER}` stands for what is there in the task; None: the task
+          itself, which is an object then
+    """
 
     url: Visible | None = None
+    tool: ToolName | None = None
+    args: dict[str, JsonValue] | None = None
     credential: BearerSpec | None = None
     allow_private: bool = False
     prompt: PromptSpec | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if (self.url is None) == (self.prompt is None):
-            raise ValueError("expected either `url` or `prompt`")
-        if self.prompt is not None and (self.credential is not None or self.allow_private):
-            raise ValueError("credential, allow_private: not for an agent with a `prompt`")
+        if sum(each is not None for each in (self.url, self.prompt, self.tool)) != 1:
+            raise ValueError("expected either `url`, `prompt` or `tool`")
+        if self.url is None and (self.credential is not None or self.allow_private):
+            raise ValueError("credential, allow_private: for an agent with a `url` alone")
+        if self.args is not None and self.tool is None:
+            raise ValueError("args: for an agent that is a `tool` alone")
         return self
 
     def below(self, base: Path) -> Self:

@@ -14,15 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gateway.catalogue import names
 from gateway.catalogue.credential import Credential, Place, Subject, authorization
 from gateway.errors import NameRefused
+from gateway.links.a2a import A2aAgent, A2aTransport
+from gateway.links.a2a_card import card_url
 from gateway.links.address import Destination, Listener
+from gateway.links.authorization import Authorization
 from gateway.links.credentials import Reference
-from gateway.links.era import VERSIONS, Version
+from gateway.links.era import MODERN, VERSIONS, Version
 from gateway.links.masking import Masks
 from gateway.links.mcp import McpLink, Transport
 from gateway.links.mcp_http import HttpTransport, Upstream
 from gateway.links.mcp_stdio import StdioTransport
 from gateway.links.oauth_client import Means
 from gateway.links.process import Command
+from gateway.links.remote import ANSWER_S, MOST_BYTES
 from gateway.links.sandbox import Confinement, Sandbox
 from gateway.links.user_tokens import Connected
 
@@ -51,10 +55,23 @@ class SandboxSpec(_Model):
     network: Literal["none", "open"] = "none"
 
 
+_OF_KIND: Mapping[str, frozenset[str]] = {
+    "url": frozenset({"credential", "allow_private", "versions"}),
+    "command": frozenset({"env", "cwd", "sandbox", "versions"}),
+    "a2a": frozenset({"credential", "allow_private"}),
+}
+"""What else may be said of a server, by its kind."""
+
+_PARTICULAR = frozenset().union(*_OF_KIND.values())
+
+
 class ServerSpec(_Model):
-    """One server as the configuration describes it: a `command` to start or a `url` to reach."""
+    """One server as the configuration describes it: a `command` to start, a `url` to reach, or the
+    `a2a` URL of an agent, or of its card, which then is a server of one tool.
+    """
 
     url: str | None = None
+    a2a: str | None = None
     command: list[Text] | None = Field(default=None, min_length=1)
     env: dict[VariableName, Text | SecretValue] = Field(default_factory=dict)
     cwd: AbsolutePath | None = None
@@ -65,13 +82,12 @@ class ServerSpec(_Model):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if (self.url is None) == (self.command is None):
-            raise ValueError("expected either `url` or `command`")
-        local = {"env", "cwd", "sandbox"}
-        remote = {"credential", "allow_private"}
-        foreign = self.model_fields_set & (local if self.url is not None else remote)
+        kinds = [name for name in _OF_KIND if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            raise ValueError("expected either `url`, `command` or `a2a`")
+        kind = kinds[0]
+        foreign = self.model_fields_set & (_PARTICULAR - _OF_KIND[kind])
         if foreign:
-            kind = "url" if self.url is not None else "command"
             raise ValueError(f"{', '.join(sorted(foreign))}: not for a server with a `{kind}`")
         return self
 
@@ -123,8 +139,10 @@ def build_link(name: str, spec: ServerSpec, surroundings: Surroundings) -> McpLi
     """The link to one server. Raises as `build_links` does."""
     if spec.url is not None:
         return _remote(name, spec, spec.url, surroundings)
+    if spec.a2a is not None:
+        return _agent(name, spec, spec.a2a, surroundings)
     if spec.command is None:
-        raise NameRefused(f"servers.{name}: neither `url` nor `command`")
+        raise NameRefused(f"servers.{name}: neither `url` nor `command` nor `a2a`")
     return _local(name, spec, tuple(spec.command), surroundings)
 
 
@@ -132,11 +150,7 @@ def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpL
     upstream = Upstream(
         name,
         Destination.parse(url, allow_private=spec.allow_private),
-        authorization=None
-        if spec.credential is None
-        else authorization(
-            spec.credential, Place(name, url), around.means, around.subject, around.connected
-        ),
+        authorization=_authorization(name, spec, url, around),
         own=around.own,
         tls=around.tls,
     )
@@ -151,6 +165,32 @@ def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpL
         versions=spec.versions,
         look_again_s=_LOOK_AGAIN_S,
     )
+
+
+def _agent(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpLink:
+    agent = A2aAgent(
+        name,
+        Destination.parse(card_url(url), allow_private=spec.allow_private),
+        authorization=_authorization(name, spec, url, around),
+        fetcher=around.means.fetcher.patient(timeout_s=ANSWER_S, max_bytes=MOST_BYTES),
+        new_id=around.means.new_id,
+    )
+
+    async def connect(_: Callable[[], None]) -> Transport:
+        return A2aTransport(agent)
+
+    return McpLink(
+        name, connect, masks=around.masks, versions=(MODERN,), look_again_s=_LOOK_AGAIN_S
+    )
+
+
+def _authorization(
+    name: str, spec: ServerSpec, url: str, around: Surroundings
+) -> Authorization | None:
+    if spec.credential is None:
+        return None
+    place = Place(name, url)
+    return authorization(spec.credential, place, around.means, around.subject, around.connected)
 
 
 def _local(name: str, spec: ServerSpec, argv: tuple[str, ...], around: Surroundings) -> McpLink:

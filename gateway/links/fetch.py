@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -68,9 +69,11 @@ class Fetcher:
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
 
-    async def get(self, destination: Destination) -> Fetched:
+    async def get(
+        self, destination: Destination, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Fetched:
         """Ask for a document. Raises FetchFailed or AddressRefused."""
-        return await self._exchange("GET", destination, {}, b"")
+        return await self._exchange("GET", destination, headers, b"")
 
     async def post(
         self, destination: Destination, form: Mapping[str, str], headers: Mapping[str, str]

@@ -390,12 +390,14 @@ def test_agents_and_models_are_read_with_their_instructions(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("agent", "complaint"),
     [
-        pytest.param("{}", "either `url` or `prompt`", id="nothing"),
+        pytest.param("{}", "either `url`, `prompt` or `tool`", id="nothing"),
         pytest.param(
             '{url: "https://a.example", prompt: {model: m, instructions: x}}', "either", id="both"
         ),
         pytest.param(
-            "{prompt: {model: m, instructions: x}, allow_private: true}", "not for", id="private"
+            "{prompt: {model: m, instructions: x}, allow_private: true}",
+            "`url` alone",
+            id="private",
         ),
         pytest.param("{prompt: {model: m, instructions: x, tools: [all]}}", "pattern", id="tool"),
         pytest.param('{url: "https://a.example", credential: {bearer: "x"}}', "pattern", id="bare"),
