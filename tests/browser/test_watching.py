@@ -6,6 +6,7 @@ from playwright.async_api import Route, expect
 from tests.harness.agent import Agent
 from tests.harness.chromium import Window
 from tests.harness.gateway import Running
+from tests.harness.upstream import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -59,13 +60,27 @@ async def test_the_playground_says_why_and_does_nothing(gateway: Running, vera: 
     await vera.page.get_by_label("Tool, as").fill("desk.pay")
     await vera.page.get_by_label("Arguments").fill('{"amount": 500, "to": "paper"}')
     await vera.press("Decide")
-    decision = vera.page.get_by_role("region", name="Decision")
+    decision = vera.page.get_by_role("region", name="By the policy in force")
     await expect(decision).to_contain_text("ask")
     await expect(decision).to_contain_text("pays-more")
     await vera.page.get_by_label("Arguments").fill('{"amount": 5000, "to": "paper"}')
     await vera.press("Decide")
     await expect(decision).to_contain_text("deny")
     assert gateway.size == size
+
+
+async def test_a_call_of_the_past_is_decided_once_more(
+    gateway: Running, clerk: Agent, upstream: Desk, vera: Window
+) -> None:
+    entry = (await clerk.call("desk.pay", amount=70, to="the paper mill")).entry
+    upstream.forget()
+    await vera.go(f"/audit/entries/{entry}")
+    await vera.press("Try it in the playground")
+    assert "the paper mill" in await vera.page.get_by_label("Arguments").input_value()
+    await vera.see("Then")
+    decision = vera.page.get_by_role("region", name="By the policy in force")
+    await expect(decision).to_contain_text("allow")
+    assert upstream.calls == []
 
 
 async def test_an_open_page_follows_what_happens(clerk: Agent, vera: Window) -> None:
