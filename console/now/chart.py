@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from console.now.pulse import EFFECTS, MINUTES, Hour
 
-_WIDE, _HIGH, _FOOT, _SIDE = 10, 120, 16, 34
+_WIDE, _HIGH, _FOOT, _SIDE = 10, 120, 18, 34
 _BAR = 8
 
 
@@ -16,13 +16,14 @@ def draw(hour: Hour) -> Markup:
     )
     wide, high = _SIDE + MINUTES * _WIDE, _HIGH + _FOOT
     return Markup(
-        '<svg class="chart" viewBox="0 0 {wide} {high}" aria-hidden="true" focusable="false">\n'
+        '<svg class="chart" viewBox="0 0 {wide} {high}" preserveAspectRatio="xMinYMin"\n'
+        ' aria-hidden="true" focusable="false">\n'
         '<line x1="{side}" y1="{foot}" x2="{wide}" y2="{foot}"/>\n'
         '<text x="0" y="11">{most}</text>\n'
-        '<text x="{side}" y="{high}">an hour ago</text>\n'
-        '<text x="{wide}" y="{high}" text-anchor="end">now</text>\n'
+        '<text x="{side}" y="{under}">an hour ago</text>\n'
+        '<text x="{wide}" y="{under}" text-anchor="end">now</text>\n'
         "{bars}\n</svg>"
-    ).format(wide=wide, high=high, side=_SIDE, foot=_HIGH, most=most, bars=bars)
+    ).format(wide=wide, high=high, side=_SIDE, foot=_HIGH, under=high - 4, most=most, bars=bars)
 
 
 def _bar(at: int, counts: tuple[int, ...], most: int) -> list[Markup]:

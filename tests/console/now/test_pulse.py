@@ -54,11 +54,12 @@ def test_an_approved_call_is_one_that_went_through() -> None:
 
 
 GOLDEN = """\
-<svg class="chart" viewBox="0 0 634 136" aria-hidden="true" focusable="false">
+<svg class="chart" viewBox="0 0 634 138" preserveAspectRatio="xMinYMin"
+ aria-hidden="true" focusable="false">
 <line x1="34" y1="120" x2="634" y2="120"/>
 <text x="0" y="11">4</text>
-<text x="34" y="136">an hour ago</text>
-<text x="634" y="136" text-anchor="end">now</text>
+<text x="34" y="134">an hour ago</text>
+<text x="634" y="134" text-anchor="end">now</text>
 <rect class="allow" x="34" y="94" width="8" height="26"/>
 <rect class="allow" x="624" y="68" width="8" height="52"/>
 <rect class="ask" x="624" y="42" width="8" height="26"/>
