@@ -46,7 +46,9 @@ def test_tests_mirror_the_packages_without_being_packages() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
 
-@pytest.mark.parametrize("program", ["scripts/demo", "scripts/test", "scripts/lock", ".ci/run"])
+@pytest.mark.parametrize(
+    "program", ["scripts/demo", "scripts/test", "scripts/lock", "scripts/screenshots", ".ci/run"]
+)
 def test_a_program_can_be_run(program: str) -> None:
     assert os.access(ROOT / program, os.X_OK)
     assert (ROOT / program).read_text().startswith("#!/usr/bin/env bash\n")

@@ -50,6 +50,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 expect.set_options(timeout=LONGEST_S * 1000)
 
 Colours = Literal["light", "dark"]
+COLOURS: tuple[Colours, ...] = ("light", "dark")
 
 
 def program() -> str:
