@@ -25,9 +25,9 @@ default: deny
 users: {default: unrestricted}
 agents: {job: {}, helper: {}}
 tools:
-  agents.web: {risk: read, emits: []}
+  agents.web: {risk: write, emits: []}
   agents.helper: {risk: write, emits: []}
-  model.small: {risk: read, emits: []}
+  model.small: {risk: write, emits: []}
   desk.look: {risk: read, emits: []}
   desk.pay: {risk: irreversible, emits: []}
 rules:
