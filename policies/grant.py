@@ -85,7 +85,7 @@ def grant(
     movable = [each for each in asking if each.effect == "ask" and not each.is_guardrail]
     return Grant(
         file=file,
-        rule=tuple(_rule(snapshot, facts, text, wanted, entry)),
+        rule=(*_rule(snapshot, facts, text, wanted, entry), *_counted(decision)),
         aside=tuple((each.id, _without(each, text)) for each in movable if each.at.file == file),
         unpinned=tuple(condition.unpinned),
         obstacles=tuple(_obstacles(decision, asking, file)),
@@ -105,6 +105,13 @@ def _rule(
     yield "effect", "allow"
     yield "when", json.dumps(condition, ensure_ascii=False)
     yield "until", wanted.until.isoformat()
+
+
+def _counted(decision: Decision) -> Iterator[tuple[str, str]]:
+    """What the call was counted against where it was asked about: a grant is no way around it."""
+    for key, names in (("limits", decision.limits), ("budgets", decision.budgets)):
+        if names:
+            yield key, f"[{', '.join(names)}]"
 
 
 def _without(clause: Clause, granted: str) -> str:

@@ -27,6 +27,8 @@ agents:
   other: {roles: [clerk], owner: team}
 groups: {people: {members: [ana]}}
 approvals: {one: {from: people, quorum: 1, expires: 30m, not: [requester]}}
+limits: {often: {per: agent, rate: 5/min}}
+budgets: {euros: {per: agent, amount: 9, window: 1d, unit: eur, unknown_cost: 1}}
 tools:
   s.pay: {risk: write, emits: []}
   s.send: {risk: write, emits: [private]}
@@ -37,6 +39,8 @@ rules:
     tools: [s.pay]
     effect: ask
     approval: one
+    limits: [often]
+    budgets: [euros]
     when: args.n > 100 || args.n < 5
   - {id: small, why: w, roles: [clerk], tools: [s.pay], effect: allow, when: "args.n <= 100 && args.n >= 5"}
 """  # noqa: E501 - a file as it stands
@@ -118,6 +122,12 @@ def test_the_call_passes_by_what_was_asked_of_people(args: dict[str, Json], up_t
 def test_nothing_else_passes(changes: dict[str, Any]) -> None:
     _, after = made(CALL)
     assert effect(after, CALL, **changes) in {"ask", "deny"}
+
+
+def test_a_grant_is_no_way_around_limits_and_budgets() -> None:
+    _, after = made(CALL)
+    decision = decide(after, CALL)
+    assert (decision.limits, decision.budgets) == (("often",), ("euros",))
 
 
 def test_up_to_a_number_is_down_to_nothing_without_it() -> None:
