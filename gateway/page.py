@@ -11,13 +11,33 @@ from html import escape
 
 from fastapi.responses import HTMLResponse
 
-_STYLE = (
-    ":root{color-scheme:light dark}"
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem auto;padding:0 1rem;"
-    "background:light-dark(#fff,#14171c);color:light-dark(#16191d,#e8eaed)}"
-    "a{color:light-dark(#0b57a4,#8ab8ff)}"
-    "input,button{font:inherit;padding:.3rem .6rem;min-height:2.25rem}"
-)
+_STYLE = """
+:root{color-scheme:light dark;
+--ground:light-dark(#fff,#14171c);--raised:light-dark(#f4f5f7,#1d2128);
+--line:light-dark(#c9ced6,#3b424d);--edge:light-dark(#6b7280,#8b95a5);
+--text:light-dark(#16191d,#e8eaed);--quiet:light-dark(#4b5563,#aeb6c2);
+--link:light-dark(#0b57a4,#8ab8ff);--allow:light-dark(#14632f,#7ddb9b);
+--deny:light-dark(#a3141e,#ff9a9a);--on-deny:light-dark(#fff,#1a0406)}
+*{box-sizing:border-box}
+body{margin:0;background:var(--ground);color:var(--text);font:1rem/1.5 system-ui,sans-serif}
+header{border-bottom:1px solid var(--line);background:var(--raised);padding:.6rem 1rem;
+font-weight:650}
+main{max-width:38rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:.5rem 0 1rem}h2{font-size:1.15rem;margin:1.75rem 0 .5rem}
+h1,p,li{overflow-wrap:anywhere}
+a{color:var(--link);text-underline-offset:.15em}
+:focus-visible{outline:3px solid var(--link);outline-offset:2px}
+label{color:var(--quiet);font-size:.9rem}
+code{font-family:ui-monospace,monospace;font-size:.92em}
+input,button{font:inherit;color:var(--text);background:var(--ground);border:1px solid var(--edge);
+border-radius:.3rem;padding:.35rem .9rem;min-height:2.5rem;max-width:100%}
+button{background:var(--raised);cursor:pointer}button:hover{border-color:var(--text)}
+button[value=deny]{background:var(--deny);border-color:var(--deny);color:var(--on-deny);font-weight:650}
+button[value=allow]{border:2px solid var(--allow);color:var(--allow);font-weight:650}
+[role=alert]{border-left:.3rem solid var(--deny);background:var(--raised);padding:.6rem .9rem}
+"""
+"""The colours and shapes of the console (`console/static/style.css`), as far as pages have them."""
+
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 _POLICY = "content-security-policy"
@@ -53,8 +73,8 @@ def page(
     return HTMLResponse(
         f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} - Passavant</title>{head}
-<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>
-<body><main><h1>{title}</h1>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>
+<body><header>Passavant</header><main><h1>{title}</h1>
 {body}
 </main></body></html>
 """,
