@@ -24,6 +24,7 @@ NOUNS = {
     "policy": "cli.policy",
     "approval": "cli.approval",
     "session": "cli.session",
+    "trigger": "cli.trigger",
     "run": "cli.run",
     "flow": "cli.flow",
     "server": "cli.server",

@@ -72,11 +72,13 @@ from gateway.sharing import Around as Counting
 from gateway.sharing import Sharing
 from gateway.state import FLEET, State
 from gateway.store import code
+from gateway.store.claims import FleetClaims
 from gateway.store.counters import FleetCounters
 from gateway.store.fleet import FleetDatabase
 from gateway.store.keeper import Keeper
 from gateway.store.view import View
 from gateway.tidying import tidy
+from gateway.triggers.triggers import Triggers
 from gateway.undo.taking_back import TakingBack
 from gateway.upstream import Kept, Upstream, upstream
 from gateway.world import World, Worlds
@@ -147,9 +149,12 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         mint = _mint(ground)
         runs: RunService | None = None
         tasks: Tasks | None = None
+        triggers: Triggers | None = None
         if around.orchestration is not None:
             hop = Hop(rooms, state.runs, mint, state.made)
             runs = await stack.enter_async_context(around.orchestration.opened(hop, ground.home))
+            triggers = _triggers(ground, rooms, runs)
+            await stack.enter_async_context(triggers.running())
             tasks = Tasks(rooms, hop, runs, state.made)
             given.append(tasks)
         undo = TakingBack(rooms, state.rollbacks, state.runs, mint, log_of.index)
@@ -170,6 +175,7 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 runs=runs,
                 tasks=tasks,
                 undo=undo,
+                triggers=triggers,
                 fleet=ground.fleet,
                 codes=codes,
                 users_by_name=mode == "dev",
@@ -310,6 +316,22 @@ def _rooms(ground: _Ground, links: Upstream, worlds: Worlds, around: Surrounding
         watch=Watch(ground.settings.guards, state.alarms, log_of.recorder),
         sharing=ground.sharing,
         digest_key=ground.home.digest_key(),
+    )
+
+
+def _triggers(ground: _Ground, rooms: Rooms, runs: RunService) -> Triggers:
+    settings, log_of, state = ground.settings, ground.evidence, ground.state
+    claims: FleetClaims | None = None
+    if settings.fleet is not None:
+        claims = FleetClaims(FleetDatabase(settings.fleet.file), log_of.recorder.origin)
+    return Triggers(
+        log_of.log,
+        log_of.recorder,
+        state.triggered,
+        state.runs,
+        rooms.worlds,
+        runs,
+        None if claims is None else claims.claim,
     )
 
 

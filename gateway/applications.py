@@ -21,6 +21,8 @@ from gateway.faces.mcp import Sources as McpSources
 from gateway.faces.own import OwnFace
 from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
+from gateway.faces.webhooks import PREFIX as WEBHOOKS
+from gateway.faces.webhooks import WebhookFace
 from gateway.faces.work import PREFIX as WORK
 from gateway.faces.work import WorkFace
 from gateway.gate import Gate
@@ -84,6 +86,7 @@ def _services(parts: Parts) -> Services:
         bell=Bell(),
         runs=parts.runs,
         undo=parts.undo,
+        triggers=parts.triggers,
         tokens=check,
         keys=keys,
         rotation=parts.rotation,
@@ -164,6 +167,14 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
         )
     if parts.runs is not None and parts.runs.work is not None:
         faces[WORK] = WorkFace(work=parts.runs.work, gate=gate, authenticate=access, rules=rules)
+    if parts.triggers is not None:
+        faces[WEBHOOKS] = WebhookFace(
+            parts.triggers,
+            parts.upstream.credentials.fetch,
+            rules=rules,
+            gate=gate,
+            now_s=parts.now_s,
+        )
     if settings.audit.publish:
         origin, tiles = services.log.origin, parts.home.tiles
         faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)

@@ -17,6 +17,7 @@ from gateway.runs.service import RunService
 from gateway.runs.tasks import Tasks
 from gateway.settings import Settings, milliseconds
 from gateway.state import State
+from gateway.triggers.triggers import Triggers
 from gateway.undo.taking_back import TakingBack
 from gateway.upstream import Upstream
 
@@ -43,6 +44,7 @@ class Parts:
     runs: RunService | None
     tasks: Tasks | None
     undo: TakingBack
+    triggers: Triggers | None
     fleet: Fleet | None
     codes: LoginCodes
     show_code: Callable[[str], None] | None

@@ -32,6 +32,7 @@ from gateway.session.releases import Releases
 from gateway.session.session import Session, Sessions
 from gateway.session.uses import Uses
 from gateway.store.fleet import Fact
+from gateway.triggers.heard import Heard
 from gateway.undo import rollback
 from gateway.undo.rollbacks import Rollbacks
 
@@ -151,6 +152,7 @@ class State:
         self.alarms = Alarms()
         self.memory = Items()
         self.rollbacks = Rollbacks()
+        self.triggered = Heard()
         self.made = made.MadeAgents()
         self.passkeys = passkeys.Passkeys()
         self._epoch = epoch
@@ -177,12 +179,14 @@ class State:
             "token.revoke": self._token_revoke,
             "assertion.used": lambda body, *_: self.single_use.used(body),
             made.CREATED: lambda body, index, _: self.made.created(body, index),
-            "run.started": lambda body, index, _: self.runs.started(body, index),
+            "run.started": self._run_started,
             "run.granted": lambda body, *_: self.runs.granted(body),
             "run.paused": lambda body, *_: self.runs.went(body),
             "run.resumed": lambda body, *_: self.runs.went(body),
             "run.cancelled": lambda body, *_: self.runs.went(body),
             "run.ended": self._run_ended,
+            "trigger.read": lambda body, *_: self.triggered.read(body),
+            "trigger.refused": lambda body, *_: self.triggered.refused(body),
             "rollback.started": lambda body, *_: self.rollbacks.started(body),
             "rollback.stopped": lambda body, *_: self.rollbacks.stopped(body),
             "rollback.resumed": lambda body, *_: self.rollbacks.resumed(body),
@@ -247,6 +251,7 @@ class State:
             "passkeys": self.passkeys,
             "runs": self.runs,
             "rollbacks": self.rollbacks,
+            "triggered": self.triggered,
             "made": self.made,
             "memory": self.memory,
         }
@@ -352,6 +357,11 @@ class State:
             resting |= {each.id for each in handed_on if each.user == consent.user}
         for session in sorted(resting):
             self._end(self.sessions.closed({"session": session}))
+
+    def _run_started(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:
+        cause = self.runs.started(body, index).cause
+        if cause is not None:
+            self.triggered.answered(cause.trigger, cause.event)
 
     def _run_ended(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:
         """A run is over, and its sessions with it. No token of theirs was ever outside and no step

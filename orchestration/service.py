@@ -26,7 +26,7 @@ from gateway.runs.carriers import Carriers
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
 from gateway.runs.made import Made
-from gateway.runs.run import ROOT, Forked, Json, Run
+from gateway.runs.run import ROOT, Cause, Forked, Json, Run
 from gateway.runs.spec import PoolSpec
 from gateway.runs.starting import Start
 from gateway.runs.tasks import DOORS, task_flow
@@ -160,6 +160,28 @@ class Service:
         if plan is None:
             raise RunRefused("run.flow", f"there is no flow {flow}")
         start = Start(flow, plan.digest, flow, by, key, given, plan.limits.wall_s)
+        run = await self._hop.start(start)
+        await self._begin(run, plan, given)
+        return run
+
+    async def triggered(
+        self, flow: str, given: Json, cause: Cause, *, labels: frozenset[str]
+    ) -> Run:
+        """Start a run that a trigger wants; see `gateway.runs.service.RunService`."""
+        plan = self._plans.of(flow) if flow in self._flows else None
+        if plan is None:
+            raise RunRefused("run.flow", f"there is no flow {flow}")
+        start = Start(
+            flow=flow,
+            digest=plan.digest,
+            agent=flow,
+            by=f"trigger:{cause.trigger}",
+            key=cause.event,
+            input=given,
+            lifetime_s=plan.limits.wall_s,
+            cause=cause,
+            labels=labels,
+        )
         run = await self._hop.start(start)
         await self._begin(run, plan, given)
         return run

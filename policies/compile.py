@@ -124,6 +124,7 @@ class _Compiler:
             spaces=MappingProxyType(self._spaces),
             delegation=self._delegation(),
             front_ends=MappingProxyType(self._front_ends()),
+            triggers=MappingProxyType(_merged(each.policy.triggers for each in self._documents)),
             clauses=MappingProxyType(clauses),
             releases=MappingProxyType(releases),
             warnings=tuple(sorted(self._findings, key=lambda finding: finding.at)),

@@ -137,6 +137,7 @@ _BLOCKS: Mapping[str, Callable[[Snapshot], Mapping[str, object]]] = {
     "budget": lambda snapshot: snapshot.budgets,
     "space": lambda snapshot: snapshot.spaces,
     "front end": lambda snapshot: snapshot.front_ends,
+    "trigger": lambda snapshot: snapshot.triggers,
     "release": _releases,
     "delegation": _edges,
 }

@@ -2,8 +2,9 @@
 
 The register comes first (`policies.register`); then what can never happen (guardrails), what may
 happen (rules), which values are free of labels (releases), who may hand work on (delegation), what
-must be provable (invariants). A model that exists has passed every check that needs no other block;
-names are resolved across files in `policies.references`.
+starts flows by itself (triggers), what must be provable (invariants). A model that exists has
+passed every check that needs no other block; names are resolved across files in
+`policies.references`.
 """
 
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from policies.register import (
     refuse_wildcard,
 )
 from policies.source import Source
+from policies.trigger import Trigger
 
 SESSION = "session"
 """The space that every session has for itself."""
@@ -248,6 +250,7 @@ class Policy(Part):
     releases: Some[Release] = ()
     delegation: Delegation | None = None
     front_ends: Block[Name, FrontEnd] = Field(default_factory=dict)
+    triggers: Block[Name, Trigger] = Field(default_factory=dict)
     invariants: Some[Invariant] = ()
 
     @field_validator("tools")

@@ -27,6 +27,7 @@ from policies.register import (
     Tool,
 )
 from policies.source import Path, Source
+from policies.trigger import Trigger
 
 T = TypeVar("T")
 
@@ -89,6 +90,11 @@ class Joined:
     def spaces(self) -> Mapping[str, Space]:
         """By name."""
         return self._block("spaces", Space)
+
+    @cached_property
+    def triggers(self) -> Mapping[str, Trigger]:
+        """By name."""
+        return self._block("triggers", Trigger)
 
     def users_of(self, space: Space) -> frozenset[str]:
         """The agents that a space is for."""

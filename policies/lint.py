@@ -212,6 +212,19 @@ def _releases(joined: Joined) -> Iterator[Finding]:
             yield _warn("lint.release-any-call", message, at, "add 'when'")
 
 
+def _triggers(joined: Joined) -> Iterator[Finding]:
+    for name, trigger in joined.triggers.items():
+        at = joined.position("triggers", name)
+        if not any(
+            agent == trigger.flow for each in joined.grants for agent, _ in joined.pairs(each.said)
+        ):
+            message = f"no rule lets {trigger.flow!r}, which {name!r} starts, do anything"
+            yield _warn("lint.unused", message, at, "add a rule, or remove the trigger")
+        if trigger.payload == "trusted":
+            message = f"what {name!r} is sent counts as trusted, whoever signs it"
+            yield _warn("lint.trusted-payload", message, at, "leave 'payload' out")
+
+
 _CHECKS: tuple[Callable[[Joined], Iterator[Finding]], ...] = (
     _people,
     _approvals,
@@ -225,6 +238,7 @@ _CHECKS: tuple[Callable[[Joined], Iterator[Finding]], ...] = (
     _costs,
     _spaces,
     _releases,
+    _triggers,
 )
 
 

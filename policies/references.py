@@ -32,6 +32,7 @@ _BLOCKS = {
     "budget": "budgets",
     "space": "spaces",
     "front end": "front_ends",
+    "trigger": "triggers",
 }
 
 
@@ -188,6 +189,11 @@ def _of_releases(policy: Policy) -> Iterator[_Use]:
         yield _Use("tool", release.tool, ("releases", index, "tool"))
 
 
+def _of_triggers(policy: Policy) -> Iterator[_Use]:
+    for name, trigger in policy.triggers.items():
+        yield _Use("agent", trigger.flow, ("triggers", name, "flow"))
+
+
 def _of_statement(statement: Statement, path: Path) -> Iterator[_Use]:
     yield from _each("role", statement.roles, (*path, "roles"))
     yield from _each("agent", statement.agents, (*path, "agents"))
@@ -229,6 +235,7 @@ _USES: tuple[Callable[[Policy], Iterator[_Use]], ...] = (
     _of_guardrails,
     _of_rules,
     _of_releases,
+    _of_triggers,
     _of_delegation,
     _of_front_ends,
     _of_invariants,

@@ -26,6 +26,7 @@ from policies.register import (
     Undo,
 )
 from policies.release import ReleaseRule
+from policies.trigger import Trigger
 
 UNTRUSTED = frozenset({"untrusted"})
 """Whatever else a policy says, this label is of what may not be relied upon."""
@@ -127,6 +128,7 @@ class Snapshot:
     spaces: Mapping[str, Space]
     delegation: Delegation
     front_ends: Mapping[str, FrontEnd]
+    triggers: Mapping[str, Trigger]
     clauses: Mapping[str, Clause]
     releases: Mapping[str, tuple[ReleaseRule, ...]]
     warnings: tuple[Finding, ...]

@@ -39,6 +39,9 @@ _ONCE = frozenset(
         b"origin",
         b"traceparent",
         b"transfer-encoding",
+        b"webhook-id",
+        b"webhook-signature",
+        b"webhook-timestamp",
     }
 )
 """Headers that somebody decides on: two of one kind would be read differently by two readers."""

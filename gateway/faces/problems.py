@@ -53,6 +53,13 @@ _STATUS = {
     "upstream.garbage": 502,
     "upstream.unknown_outcome": 502,
     "upstream.timeout": 504,
+    "trigger.signature": 401,
+    "trigger.time": 401,
+    "trigger.busy": 429,
+    "run.input": 413,
+    "run.flow": 503,
+    "run.agent": 503,
+    "fleet.unavailable": 503,
     "internal": 500,
 }
 _BY_KIND = {"auth": 401, "limit": 429, "policy": 403, "approval": 403, "upstream": 502}

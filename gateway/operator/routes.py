@@ -23,6 +23,7 @@ from gateway.operator import (
     status,
     stopping,
     tokens,
+    triggers,
 )
 from gateway.operator.services import Services
 
@@ -43,6 +44,7 @@ def build(services: Services) -> FastAPI:
         "servers": servers.router,
         "sessions": sessions.router,
         "tokens": tokens.router,
+        "triggers": triggers.router,
         "": status.router,
     }
     app = api.build(services, routers)

@@ -22,6 +22,7 @@ def row(run: Run) -> dict[str, Json]:
         "ended": run.ended,
         "result": run.result,
         "detail": run.detail,
+        "cause": None if run.cause is None else run.cause.to_json(),
         "forked": None if run.forked is None else run.forked.to_json(),
     }
 

@@ -37,6 +37,7 @@ from gateway.runs.service import RunService
 from gateway.settings import Settings
 from gateway.sharing import Sharing
 from gateway.state import State
+from gateway.triggers.triggers import Triggers
 from gateway.undo.taking_back import TakingBack
 from gateway.world import Worlds
 
@@ -48,6 +49,7 @@ class Services:
     bell          wakes who follows what happens; closed before the listener is, to end them
     runs          starts flows; None: there are none
     undo          takes back what calls did
+    triggers      start runs by themselves; None: there is nothing that runs flows
     connecting    ends what people let agents use; None: there is nothing of that kind
     authorizing   ends what people let applications do
     browsers      who is logged in with a browser
@@ -77,6 +79,7 @@ class Services:
     bell: Bell
     runs: RunService | None
     undo: TakingBack
+    triggers: Triggers | None
     tokens: TokenCheck
     keys: KeySet
     rotation: Rotation

@@ -92,6 +92,34 @@ class Forked:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What a run was started by, where no person and no agent did.
+
+    trigger  its name in the policy
+    event    which moment, message or entry it was: `tick:1790000000`, `message:m17`, `entry:204`
+    depth    how many triggers led here, one from another; the first is 1
+    """
+
+    trigger: str
+    event: str
+    depth: int
+
+    @classmethod
+    def from_entry(cls, body: Json) -> Self:
+        """The inverse of `to_json`."""
+        members = cast("Mapping[str, Json]", body)
+        return cls(
+            cast("str", members["trigger"]),
+            cast("str", members["event"]),
+            cast("int", members["depth"]),
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """As it stands in the entry of the run's start."""
+        return {"trigger": self.trigger, "event": self.event, "depth": self.depth}
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run; times in seconds since 1970.
 
@@ -122,6 +150,7 @@ class Run:
     caller: str | None = None
     cancelled: bool = False
     forked: Forked | None = None  # from another run; None: it began at its beginning
+    cause: Cause | None = None  # the trigger that started it; None: a person or an agent did
 
     def is_of(self, principal: Principal) -> bool:
         """Whether it was this principal that started it, in the session that it acts in now."""
@@ -152,6 +181,7 @@ class Run:
             grants={ROOT: Grant.from_entry(body)},
             caller=cast("str | None", body.get("caller")),
             forked=Forked.from_entry(body["forked"]) if "forked" in body else None,
+            cause=Cause.from_entry(body["cause"]) if "cause" in body else None,
         )
 
 

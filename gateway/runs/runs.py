@@ -129,12 +129,13 @@ class Runs:
 
     # -- the fold ---------------------------------------------------------------------------
 
-    def started(self, body: Mapping[str, Json], index: int) -> None:
-        """Entry `run.started`."""
+    def started(self, body: Mapping[str, Json], index: int) -> Run:
+        """Entry `run.started`: the run that it begins."""
         run = Run.from_entry(body, index)
         if run.forked is not None:
             self._reused.take_over(run.id, self._before(run.forked))
         self._put(run)
+        return run
 
     def _before(self, forked: Forked) -> dict[str, Taken]:
         """What a run had done before a step; what people said yes to there counts for it alone."""

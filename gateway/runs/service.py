@@ -16,7 +16,7 @@ from gateway.links.oauth_client import Means
 from gateway.principal import Principal
 from gateway.runs.hop import Hop
 from gateway.runs.made import Made
-from gateway.runs.run import Run
+from gateway.runs.run import Cause, Run
 from gateway.runs.work import Work
 
 
@@ -34,6 +34,16 @@ class RunService(Protocol):
         """Start a run; it goes on by itself, whatever becomes of this process.
 
         key  the starter's own name for it: the same start again is the same run
+
+        Raises RunRefused and AuditUnavailable.
+        """
+
+    async def triggered(
+        self, flow: str, given: Json, cause: Cause, *, labels: frozenset[str]
+    ) -> Run:
+        """Start a run that a trigger wants; the same event of it again is the same run.
+
+        labels  of what it is given
 
         Raises RunRefused and AuditUnavailable.
         """

@@ -14,7 +14,7 @@ from gateway.identity import scopes
 from gateway.links.jsonrpc import dump
 from gateway.principal import Principal
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import Forked, Grant, Run
+from gateway.runs.run import Cause, Forked, Grant, Run
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
 
@@ -33,6 +33,8 @@ class Start:
     caller      the agent that starts it, as which it then acts; None: a person or a trigger does
     forked      the run that it goes on from, and where; None: it begins at the beginning
     instead     the value that the first step of a fork is given; (): what it would have had
+    cause       the trigger that starts it; None: a person or an agent does
+    labels      of what it is given
     most        what a run of a caller may be used for, of what the caller may
     """
 
@@ -47,6 +49,8 @@ class Start:
     most: scopes.Scopes = scopes.ALL
     forked: Forked | None = None
     instead: tuple[Json, ...] = ()
+    cause: Cause | None = None
+    labels: frozenset[str] = frozenset()
 
 
 class Starting:
@@ -98,6 +102,8 @@ class Starting:
             "caller": None if start.caller is None else start.caller.session,
             **grant.to_json(),
         }
+        if start.cause is not None:
+            fields["cause"] = start.cause.to_json()
         if start.forked is not None:
             fields["forked"] = start.forked.to_json()
         await self._rooms.recorder.write_sealed(
@@ -114,7 +120,7 @@ class Starting:
             None,
             by=start.by,
             lifetime_s=start.lifetime_s,
-            labels=self._brought(start.forked),
+            labels=start.labels | self._brought(start.forked),
         )
         hops = self._rooms.worlds.current.snapshot.delegation.max_hops
         return Grant(start.agent, session.id, (), scopes.ALL, hops)

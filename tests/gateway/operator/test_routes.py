@@ -107,6 +107,7 @@ DOORS = [
     Door("POST", "/api/sessions/{session_id}/rollback", "administrator", {}),
     Door("POST", "/api/tokens", "administrator", {"agent": "clerk-1"}),
     Door("POST", "/api/tokens/revoke", "administrator", {"token": "x"}),
+    Door("GET", "/api/triggers", "viewer"),
     Door("GET", "/api/whoami", "viewer"),
     Door("GET", "/api/status", "viewer"),
     Door("GET", "/api/openapi.json", "viewer"),

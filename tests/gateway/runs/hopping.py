@@ -13,7 +13,7 @@ from gateway.links.oauth_client import Means
 from gateway.principal import Principal
 from gateway.runs.hop import Hop
 from gateway.runs.made import Made
-from gateway.runs.run import ROOT, Run
+from gateway.runs.run import ROOT, Cause, Run
 from gateway.runs.service import RunService
 from gateway.runs.starting import Start
 from gateway.runs.step import Step
@@ -66,6 +66,11 @@ class NoFlows:
         caller: Principal,
         key: str | None,
         made: Made | None = None,
+    ) -> Run:
+        raise NotImplementedError
+
+    async def triggered(
+        self, flow: str, given: Json, cause: Cause, *, labels: frozenset[str]
     ) -> Run:
         raise NotImplementedError
 
