@@ -51,6 +51,8 @@ from gateway.links.oauth_client import Means
 from gateway.memory.opening import Remembering, remembering
 from gateway.memory.tools import memory_link
 from gateway.metrics import Metrics
+from gateway.notices.delivery import Around as Telling
+from gateway.notices.delivery import Delivery
 from gateway.operator.credentials import Operators
 from gateway.operator.login_codes import LoginCodes
 from gateway.parts import Parts
@@ -146,6 +148,9 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
             await stack.enter_async_context(_running(ground.fleet.run(activation)))
         if mode == "dev":
             await stack.enter_async_context(_running(activation.watch()))
+        if settings.webhooks:
+            delivery = Delivery(settings.webhooks, _around_hooks(ground, links))
+            await stack.enter_async_context(_running(delivery.run()))
         mint = _mint(ground)
         runs: RunService | None = None
         tasks: Tasks | None = None
@@ -332,6 +337,17 @@ def _triggers(ground: _Ground, rooms: Rooms, runs: RunService) -> Triggers:
         rooms.worlds,
         runs,
         None if claims is None else claims.claim,
+    )
+
+
+def _around_hooks(ground: _Ground, links: Upstream) -> Telling:
+    return Telling(
+        ground.state.notices,
+        ground.state.approvals,
+        ground.evidence.recorder,
+        links.fetcher,
+        links.credentials,
+        ground.settings.operators_url,
     )
 
 

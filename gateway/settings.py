@@ -30,6 +30,7 @@ from gateway.guard.rules import Guards
 from gateway.identity import trust
 from gateway.identity.applications import ApplicationId, ApplicationSpec, check_redirects
 from gateway.links.credentials import Reference
+from gateway.notices.hooks import HookName, WebhookSpec
 from gateway.runs.spec import RunsSpec
 from policies.errors import PolicyInvalid
 from policies.source import Source
@@ -259,6 +260,7 @@ class Settings(_Model):
 
     flows                       files of flows that can be run, one flow each
     agents, models              what flows reach, by name
+    webhooks                    whom is told that people are needed, by a name of ours
     runs                        where they are kept, and the workers that carry them
     insecure_unsandboxed_stdio  start local servers where nothing can confine them
     insecure_volatile_log       keep the log on a file system in memory, which a restart loses
@@ -287,6 +289,7 @@ class Settings(_Model):
     fleet: Fleet | None = None
     runs: RunsSpec = RunsSpec()
     guards: Guards = Guards()
+    webhooks: dict[HookName, WebhookSpec] = Field(default_factory=dict)
     canaries: list[Reference] = Field(default_factory=list)
 
     @model_validator(mode="after")

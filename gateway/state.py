@@ -23,6 +23,8 @@ from gateway.links.connections import GIVEN, WITHDRAWN, Connections
 from gateway.membership import Membership
 from gateway.memory import items as memory
 from gateway.memory.items import Items
+from gateway.notices.hooks import EVENTS
+from gateway.notices.notices import TOLD, Notices
 from gateway.runs import made
 from gateway.runs.run import FACE, place_of
 from gateway.runs.runs import Runs
@@ -155,6 +157,7 @@ class State:
         self.triggered = Heard()
         self.made = made.MadeAgents()
         self.passkeys = passkeys.Passkeys()
+        self.notices = Notices()
         self._epoch = epoch
         self.applied = 0  # entries folded so far
         self.on_abandoned: Fold = lambda *_: None
@@ -165,6 +168,8 @@ class State:
         }
         for kind in KINDS:
             self._kinds |= _suspending(kind, revocations)
+        for event in EVENTS:
+            self._kinds[event] = self._noting(self._kinds[event])
 
     def _of_sessions(self) -> dict[str, Fold]:
         """Entries of calls, and of the sessions and tokens that they are made with."""
@@ -223,6 +228,7 @@ class State:
             memory.REMOVED: lambda body, *_: self.memory.removed(body),
             memory.WIPED: lambda body, *_: self.memory.wiped(body),
             "policy.changed": lambda body, *_: self.activations.activated(body),
+            TOLD: lambda body, *_: self.notices.told(body),
             "alarm.raised": lambda body, *_: self.alarms.raised(body),
             "fleet.joined": self._fleet_joined,
             "fleet.told": self._fleet_told,
@@ -249,6 +255,7 @@ class State:
             "membership": self.membership,
             "alarms": self.alarms,
             "passkeys": self.passkeys,
+            "notices": self.notices,
             "runs": self.runs,
             "rollbacks": self.rollbacks,
             "triggered": self.triggered,
@@ -330,6 +337,15 @@ class State:
     def _approval_decided(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self.approvals.decided(body)
         self.passkeys.signed(body)
+
+    def _noting(self, fold: Fold) -> Fold:
+        """The same, for entries that others are told of."""
+
+        def noting(body: Mapping[str, Json], index: int, leaf: str) -> None:
+            fold(body, index, leaf)
+            self.notices.noted(body, index)
+
+        return noting
 
     def _glass_broken(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self.approvals.broken(body)

@@ -26,6 +26,7 @@ async def tidy(rooms: Rooms, state: State, rotation: Rotation, retention: Retent
         state.runs.forget(now // 1_000_000)
         state.rollbacks.forget(rooms.sessions)
         state.made.forget(now // 1_000_000)
+        state.notices.forget(now)
         rooms.limits.forget(now)
         rooms.flow.forget()
         await retention.sweep()
