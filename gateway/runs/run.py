@@ -26,9 +26,10 @@ State = Literal["running", "paused", "stopping", "ended"]
 class Grant:
     """In whose name steps are made.
 
-    chain   the agents that `agent` acts for, newest first
-    hops    how many more agents work may be handed on to
-    user    on whose behalf, with the groups that they were in; None: nobody's
+    chain     the agents that `agent` acts for, newest first
+    hops      how many more agents work may be handed on to
+    user      on whose behalf, with the groups that they were in; None: nobody's
+    bound_to  the key of which who started it has proven possession; None: of none
     """
 
     agent: str
@@ -38,6 +39,7 @@ class Grant:
     hops: int
     user: str | None = None
     groups: frozenset[str] = frozenset()
+    bound_to: str | None = None
 
     @classmethod
     def from_entry(cls, body: Mapping[str, Json]) -> Self:
@@ -52,6 +54,7 @@ class Grant:
             hops=cast("int", body["hops"]),
             user=cast("str | None", actor["sub"]),
             groups=frozenset(cast("list[str]", body.get("groups", []))),
+            bound_to=cast("str | None", body.get("bound_to")),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -62,6 +65,7 @@ class Grant:
             "scope": scopes.write(self.scopes),
             "hops": self.hops,
             "groups": list[Json](sorted(self.groups)),
+            "bound_to": self.bound_to,
         }
 
 

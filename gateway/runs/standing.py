@@ -59,6 +59,7 @@ class Standing:
             hops=grant.hops,
             user=grant.user,
             user_groups=grant.groups,
+            bound_to=grant.bound_to,
             renews=None if known is None else known.token_id,
             root=session.root,
         )
@@ -109,6 +110,7 @@ class Standing:
             hops=caller.hops,
             user=caller.user,
             groups=caller.user_groups,
+            bound_to=caller.bound_to,
         )
 
     async def _below(
