@@ -18,6 +18,8 @@ KEYS = (
     ("g g", "Agents"),
     ("g t", "Servers"),
     ("g p", "Policies"),
+    ("g o", "Log"),
+    ("g x", "Stop"),
     ("g s", "Settings"),
     ("j, k", "the next row, the row before"),
     ("Enter", "open the row"),

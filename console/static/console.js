@@ -1,7 +1,7 @@
 // Keys, copying and times in the reader's zone. Every page is whole without this.
 "use strict";
 (() => {
-  const PLACES = { n: "/", a: "/approvals", r: "/runs", l: "/audit", g: "/agents", t: "/servers", p: "/policies", s: "/settings" };
+  const PLACES = { n: "/", a: "/approvals", r: "/runs", l: "/audit", g: "/agents", t: "/servers", p: "/policies", o: "/log", x: "/stop", s: "/settings" };
   const STORED = "passavant-keys";
   let began = false;
 

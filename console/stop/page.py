@@ -50,7 +50,8 @@ async def suspend(services: Here, visitor: Administrator, request: Request, kind
 
 @router.post("/stop/{kind}/resume")
 async def resume(services: Here, visitor: Administrator, request: Request, kind: Kind) -> Response:
-    """Take a suspension back."""
+    """Take a suspension back; what lets something pass again takes its name to be typed."""
+    visitor.confirm(visitor.field("name"))
     await stopping.resume(services, _act(visitor, request), kind, visitor.field("name"))
     return see_again(visitor, "/stop")
 

@@ -39,7 +39,9 @@ async def test_an_agent_is_suspended_and_resumed(
     assert held.url.path == path
     assert "Resume this agent" in held.text
     assert (await clerk.call("desk.look", at="x")).code == "auth.revoked"
-    free = await adam.send(held, "/stop/agent/resume", name=clerk.name, reason="fine", back=path)
+    free = await adam.send(
+        held, "/stop/agent/resume", name=clerk.name, reason="fine", back=path, word=clerk.name
+    )
     assert "Suspend this agent" in free.text
     assert (await clerk.call("desk.look", at="x")).done
 

@@ -38,3 +38,33 @@ async def test_damage_shows(damaged: None, vera: Person) -> None:
     after = await vera.send(await vera.get("/log"), "/log/verify")
     assert 'class="said good"' not in after.text
     assert 'class="said bad"' in after.text
+
+
+async def test_a_checkpoint_that_was_kept_excludes_a_rollback(
+    gateway: Running, vera: Person
+) -> None:
+    tiles = gateway.gateway.services.home.tiles
+    await gateway.until((tiles / "checkpoint").exists)
+    kept = (tiles / "checkpoint").read_text()
+    page = await vera.get("/log")
+    assert "rollback not excluded" in (await vera.send(page, "/log/verify", kept="")).text
+    after = await vera.send(page, "/log/verify", kept=kept.replace("\n", "\r\n"))
+    assert "rollback excluded by pin" in after.text
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        pytest.param("<script>", "neither a receipt nor", id="no-pin"),
+        pytest.param(f"gw.example/log;0;{'0' * 64}", "failed", id="another-history"),
+        pytest.param("gw.example/log;x;y", "line 1", id="no-receipt"),
+    ],
+)
+async def test_what_was_kept_of_another_log_shows(
+    gateway: Running, vera: Person, kept: str, said: str
+) -> None:
+    await gateway.until((gateway.gateway.services.home.tiles / "checkpoint").exists)
+    after = await vera.send(await vera.get("/log"), "/log/verify", kept=kept)
+    assert said in after.text
+    assert 'class="said good"' not in after.text
+    assert "<script>" not in after.text

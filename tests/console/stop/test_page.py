@@ -1,5 +1,7 @@
 """The kill switch on a page: for administrators, on purpose, and in the log."""
 
+from html import unescape
+
 import pytest
 
 from tests.harness.agent import Agent
@@ -76,7 +78,13 @@ async def test_a_person_is_suspended_and_nobody_suspends_themselves(
     assert "bob@example.org" in suspended.text
     oneself = await adam.send(page, "/stop/user/suspend", name="adam", reason="x")
     assert "operator.self" in oneself.text
-    resumed = await adam.send(suspended, "/stop/user/resume", name="bob@example.org", reason="back")
+    resumed = await adam.send(
+        suspended,
+        "/stop/user/resume",
+        name="bob@example.org",
+        reason="back",
+        word="bob@example.org",
+    )
     assert "bob@example.org" not in resumed.text
 
 
@@ -84,3 +92,16 @@ async def test_a_person_is_suspended_and_nobody_suspends_themselves(
 async def test_another_kind_of_thing_is_refused(adam: Person, kind: str) -> None:
     fields = {"csrf": csrf_of(await adam.get("/stop")), "name": "x", "reason": "x"}
     assert (await adam.post(f"/stop/{kind}/suspend", fields)).status_code in {400, 404, 405}
+
+
+@pytest.mark.parametrize("word", ["", "yes", "BOB@example.org", "resume"])
+async def test_what_is_suspended_is_let_go_by_its_name_alone(
+    gateway: Running, adam: Person, word: str
+) -> None:
+    page = await adam.get("/stop")
+    held = await adam.send(page, "/stop/user/suspend", name="bob@example.org", reason="strange")
+    back = {"name": "bob@example.org", "reason": "back"}
+    refused = await adam.send(held, "/stop/user/resume", **back, word=word)
+    assert "type bob@example.org to confirm" in unescape(refused.text).lower()
+    assert gateway.gateway.services.state.revocations.suspended("user", "bob@example.org")
+    await adam.send(held, "/stop/user/resume", **back, word="bob@example.org")
