@@ -103,7 +103,7 @@ class Engine:
         queued  where it waits for a worker; None: this process does it
         """
         if queued is None:
-            await self._begun(task)
+            await self._started(task)
         else:
             await outside(self._enqueued(task, queued))
 
@@ -167,15 +167,19 @@ class Engine:
             self._ends[task_id] = asyncio.get_running_loop().create_future()
         return self._ends[task_id]
 
-    async def _begun(self, task: Task) -> bool:
-        """Start a task where it is new; whether it had ended before."""
+    async def _started(self, task: Task) -> WorkflowHandleAsync[Json]:
+        """Start a task where it is new."""
 
-        async def start() -> str:
+        async def start() -> WorkflowHandleAsync[Json]:
             with SetWorkflowID(task.id):
-                handle = await DBOS.start_workflow_async(_node, self._sealed(task))
-            return (await handle.get_status()).status
+                return await DBOS.start_workflow_async(_node, self._sealed(task))
 
-        return await outside(start()) == "SUCCESS"
+        return await outside(start())
+
+    async def _begun(self, task: Task) -> bool:
+        """The same; whether it had ended before, which the database is asked."""
+        handle = await self._started(task)
+        return (await outside(handle.get_status())).status == "SUCCESS"
 
     async def _mine(self, task: Task, share: Share) -> bool:
         """The same for a part of a run, which another process may have begun: whoever carried the
