@@ -183,9 +183,15 @@ def _courier(_: Task) -> Any:
     raise Failed("no courier has time")
 
 
+def _bookkeeper(payments: Task) -> Any:
+    kept = [each["amount"] for each in payments if not each["refunded"]]
+    return {"payments": len(payments), "sum": sum(kept)}
+
+
 AGENTS: Mapping[str, Callable[[Task], Any]] = {
     "archive": lambda task: {"archived": True, **task},
     "billing-desk": lambda task: {"reply": f"We look at the invoice of {task['from']}."},
+    "bookkeeper": _bookkeeper,
     "coder": lambda task: f"code for {task}",
     "compliance": lambda _: {"compliance": "low"},
     "counsel": _counsel,

@@ -173,6 +173,18 @@ def test_an_order_above_the_bound_is_never_paid(office: Office) -> None:
     assert json.loads(ran.stdout)["result"] == "denied"
 
 
+def test_the_books_are_kept_by_the_clock_and_after_each_payment(office: Office) -> None:
+    assert {each["name"] for each in office.read("trigger", "list")} == {"nightly", "paid"}
+    assert office.done("books", None)["payments"] >= 1
+    office.run("run", "watch", office.start("order", {"amount": 9}))
+
+    def kept() -> Told:
+        return [run for run in office.read("run", "list") if run["by"] == "trigger:paid"]
+
+    run = office.until(kept)[0]["id"]
+    assert office.output(run)["payments"] >= 2
+
+
 def test_every_example_is_played_here() -> None:
     written = {flow.name for flow in load_flows(FILES)}
     here = Path(__file__).read_text()
