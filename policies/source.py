@@ -166,7 +166,7 @@ class _Reader:
         return key
 
     def _scalar(self, event: ScalarEvent) -> object:
-        if event.style:  # quoted, or a block
+        if event.style or not _NO_TEXT.fullmatch(event.value):  # quoted, a block, or plainly text
             return event.value
         for form, read in _PLAIN:
             if form.fullmatch(event.value):
@@ -226,6 +226,8 @@ _PLAIN = tuple(
         (r"=", "put it in quotes"),
     ]
 )
+# Most of what stands in a file is nothing of these, which is told at once.
+_NO_TEXT = re.compile("|".join(f"(?:{form.pattern})" for form, _ in _PLAIN))
 
 
 def _mark(event: Event) -> tuple[int, int]:
