@@ -22,6 +22,7 @@ Digest = Annotated[
 State = Annotated[str | None, typer.Option("--state", help="asked, approved, denied, ...")]
 
 COLUMNS = ("id", "state", "agent", "user", "tool", "expires")
+RATES = ("rule", "asked", "approved", "denied", "alone", "over", "percent", "median_s")
 WATCH_EVERY_S = 1.0
 
 
@@ -31,6 +32,14 @@ def list_requests(api: Operators, *, state: State = None, json: AsJson = False) 
     """List requests, newest first."""
     rows = api.get("/api/approvals", state=state)
     as_json(rows) if json else as_table([_row(row) for row in rows], COLUMNS)
+
+
+@app.command()
+@operated
+def rates(api: Operators, *, json: AsJson = False) -> None:
+    """Show how often each rule asks, and what people make of it."""
+    rows = api.get("/api/approvals/rates")
+    as_json(rows) if json else as_table(rows, RATES)
 
 
 @app.command()

@@ -241,6 +241,7 @@ class State:
         return {
             "sessions": self.sessions,
             "approvals": self.approvals,
+            "rates": self.approvals.rates,
             "calls": self.calls,
             "limits": self.limits,
             "revocations": self.revocations,

@@ -10,6 +10,7 @@ from typing import cast
 
 from audit.canonical import Json
 from console.values import rows
+from gateway.approval.rates import Rate, Rates
 from gateway.approval.request import Request
 from policies.decision import Obligation
 from policies.inert import is_marked
@@ -79,6 +80,7 @@ class Why:
     rule: str
     at: str
     why: str
+    rate: Rate
 
 
 def values(
@@ -123,9 +125,9 @@ def effects(rule: ToolRule | None, labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def whys(rules: Sequence[str], snapshot: Snapshot) -> tuple[Why, ...]:
-    """The rules that asked, with their place and reason in the policy in force."""
-    return tuple(_why(name, snapshot) for name in rules)
+def whys(rules: Sequence[str], snapshot: Snapshot, rates: Rates) -> tuple[Why, ...]:
+    """The rules that asked, with their place and reason in the policy in force, and their past."""
+    return tuple(_why(name, snapshot, rates.of(name)) for name in rules)
 
 
 def demands(request: Request, snapshot: Snapshot) -> tuple[Demand, ...]:
@@ -169,11 +171,11 @@ def _carried(told: Mapping[str, Json], text: str) -> tuple[str, str]:
     return text[begin:end], cast("str", told["origin"])
 
 
-def _why(name: str, snapshot: Snapshot) -> Why:
+def _why(name: str, snapshot: Snapshot, rate: Rate) -> Why:
     clause = snapshot.clauses.get(name)
     if clause is None:
-        return Why(name, "", "")
-    return Why(name, str(clause.at), clause.why or "")
+        return Why(name, "", "", rate)
+    return Why(name, str(clause.at), clause.why or "", rate)
 
 
 def _demand(obligation: Obligation, request: Request, snapshot: Snapshot) -> Demand:

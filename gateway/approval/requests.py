@@ -7,6 +7,7 @@ from typing import cast
 
 from audit.canonical import Json
 from gateway.approval.quorum import answered, retracted
+from gateway.approval.rates import Rates
 from gateway.approval.request import NEXT, Key, Request, State, Vote
 from gateway.store.row import from_row, to_row
 
@@ -14,6 +15,7 @@ from gateway.store.row import from_row, to_row
 class Requests:
     """Requests by id, the newest one of every key, and what was refused.
 
+    rates    how often each rule asks, and what becomes of it
     changed  ids whose row is no longer as last stored
     """
 
@@ -23,6 +25,7 @@ class Requests:
         self._denied: dict[Key, str] = {}  # by key without session: a new one does not help
         self._claimed: dict[str, str] = {}  # call id -> request id
         self._asked_by: Counter[str] = Counter()  # agent -> requests that are `asked`
+        self.rates = Rates()
         self.changed: set[str] = set()
 
     def moved(self, before: Request | None, after: Request | None) -> None:
@@ -93,6 +96,7 @@ class Requests:
         before = self._by_id.get(request.id)
         self._index(request)
         self.changed.add(request.id)
+        self.rates.moved(before, request)
         self.moved(before, request)
 
     def _index(self, request: Request) -> None:

@@ -75,6 +75,25 @@ async def list_requests(
     return [summary(request) for request in found if state in {None, request.state}]
 
 
+@router.get("/rates")
+async def list_rates(services: Here, _: Viewer) -> list[dict[str, Json]]:
+    """How often each rule asked, what people made of it, and how long they took."""
+    return [
+        {
+            "rule": rule,
+            "asked": rate.asked,
+            "approved": rate.approved,
+            "denied": rate.denied,
+            "alone": rate.alone,
+            "over": rate.over,
+            "percent": rate.percent,
+            "median_s": rate.median_s,
+            "waved_through": rate.is_waved_through,
+        }
+        for rule, rate in services.state.approvals.rates.all().items()
+    ]
+
+
 @router.get("/{request_id}")
 async def show_request(services: Here, _: Viewer, request_id: str) -> dict[str, Json]:
     """One request, whole: what is asked, for whom, why, and its arguments."""

@@ -280,3 +280,20 @@ async def test_glass_is_broken_and_reviewed_on_the_page(tmp_path: Path) -> None:
         said = {"finding": "justified", "reason": "right"}
         assert "omar has reviewed it" in (await omar.send(page, f"{place}/review", **said)).text
         assert "broke the glass" not in (await omar.get("/approvals")).text
+
+
+async def test_how_often_a_rule_asks_stands_on_the_list_and_the_card(
+    clerk: Agent, omar: Person, gateway: Running
+) -> None:
+    request = await asked(clerk, "counted")
+    page = await omar.get(f"/approvals/{request}")
+    digest = re.findall(r'name="digest" value="([0-9a-f]{64})"', page.text)[0]
+    said = {"digest": digest, "chip": "as planned", "reason": "the list"}
+    await omar.send(page, f"/approvals/{request}/approve", **said)
+    words = gateway.gateway.services.recorder.words(gateway.size - 1, "reason")
+    assert words == b"as planned: the list"
+    assert "What rules ask" in (await omar.get("/approvals")).text
+    assert "of the answers yes" in (await omar.get(f"/approvals/{request}")).text
+    (rate,) = (await gateway.operate("GET", "/api/approvals/rates", by="vera")).json()
+    assert rate["rule"] == "publishes"
+    assert rate["asked"] >= rate["approved"] >= 1

@@ -45,6 +45,7 @@ DOORS = [
     Door("GET", "/api/agents", "viewer"),
     Door("GET", "/api/agents/{name}", "viewer"),
     Door("GET", "/api/approvals", "viewer"),
+    Door("GET", "/api/approvals/rates", "viewer"),
     Door("GET", "/api/approvals/{request_id}", "viewer"),
     Door(
         "POST",
