@@ -233,7 +233,7 @@ class _Compiler:
                 path: Path = ("tools", name)
                 if name in catalogue:
                     self._findings.extend(_misnamed(document, path, tool, self._args(name)))
-                elif _server(name) not in own_tools.SERVERS:  # those are in no lock
+                elif not _is_own(name, servers):
                     self._findings.append(_unpinned(document, path, name, catalogue, servers))
                 if tool.undo is not None and tool.undo.tool in catalogue:
                     args = self._args(tool.undo.tool)
@@ -359,6 +359,14 @@ def _unknown(
                 document.source.at(*path),
                 nearest(name, args.members),
             )
+
+
+def _is_own(name: str, servers: set[str]) -> bool:
+    """Whether it can be a tool of the gateway's own, which no lock holds; a running gateway's
+    catalogue has those of its flows and agents too, and then knows better.
+    """
+    server = _server(name)
+    return name in own_tools.RISKS or (server in own_tools.SERVERS and server not in servers)
 
 
 def _unpinned(

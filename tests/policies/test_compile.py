@@ -149,6 +149,26 @@ def test_a_tool_of_a_server_never_seen_is_a_warning() -> None:
     assert [finding.code for finding in snapshot.warnings] == ["policy.unpinned-tool"]
 
 
+OWN = """\
+  memory.put: {}
+  agents.invoke: {}
+  agents.web: {risk: write}
+  approvals.editors: {risk: write}
+  model.small: {risk: read}
+"""
+
+
+def test_tools_of_the_gateway_itself_are_in_no_lock_and_nobody_is_told_so() -> None:
+    assert not compiled("", head=HEAD.replace("tools:\n", f"tools:\n{OWN}", 1)).warnings
+
+
+def test_a_running_gateway_knows_its_own_agents_and_says_which_there_are_not() -> None:
+    known = {**CATALOGUE, "agents.wab": ToolSchema("agents.wab", "d" * 64, None)}
+    head = HEAD.replace("tools:\n", f"tools:\n{OWN}", 1)
+    (finding,) = findings("", known, head=head)
+    assert (finding.code, finding.hint) == ("policy.unknown-tool", "did you mean 'agents.wab'?")
+
+
 @pytest.mark.parametrize("stated", ["target: [acount]", "cost: {eur: args.amout}"])
 def test_an_argument_that_the_register_misspells_is_refused(stated: str) -> None:
     head = HEAD.replace("target: [account], cost: {eur: args.amount}", stated)

@@ -1,6 +1,8 @@
 """T27: an agent that another makes or reaches has nothing that the other one lacks."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.identity import scopes
+from gateway.identity.delegation import check_chain, lent
+from gateway.identity.errors import DelegationRefused
+from gateway.principal import Principal
+from policies.compile import compile_snapshot
+from policies.loader import read_policies
+from policies.snapshot import Snapshot
 from tests.harness.gateway import Clock
 from tests.orchestration.doors import POLICY, Doors, doors, made, through
 from tests.orchestration.test_remote import Script, replies, said
@@ -142,19 +150,67 @@ async def test_t27_who_is_reached_may_do_what_both_may(
         assert home.desk.paid == []
 
 
-names = st.sampled_from(["desk.look", "desk.pay", "model.small", "agents.echo"])
-patterns = st.one_of(names, st.sampled_from(["desk.*", "model.*", "agents.*", "*"]))
-lists = st.lists(patterns, max_size=4).map(lambda each: " ".join(sorted(set(each))))
+AGENTS = ("ada", "bo", "cy", "di")
+TOOLS = ("desk.look", "desk.pay", "web.get", "web.post", "web.put")
+patterns = st.sampled_from([*TOOLS, "desk.*", "web.*", "web.p*"])
+lends = st.lists(patterns, min_size=1, max_size=3, unique=True)
+edges = st.lists(
+    st.tuples(st.sampled_from(AGENTS), st.sampled_from(AGENTS), lends).filter(
+        lambda edge: edge[0] != edge[1]
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda edge: edge[:2],
+)
+asked = st.lists(st.sampled_from([*TOOLS, "desk.*", "web.*", "*"]), min_size=1, max_size=3)
+steps = st.lists(st.one_of(st.sampled_from(AGENTS), asked), max_size=6)
 
 
-@given(path=st.lists(lists, min_size=1, max_size=6))
-def test_t27_rights_never_widen_along_any_path(path: list[str]) -> None:
-    held = scopes.ALL
-    for lends in path:
-        after = scopes.intersect(held, scopes.parse(lends) if lends else ())
-        for name in ("desk.look", "desk.pay", "model.small", "agents.echo"):
-            server, _, tool = name.partition(".")
-            if scopes.allows(after, server, tool):
-                assert scopes.allows(held, server, tool)
-                assert scopes.allows(scopes.parse(lends), server, tool)
-        held = after
+def policy_of(found: list[tuple[str, str, list[str]]]) -> Snapshot:
+    """A policy with these edges, and nothing else that matters."""
+    stated = {
+        "apiVersion": "passavant/v1",
+        "kind": "Policy",
+        "name": "paths",
+        "default": "deny",
+        "agents": {name: {} for name in AGENTS},
+        "tools": {name: {"risk": "write"} for name in TOOLS},
+        "delegation": {
+            "max_hops": 8,
+            "edges": [
+                {"id": f"e{number}", "from": origin, "to": to, "tools": tools}
+                for number, (origin, to, tools) in enumerate(found)
+            ],
+        },
+    }
+    return compile_snapshot(read_policies([("p", json.dumps(stated).encode())]), None)
+
+
+def covers(held: scopes.Scopes) -> set[str]:
+    """The tools that scopes stand for."""
+    return {name for name in TOOLS if scopes.allows(held, *name.split("."))}
+
+
+@given(found=edges, path=steps)
+def test_t27_rights_never_widen_along_any_path(
+    found: list[tuple[str, str, list[str]]], path: list[str | list[str]]
+) -> None:
+    """A path hands work on, or narrows it as tasks, made agents and exchanged tokens do."""
+    policy = policy_of(found)
+    at = Principal("ada", None, frozenset(), (), "s", scopes.ALL, 8, "t", 0, 1)
+    for step in path:
+        if isinstance(step, list):
+            most = scopes.parse(" ".join(dict.fromkeys(step)))
+            after = replace(at, scopes=scopes.intersect(at.scopes, most))
+        else:
+            try:
+                check_chain(step, at, policy)
+            except DelegationRefused:
+                continue
+            lent_now = lent(step, at, policy)
+            chain = (at.agent, *at.chain)
+            after = replace(at, agent=step, chain=chain, scopes=lent_now, hops=at.hops - 1)
+            assert after.agent not in after.chain
+        assert covers(after.scopes) <= covers(at.scopes)
+        assert after.hops <= at.hops
+        at = after
