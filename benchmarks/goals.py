@@ -72,6 +72,11 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "banking, nobody: utility": Goal(at_least=0.75),
         "slack, nobody: utility": Goal(at_least=0.3),
     },
+    "parked": {
+        "here: idle CPU, % of a core": Goal("%", at_most=2),
+        "here: decision to next step, p50 ms": Goal("ms", at_most=50),
+        "away: decision to next step, p50 ms": Goal("ms", at_most=250),
+    },
     "memory": {
         "key: forbidden by absent, p50": Goal(at_least=0.95, at_most=1.05),
         "space: forbidden by absent, p50": Goal(at_least=0.95, at_most=1.05),

@@ -13,7 +13,7 @@ from gateway.operator.credentials import KEY_BYTES, Operator, Operators, Role
 from tests.harness.agent import REST, Agent
 from tests.harness.policy import AGENTS, APPROVER
 
-LONGEST_S = 20.0
+LONGEST_S = 60.0
 
 OPERATORS: Mapping[str, frozenset[Role]] = {
     APPROVER: frozenset({"approver"}),

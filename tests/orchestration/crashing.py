@@ -111,7 +111,7 @@ async def played(
 
 async def ended(gateway: Child, run: str) -> dict[str, Any]:
     """The run, when it is over."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             found: dict[str, Any] = (await gateway.operate("GET", f"/api/runs/{run}")).json()
             if found["state"] == "ended":

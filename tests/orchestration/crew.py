@@ -109,7 +109,7 @@ def carried(node: Any, **more: Any) -> Flow:  # noqa: ANN401 - as written
 
 @asynccontextmanager
 async def crew(
-    folder: Path, database: str, flow: Flow, agents: Agents, **places: int
+    folder: Path, database: str, flow: Flow, agents: Agents, *, questions: int = 50, **places: int
 ) -> AsyncIterator[Crew]:
     """A gateway with this flow and no worker yet; those that are hired end with it."""
     store = Store.parse(database, origin=ORIGIN)
@@ -117,7 +117,7 @@ async def crew(
     kept = Kept(Flows([flow], agents.local(), store=store, pools=pools))
     rules = policy(*(agent.name for agent in agents.local()), more=f"  {WORKER}: {{}}\n")
     text = "\n".join(line for line in rules.split("\n") if "desk" not in line)
-    settings = registered(folder / "clients", [WORKER])
+    settings = {**registered(folder / "clients", [WORKER]), "guards": {"questions": questions}}
     async with running(folder / "gw", text, None, orchestration=kept, settings=settings) as gateway:
         assert kept.service is not None
         assert kept.hop is not None
