@@ -3,6 +3,7 @@ boundary for `--crash`, and properties have no deadline.
 """
 
 import gc
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,9 +14,13 @@ settings.load_profile("passavant")
 
 gc.disable()  # until all tests are found: what is loaded for that stays
 
+TESTS = Path(__file__).parent
 
 WAITING = {"long": "takes long", "crash": "kills a process at a boundary"}
 """Marks of tests that run only when they are asked for, and why."""
+
+SLOW = ("browser", "benchmarks", "cli", "orchestration", "threats")
+"""Folders of files that take long: one of them begun last would keep everybody waiting."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker(mark):
                 item.add_marker(skip)
+    if hasattr(config, "workerinput"):  # one of several processes: files are given out in order
+        items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in SLOW)
 
 
 def pytest_collection_finish() -> None:
