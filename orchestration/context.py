@@ -18,9 +18,10 @@ from gateway.runs.way import Way
 from orchestration.engine import Engine
 from orchestration.lease import Lease
 from orchestration.reach import Told, addressed, opened, reached
-from orchestration.spec import Agent, Approve, Part, Prompt, Tool
+from orchestration.spec import Agent, Approve, Guard, Part, Prompt, Tool
 from orchestration.stop import Stopped
 from orchestration.task import Task
+from orchestration.tripwires import checked
 
 _SHORT = frozenset({"run.calls", "run.tokens", "run.cost"})
 """Codes of stops for which nothing was set aside."""
@@ -48,7 +49,15 @@ class Around:
     instead: Mapping[str, Json]
 
     def task(
-        self, path: str, node: Part, value: Json, *, grant: str, lease: Lease, depth: int
+        self,
+        path: str,
+        node: Part,
+        value: Json,
+        *,
+        grant: str,
+        lease: Lease,
+        depth: int,
+        guards: tuple[Guard, ...] = (),
     ) -> Task:
         """A node as a task of its own: all that it needs after a crash."""
         inside = {name: _written(each) for name, each in self.inside.items()}
@@ -61,6 +70,7 @@ class Around:
             "until": self.until_s,
             "inside": cast("Json", inside),
             "instead": dict(self.instead),
+            "guards": [_written(guard) for guard in guards],
         }
         return Task(self.run, path, what)
 
@@ -80,14 +90,24 @@ class Context:
     grant  the path of the grant in whose name it acts
     lease  what it may still use
     depth  how deep agents and parts may still lie in each other
+    guards those whose checks every tool has to pass
     """
 
-    def __init__(self, around: Around, path: str, grant: str, lease: Lease, depth: int) -> None:
+    def __init__(
+        self,
+        around: Around,
+        path: str,
+        grant: str,
+        lease: Lease,
+        depth: int,
+        guards: tuple[Guard, ...] = (),
+    ) -> None:
         self.around = around
         self.path = path
         self.grant = grant
         self.lease = lease
         self.depth = depth
+        self.guards = guards
         self._made = 0
 
     async def call(self, node: Part, value: Json, label: str | None = None) -> Json:
@@ -96,6 +116,8 @@ class Context:
         if not isinstance(node, Agent | Tool | Approve):
             return await self.around.perform(self._below(path, self.grant), node, value)
         value = self.around.instead.get(path, value)
+        if isinstance(node, Tool):
+            await self._check(node, path, value)
         answer = opened(await self._step(node, path, value))
         inside = self.around.inside.get(node.name) if isinstance(node, Agent) else None
         if inside is None:
@@ -108,7 +130,21 @@ class Context:
         parts = sum(not self._is_single(job.node) for job in jobs)
         leases = self.lease.split(parts, keep=len(jobs) - parts) if parts else []
         told = await asyncio.gather(*[self._branch(job, turn, leases) for job in jobs])
-        return [_given(each) for each in told]
+        results = [_given(each) for each in told]
+        for result in results:
+            if isinstance(result, Stopped) and result.reason == "tripped":
+                raise result  # it halts the run, whatever is done with branches that stop
+        return results
+
+    def guarded(self, guard: Guard) -> "Context":
+        """A place below in which every tool has to pass the checks of a guard, too."""
+        guards = (*self.guards, guard) if guard.tools else self.guards
+        path = self._next("guarded")
+        return Context(self.around, path, self.grant, self.lease, self.depth, guards)
+
+    def checking(self) -> "Context":
+        """A place below for a check, which is not checked itself."""
+        return Context(self.around, self._next("check"), self.grant, self.lease, self.depth)
 
     async def human(self, by: str, question: str, about: Json) -> bool:
         """Ask people; whether they agree. Raises Stopped for anything but a yes or a no."""
@@ -184,6 +220,14 @@ class Context:
         """Something of the flow says stop; to be raised."""
         return Stopped("tripped", detail, at=self.path, code=f"run.{what}")
 
+    async def _check(self, node: Tool, path: str, value: Json) -> None:
+        """Let the guards look at a call before it is made. Raises Stopped."""
+        for guard in self.guards:
+            _, _, args = addressed(node, value, at=path)
+            await checked(
+                self, guard, guard.tools, {"check": "tool", "tool": node.name, "args": args}
+            )
+
     # -- one step ---------------------------------------------------------------------------
 
     async def _step(
@@ -244,7 +288,13 @@ class Context:
             self.lease.give_back(lease)
             return {"stopped": self._too_deep(path).to_json()}
         task = self.around.task(
-            path, job.node, job.value, grant=self.grant, lease=lease, depth=self.depth - 1
+            path,
+            job.node,
+            job.value,
+            grant=self.grant,
+            lease=lease,
+            depth=self.depth - 1,
+            guards=self.guards,
         )
 
         async def ended() -> Json:
@@ -257,12 +307,12 @@ class Context:
     def _is_single(self, node: Part) -> bool:
         if isinstance(node, Agent):
             return node.name not in self.around.inside
-        return isinstance(node, Tool | Approve)
+        return isinstance(node, Approve) or (isinstance(node, Tool) and not self.guards)
 
     def _below(self, path: str, grant: str) -> "Context":
         if self.depth < 1:
             raise self._too_deep(path)
-        return Context(self.around, path, grant, self.lease, self.depth - 1)
+        return Context(self.around, path, grant, self.lease, self.depth - 1, self.guards)
 
     def _too_deep(self, path: str) -> Stopped:
         detail = "agents and parts lie too deep in each other"

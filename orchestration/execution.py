@@ -14,7 +14,7 @@ from orchestration.context import Around, Context
 from orchestration.engine import Engine
 from orchestration.lease import Lease
 from orchestration.performing import perform
-from orchestration.spec import Node, Part, Prompt
+from orchestration.spec import Guard, Node, Part, Prompt
 from orchestration.stop import Stopped
 from orchestration.task import Task
 
@@ -52,7 +52,14 @@ class Execution:
             until_s=cast("int", what["until"]),
             instead=cast("dict[str, Json]", what["instead"]),
         )
-        here = Context(around, task.path, str(what["grant"]), lease, cast("int", what["depth"]))
+        here = Context(
+            around,
+            task.path,
+            str(what["grant"]),
+            lease,
+            cast("int", what["depth"]),
+            tuple(map(Guard.model_validate, cast("list[Json]", what["guards"]))),
+        )
         try:
             return {"value": await perform(here, _part(what["node"]), what["value"])}
         except Stopped as stopped:

@@ -6,6 +6,7 @@ from typing import Any
 from gateway.runs.run import Json
 from orchestration.context import Context
 from orchestration.patterns.group_chat import group_chat
+from orchestration.patterns.guard import guard
 from orchestration.patterns.handoff import handoff
 from orchestration.patterns.magentic import magentic
 from orchestration.patterns.maker_checker import maker_checker
@@ -19,6 +20,7 @@ from orchestration.spec import (
     Agent,
     Approve,
     GroupChat,
+    Guard,
     Handoff,
     Magentic,
     MakerChecker,
@@ -44,6 +46,7 @@ _PATTERNS: Mapping[type[Part], Callable[[Context, Any, Json], Awaitable[Json]]] 
     MakerChecker: maker_checker,
     Magentic: magentic,
     GroupChat: group_chat,
+    Guard: guard,
     Wait: wait,
     Prompt: prompt,
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestration.flow import Flow, nodes
-from orchestration.spec import Agent, Approve, Magentic, Part, Tool
+from orchestration.spec import Agent, Approve, Guard, Magentic, Part, Tool
 from policies.decision import Effect
 from policies.finding import Finding, Position, Severity
 from policies.matrix import marks
@@ -99,3 +99,5 @@ def _reached(node: Part) -> Iterator[str]:
         yield f"approvals.{node.by}"
     elif isinstance(node, Magentic) and node.review is not None:
         yield f"approvals.{node.review}"
+    elif isinstance(node, Guard) and node.override is not None:
+        yield f"approvals.{node.override}"

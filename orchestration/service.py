@@ -44,7 +44,7 @@ from orchestration.pools import gateways_share, supervised, workers_of
 from orchestration.queues import Queues
 from orchestration.remote import models_link, prompt_node, remote_agents
 from orchestration.seal import derived
-from orchestration.spec import Approve, Magentic, Part, Tool
+from orchestration.spec import Approve, Guard, Magentic, Part, Tool
 from orchestration.store import Store
 from orchestration.task import Queued
 
@@ -322,3 +322,5 @@ def _asked(flow: Flow) -> Iterable[str]:
             yield node.by
         elif isinstance(node, Magentic) and node.review is not None:
             yield node.review
+        elif isinstance(node, Guard) and node.override is not None:
+            yield node.override

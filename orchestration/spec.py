@@ -270,6 +270,30 @@ class GroupChat(Part):
         return self
 
 
+class Guard(Part):
+    """A node with tripwires: what says stop does so before anything else is done.
+
+    A check is given {"check": "input", "value"} before the node, {"check": "output", "value"} after
+    it, or {"check": "tool", "tool", "args"} before each tool that is called within it. It answers
+    {"tripped": false}, or {"tripped": true, "reason": ...}, which halts the run.
+
+    override  who may let it go on all the same, as in `approve`; without it nobody may
+    """
+
+    kind: Literal["guard"] = "guard"
+    of: "Node"
+    input: Annotated[tuple["Node", ...], Field(max_length=16, strict=False)] = ()
+    output: Annotated[tuple["Node", ...], Field(max_length=16, strict=False)] = ()
+    tools: Annotated[tuple["Node", ...], Field(max_length=16, strict=False)] = ()
+    override: Name | None = None
+
+    @model_validator(mode="after")
+    def _checks_something(self) -> Self:
+        if not self.input and not self.output and not self.tools:
+            raise ValueError("expected `input`, `output` or `tools`: what is checked?")
+        return self
+
+
 def _spelled(value: object) -> object:
     """A node as it is written, in the form of the models."""
     if isinstance(value, str):
@@ -306,7 +330,8 @@ Node = Annotated[
     | Annotated[Supervisor, Tag("supervisor")]
     | Annotated[MakerChecker, Tag("maker_checker")]
     | Annotated[Magentic, Tag("magentic")]
-    | Annotated[GroupChat, Tag("group_chat")],
+    | Annotated[GroupChat, Tag("group_chat")]
+    | Annotated[Guard, Tag("guard")],
     Discriminator(_kind_of),
     BeforeValidator(_spelled),
 ]

@@ -8,6 +8,7 @@ from orchestration.spec import (
     Agent,
     Approve,
     GroupChat,
+    Guard,
     Handoff,
     Magentic,
     MakerChecker,
@@ -103,6 +104,15 @@ def _group_chat(node: GroupChat) -> Block:
     return Frame("group_chat", note, head, _named(node.members.items()))
 
 
+def _guard(node: Guard) -> Block:
+    note = f"a stop overridden by {node.override}" if node.override else "a stop is final"
+    checks = [
+        (name, check) for name in ("input", "output", "tools") for check in getattr(node, name)
+    ]
+    parts = tuple((f"checks {name}", picture(check)) for name, check in checks)
+    return Frame("guard", note, picture(node.of), parts)
+
+
 def _errors(on_error: str) -> str:
     return "" if on_error == "fail" else f", {on_error} what stops"
 
@@ -133,4 +143,5 @@ _LOOKS: Mapping[type[Part], Callable[[Any], Block]] = {
     MakerChecker: _maker_checker,
     Magentic: _magentic,
     GroupChat: _group_chat,
+    Guard: _guard,
 }

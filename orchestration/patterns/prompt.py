@@ -53,7 +53,7 @@ async def _called(here: Context, tools: Mapping[str, Json], call: Mapping[str, J
     try:
         said = await here.call(Tool(name=str(tool["tool"])), args)
     except Stopped as stopped:
-        if stopped.reason in {"cancelled", "exhausted", "unknown"}:
+        if stopped.reason in {"cancelled", "exhausted", "unknown", "tripped"}:
             raise
         return stopped.detail
     return said if isinstance(said, str) else dump(said).decode()
