@@ -68,7 +68,7 @@ async def replay(services: Here, visitor: Viewer, request: Request) -> Response:
         "rules/replay.html",
         here="/policies",
         told=told,
-        difference=drafts.difference(services, proposed),
+        difference=await drafts.difference(services, proposed),
         digest=proposed.snapshot.digest,
     )
 
@@ -84,7 +84,8 @@ async def looked_at(
     told = None
     if with_replay:
         told = await replaying.replayed(services, visitor.operator, found.snapshot)
-    return Looked(found, found.findings, drafts.difference(services, found), told)
+    difference = await drafts.difference(services, found)
+    return Looked(found, found.findings, difference, told)
 
 
 def shown(

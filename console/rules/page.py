@@ -33,7 +33,7 @@ async def files(services: Here, visitor: Viewer, request: Request) -> Response:
         "rules/files.html",
         told=told,
         word=(told["proposed"] or "")[:8],
-        changed=None if proposed is None else drafts.difference(services, proposed),
+        changed=None if proposed is None else await drafts.difference(services, proposed),
         difference=_difference(services) if is_other else [],
         is_other=is_other,
     )

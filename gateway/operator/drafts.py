@@ -69,7 +69,7 @@ class Difference:
 async def diff(services: Here, operator: Viewer, http: Request) -> dict[str, Json]:
     """What changes, by name and by cell of the matrix."""
     draft = await drafted(services, _contents(services, operator, await body_of(http, Sent)))
-    found = difference(services, draft)
+    found = await difference(services, draft)
     return {
         "snapshot": services.worlds.current.snapshot.digest,
         "draft": draft.snapshot.digest,
@@ -108,11 +108,15 @@ def replaced(services: Services, file: str, text: str) -> Contents:
     return tuple((name, text.encode() if name == file else raw) for name, raw in kept)
 
 
-def difference(services: Services, draft: Draft) -> Difference:
+async def difference(services: Services, draft: Draft) -> Difference:
     """What a draft says otherwise than what is in force."""
     current, now = services.worlds.current.snapshot, services.recorder.now()
-    found = cells(current, draft.snapshot, user=None, now=now)
-    return Difference(tuple(changes(current, draft.snapshot)), tuple(found))
+
+    def compared() -> Difference:
+        found = cells(current, draft.snapshot, user=None, now=now)
+        return Difference(tuple(changes(current, draft.snapshot)), tuple(found))
+
+    return await asyncio.to_thread(compared)  # of a large policy it takes its time
 
 
 def summary(told: Told) -> dict[str, Json]:
