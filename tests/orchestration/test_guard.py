@@ -89,7 +89,7 @@ async def test_no_tool_is_called_that_a_check_objects_to(tmp_path: Path, of: Any
         assert (await home.stopped(given=given)).startswith("tripped: too much")
         assert upstream.calls == []
         checked = [told for name, told in agents.told if name == "check"]
-        assert checked[0] == {"check": "tool", "tool": "desk.pay", "args": {"amount": 4}}
+        assert {"check": "tool", "tool": "desk.pay", "args": {"amount": 4}} in checked
 
 
 async def test_a_trip_in_a_branch_is_not_kept_for_later(tmp_path: Path) -> None:
