@@ -11,7 +11,7 @@ from tests.harness.agent import Agent
 from tests.harness.chromium import Window, chromium, window
 from tests.harness.console import console
 from tests.harness.gateway import Running
-from tests.harness.policy import DESK
+from tests.harness.policy import FEW
 from tests.harness.upstream import Desk, desk
 
 
@@ -25,7 +25,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def shared(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Running, Desk]]:
-    policy = getattr(request.module, "POLICY", DESK)
+    policy = getattr(request.module, "POLICY", FEW)
     flows = getattr(request.module, "FLOWS", ())
     runs = Flows(flows) if flows else None
     folder = tmp_path_factory.mktemp("gateway")

@@ -6,8 +6,6 @@ person would, in a browser that notices whatever runs, asks or appears.
 
 import asyncio
 import re
-import sys
-from asyncio.subprocess import PIPE, create_subprocess_exec
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +18,10 @@ from playwright.async_api import Browser
 
 from gateway.identity import private_files
 from tests.browser.pages import ROUTES
+from tests.cli.deployment import passavant
 from tests.harness.chromium import Window, window
 from tests.harness.gateway import Running
-from tests.harness.policy import DESK
+from tests.harness.policy import FEW
 from tests.harness.upstream import TOOLS, Desk, tool
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -60,7 +59,7 @@ KEPT = "the beginning <b class=evil> " + "x" * 60_000 + " the end"
 
 def hostile_policy() -> str:
     """The desk's policy, in which purposes, reasons and remarks are hostile."""
-    read = yaml.safe_load(DESK)
+    read = yaml.safe_load(FEW)
     for (_, words), name in zip(MARKUP.items(), read["agents"], strict=False):
         read["agents"][name]["purpose"] = words
     for words, rule in zip(MARKUP.values(), read["rules"], strict=False):
@@ -204,18 +203,13 @@ async def test_nothing_of_it_acts_in_a_terminal(
 
     async def said(*words: str) -> str:
         reached = ("--url", gateway.operators_url, "--key-file", str(key))
-        child = await create_subprocess_exec(
-            sys.executable, "-m", "cli.main", *words, *reached, stdout=PIPE, stderr=PIPE
-        )
-        out, err = await child.communicate()
-        assert child.returncode == 0, err
-        return out.decode()
+        ran = await asyncio.to_thread(passavant, *words, *reached)
+        assert ran.exit_code == 0, ran.output
+        return ran.stdout
 
-    shown = await asyncio.gather(
-        *(said("approval", "show", planted.requests[name]) for name in ("terminal", "forged")),
-        said("audit", "search", "--limit", "100"),
-        said("server", "review", "desk"),
-    )
+    shown = [await said("approval", "show", planted.requests[name]) for name in SIGNS]
+    shown.append(await said("audit", "search", "--limit", "100"))
+    shown.append(await said("server", "review", "desk"))
     for each in shown:
         assert not HIDDEN.search(each)
         assert not re.search(r"^(State: approved|Rule allow|effect: allow)", each, re.MULTILINE)
