@@ -244,12 +244,10 @@ def _check_version(caller: Caller) -> None:
 
 
 def _fits(run: Run, progress: Progress, wanted: ListTasks) -> bool:
-    stated = {"TASK_STATE_UNSPECIFIED", say.STATES[progress.state]}
-    after = wanted.status_timestamp_after
     return (
         wanted.context_id in {"", run.caller}
-        and wanted.status in stated
-        and (not after or say.instant(progress.since) >= after)
+        and wanted.status in {"TASK_STATE_UNSPECIFIED", say.STATES[progress.state]}
+        and progress.since >= wanted.after.timestamp()
     )
 
 

@@ -113,7 +113,7 @@ def error(refused: RpcRefused) -> bytes:
     return dump({"jsonrpc": "2.0", "id": refused.id, "error": fault})
 
 
-def instant(at: int) -> str:
+def _instant(at: int) -> str:
     """Seconds since 1970 as ProtoJSON has a time."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -125,7 +125,7 @@ def _place(run: Run, own: str) -> dict[str, Json]:
 def _status(run: Run, progress: Progress) -> dict[str, Json]:
     status: dict[str, Json] = {
         "state": STATES[progress.state],
-        "timestamp": instant(progress.since),
+        "timestamp": _instant(progress.since),
     }
     if progress.detail:
         text = progress.detail

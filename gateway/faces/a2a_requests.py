@@ -4,9 +4,10 @@ Metadata, extensions and output modes are taken and go no further: nothing of a 
 what it wants done.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from audit.canonical import Json
 from gateway.faces.jsonrpc import INVALID_PARAMS, Message, RpcRefused
@@ -27,7 +28,19 @@ State = Literal[
     "TASK_STATE_AUTH_REQUIRED",
 ]
 
+EVER = datetime.fromtimestamp(0, UTC)
+
 T = TypeVar("T", bound="Params")
+
+
+def _instant(text: object) -> object:
+    """A time as ProtoJSON has it (RFC 3339). Raises ValueError for one without its zone."""
+    if not isinstance(text, str) or len(text) > 40:
+        raise ValueError("no time")
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return at
 
 
 class Params(BaseModel):
@@ -116,7 +129,9 @@ class ListTasks(Params):
     page_size: Annotated[int, Field(ge=1, le=100)] = Field(default=50, alias="pageSize")
     page_token: str = Field(default="", alias="pageToken", max_length=128)
     history_length: Annotated[int, Field(ge=0)] = Field(default=0, alias="historyLength")
-    status_timestamp_after: str = Field(default="", alias="statusTimestampAfter", max_length=64)
+    after: Annotated[datetime, BeforeValidator(_instant)] = Field(
+        default=EVER, alias="statusTimestampAfter"
+    )
     include_artifacts: bool = Field(default=False, alias="includeArtifacts")
 
 

@@ -260,3 +260,14 @@ async def test_a_gateway_without_flows_says_where_they_stand(tmp_path: Path) -> 
         assert "Flows stand under" in page.text
         token = csrf_of(page)
         assert (await adam.post("/runs/start", {"csrf": token, "flow": "x"})).status_code == 404
+
+
+async def test_a_task_that_an_agent_gave_is_shown_like_any_run(home: House, vera: Person) -> None:
+    agent = await home.gateway.agent("job")
+    token = (agent.token or "").encode()
+    caller = home.gateway.gateway.services.tokens.check(token, home.hop.now_s)
+    run = await home.ended(await home.service.invoke("draft", "x", caller=caller, key=None))
+    page = await vera.get(f"/runs/{run.id}")
+    assert page.status_code == 200
+    assert "agents.draft" in page.text
+    assert "agent:job" in page.text

@@ -112,6 +112,50 @@ async def test_a_request_that_is_none_is_refused_and_recorded(
     assert agents.asked == []
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        pytest.param({}, 1, id="all"),
+        pytest.param({"status": "TASK_STATE_COMPLETED"}, 1, id="its-state"),
+        pytest.param({"status": "TASK_STATE_FAILED"}, 0, id="another-state"),
+        pytest.param({"contextId": "somebody-elses"}, 0, id="foreign-context"),
+        pytest.param({"statusTimestampAfter": "2001-01-01T00:00:00Z"}, 1, id="since-long"),
+        pytest.param({"statusTimestampAfter": "2999-01-01T00:00:00+02:00"}, 0, id="not-yet"),
+        pytest.param({"pageToken": "0"}, 0, id="behind-all"),
+    ],
+)
+async def test_tasks_are_listed_as_they_are_asked_for(
+    shared: Shared, wanted: dict[str, Any], found: int
+) -> None:
+    house_, agents = shared
+    ada = await house_.gateway.agent("ada")
+    await rpc(ada, "echo", "SendMessage", said())
+    agents.told.clear()
+    answered = await rpc(ada, "echo", "ListTasks", wanted)
+    assert len(answered.body["result"]["tasks"]) == found
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"pageSize": 0},
+        {"pageSize": 101},
+        {"pageSize": "5"},
+        {"pageSize": True},
+        {"status": "COMPLETED"},
+        {"statusTimestampAfter": "soon"},
+        {"statusTimestampAfter": "2026-01-01T00:00:00"},
+        {"statusTimestampAfter": 5},
+        {"historyLength": -1},
+        {"everything": True},
+    ],
+    ids=str,
+)
+async def test_a_list_that_cannot_be_is_refused(shared: Shared, wanted: dict[str, Any]) -> None:
+    ada = await shared[0].gateway.agent("ada")
+    assert (await rpc(ada, "echo", "ListTasks", wanted)).rpc == -32602
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_another_http_method_is_refused(shared: Shared, method: str) -> None:
     ada = await shared[0].gateway.agent("ada")
