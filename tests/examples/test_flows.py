@@ -92,7 +92,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         yield found
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(LONGEST_S)
 
 
 def test_an_article_is_checked_agreed_to_and_published(office: Office) -> None:

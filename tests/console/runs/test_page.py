@@ -159,6 +159,14 @@ async def test_a_run_is_paused_resumed_and_cancelled(home: House, adam: Person) 
     assert again.status_code == 409
 
 
+async def test_a_fork_says_from_which_run_it_goes_on(home: House, adam: Person) -> None:
+    first = await home.ended(await home.start("wide", [1, 2]))
+    made = await home.gateway.operate("POST", f"/api/runs/{first.id}/fork", {"step": 1})
+    fork = made.json()["id"]
+    await home.ended(home.hop.runs.get(fork))
+    assert f'href="/runs/{first.id}"' in (await adam.get(f"/runs/{fork}")).text
+
+
 async def test_whoever_may_only_look_can_change_nothing(home: House, vera: Person) -> None:
     run, _ = await waiting(home)
     page = await vera.get(f"/runs/{run}")
