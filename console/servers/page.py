@@ -30,13 +30,16 @@ async def one(services: Here, visitor: Viewer, request: Request, name: str) -> R
     review: Any = None
     if services.review.offer(name) is not None:
         review = await servers.review_server(services, visitor.operator, name)
+    revocations = services.state.revocations
+    tools = (f"{name}.{tool['name']}" for tool in server["tools"])
     return frame.show(
         request,
         visitor,
         "servers/server.html",
+        suspended={tool for tool in tools if revocations.suspended("tool", tool)},
         server=server,
         review=review,
-        is_suspended=services.state.revocations.suspended("server", name),
+        is_suspended=revocations.suspended("server", name),
     )
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.harness.agent import Agent
 from tests.harness.console import Person, csrf_of
 from tests.harness.gateway import Running
 from tests.harness.upstream import TOOLS, Desk, tool
@@ -66,3 +67,26 @@ async def test_whoever_is_no_administrator_accepts_nothing(
 
 async def test_a_server_that_is_not_there_is_not_found(vera: Person) -> None:
     assert (await vera.get("/servers/nowhere")).status_code == 404
+
+
+async def test_a_tool_is_held_up_from_the_page_of_its_server(
+    upstream: Desk, adam: Person, clerk: Agent
+) -> None:
+    page = await adam.get("/servers/desk")
+    given = {"name": "desk.open", "back": "/servers/desk"}
+    held = await adam.send(page, "/stop/tool/suspend", **given, reason="strange")
+    try:
+        assert 'name="name" value="desk.open"' in held.text
+        await clerk.call("desk.open", path="/data/reports/a")
+        assert upstream.calls == []
+    finally:
+        await adam.send(held, "/stop/tool/resume", **given, reason="fine", word="desk.open")
+    await clerk.call("desk.open", path="/data/reports/b")
+    assert [call.args for call in upstream.calls] == [{"path": "/data/reports/b"}]
+
+
+async def test_whoever_is_no_administrator_holds_up_no_tool(vera: Person) -> None:
+    page = await vera.get("/servers/desk")
+    assert "/stop/tool" not in page.text
+    fields = {"csrf": csrf_of(page), "name": "desk.look", "reason": "x"}
+    assert (await vera.post("/stop/tool/suspend", fields)).status_code == 403
