@@ -23,10 +23,11 @@ _THREADS = 8  # for the database alone: steps wait on the event loop
 _TASK, _ERROR = "task:", "error:"
 
 
-def configuration(store: Store, executor: str, seal: Seal) -> DBOSConfig:
+def configuration(store: Store, executor: str, seal: Seal, *, makes_schema: bool) -> DBOSConfig:
     """How DBOS is opened over a store.
 
-    executor  the name of this process, never that of another one, dead or alive
+    executor      the name of this process, never that of another one, dead or alive
+    makes_schema  it may change the tables; else they must be there
     """
     config: DBOSConfig = {
         "name": "passavant",
@@ -34,6 +35,7 @@ def configuration(store: Store, executor: str, seal: Seal) -> DBOSConfig:
         "executor_id": executor,
         "application_version": SEMANTICS,
         "serializer": Sealed(seal),
+        "run_migrations": makes_schema,
         "log_level": "CRITICAL",  # it would print values; what matters is told by whoever runs it
         "max_executor_threads": _THREADS,
         "scheduler_polling_interval_sec": 3600.0,

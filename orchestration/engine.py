@@ -276,7 +276,8 @@ async def _result(workflow_id: str) -> Json:
 
 def _configured(store: Store, seal: Seal, share: Share | None) -> DBOSConfig:
     executor = uuid.uuid4().hex if share is None else share.executor
-    return configuration(store, executor, seal)
+    makes_schema = share is None or not share.serves
+    return configuration(store, executor, seal, makes_schema=makes_schema)
 
 
 @contextmanager

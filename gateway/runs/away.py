@@ -7,6 +7,8 @@ crash, and goes on where the run is now.
 """
 
 import asyncio
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +30,11 @@ AGAIN_S = (0.1, 0.2, 0.5, 1.0)
 """Seconds before asking again; the last one again and again."""
 
 _ANSWER_S = 10.0
+_ASKED_AFTER = [
+    (socket.IPPROTO_TCP, getattr(socket, name), value)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+]
 _NOT_CARRIED = "run.not-carried"
 
 log = structlog.get_logger(__name__)
@@ -86,7 +93,12 @@ class Away:
             await self._once("leave", {})
 
     async def admit(self, run: str) -> None:
-        """Carry a run that the queue gave. Raises CancelledError where it is not given any more."""
+        """Carry a run that the queue gave, and its parts with it.
+
+        Raises CancelledError where it is not given to this worker any more.
+        """
+        if run in self._keys:
+            return
         told = await self._of_run("claim", run, {})
         self._reused[run] = frozenset(cast("list[str]", told["reused"]))
         self._keys[run] = bytes.fromhex(cast("str", told["key"]))
@@ -217,10 +229,17 @@ class Away:
 
 
 def client() -> httpx.AsyncClient:
-    """What carries a worker's requests: many at once, each for as long as its answer takes."""
-    patience = httpx.Timeout(_ANSWER_S, read=None)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-    return httpx.AsyncClient(trust_env=False, timeout=patience, limits=limits)
+    """What carries a worker's requests: many at once, each for as long as its answer takes.
+
+    A gateway that is gone without a word is noticed by the system, which asks after it meanwhile.
+    """
+    carrier = httpx.AsyncHTTPTransport(
+        verify=ssl.create_default_context(),
+        trust_env=False,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+        socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *_ASKED_AFTER],
+    )
+    return httpx.AsyncClient(transport=carrier, timeout=httpx.Timeout(_ANSWER_S, read=None))
 
 
 def _pauses() -> Iterable[float]:

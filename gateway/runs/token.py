@@ -7,7 +7,7 @@ by a key, each behind a reference. What it gets gives it no right but to be hear
 import asyncio
 from collections.abc import Callable
 
-from gateway.errors import FetchFailed, TokenRefused
+from gateway.errors import FetchFailed, GatewayError
 from gateway.links.oauth_client import OAuthClient
 
 _FRESH_S = 30
@@ -32,14 +32,14 @@ class WorkerToken:
 
         used  one that was refused: then it is another one
 
-        Raises FetchFailed while there is none, CredentialMissing and AddressRefused.
+        Raises FetchFailed while there is none.
         """
         async with self._one_at_a_time:
             if self._token == used or self._clock() >= self._until:
                 try:
                     granted = await self._client.ask(_FORM)
-                except TokenRefused as refused:
-                    raise FetchFailed(str(refused)) from refused
+                except GatewayError as error:  # a key that is away comes back, as does a gateway
+                    raise FetchFailed(str(error)) from error
                 self._token = granted.token
                 self._until = self._clock() + max(1, granted.lifetime_s - _FRESH_S)
             return self._token
