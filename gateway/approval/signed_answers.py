@@ -1,9 +1,12 @@
-"""Signed answers, checked again by whoever verifies a log: with nothing but its entries.
+"""Approvals, checked again by whoever verifies a log: with nothing but its entries.
 
-The entries of a log say which passkey is whose, what was asked, and what was signed. So a verifier
-finds an answer that was signed by another key, over another request or for another verdict, one
-whose passkey went back in its count, and one that is not signed though it had to be. Whose passkey
-it is, the log alone says: who can write entries can register one of their own.
+The entries say what was asked, of whom, who answered, what was signed and what was done with it. So
+a verifier counts every quorum anew and finds an answer that was signed by another key, over another
+request or for another verdict; one that is not signed though it had to be; a passkey whose count
+went back; and a call that was let through by a request that nobody approved, or twice by one.
+
+Who is in a group, and whose passkey it is, the log alone says: who can write entries can register
+a passkey of their own. What a passkey did not sign, they cannot make it have signed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,11 +19,15 @@ import orjson
 from audit.assertion import PasskeyKey, check, has_grown
 from audit.canonical import Json
 from audit.errors import AssertionRefused, AuditError
-from gateway.approval.request import DIGESTED, digest
+from gateway.approval.emergency import longest_s
+from gateway.approval.quorum import answered, must_sign, retracted
+from gateway.approval.request import DIGESTED, Request, Vote, digest
 from gateway.approval.signature import Said, Signature, Statement
 from gateway.identity.passkeys import REGISTERED, REMOVED
 
-_CONCERNED = b'"kind":"approval.', b'"kind":"passkey.', b'"kind":"operator.'
+_CONCERNED = b'"approval":"', b'"kind":"passkey.', b'"kind":"operator.'
+
+_Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +38,20 @@ class _Key:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What was asked.
-
-    signing     groups of which a yes is signed
-    escalating  by terms, those that are asked for a signed yes later
-    """
-
-    digest: str
-    signing: frozenset[str]
-    escalating: Mapping[str, str]
-
-
 class SignedAnswers:
-    """The `EntryCheck` of what people signed."""
+    """The `EntryCheck` of approvals; it remembers the requests that are open, and the passkeys."""
 
     def __init__(self) -> None:
         self._keys: dict[str, _Key] = {}
-        self._asked: dict[str, _Asked] = {}
-        self._kinds: Mapping[str, Callable[[dict[str, Any]], str | None]] = {
+        self._open: dict[str, Request] = {}
+        self._kinds: Mapping[str, Callable[[_Body], str | None]] = {
             "approval.asked": self._ask,
             "approval.decided": self._decide,
+            "approval.retracted": self._retract,
             "approval.escalated": self._escalate,
             "approval.break-glass": self._break,
             "approval.ended": self._end,
+            "decision": self._use,
             REGISTERED: self._register,
             REMOVED: self._remove,
             "operator.invited": self._begin_anew,
@@ -80,60 +76,88 @@ class SignedAnswers:
         except (AuditError, KeyError, TypeError, ValueError, AttributeError):
             return "does not have the members of its kind"
 
-    def _register(self, body: dict[str, Any]) -> None:
+    # -- requests
+
+    def _ask(self, body: _Body) -> str | None:
+        shown: dict[str, Json] = {name: body[name] for name in DIGESTED if name in body}
+        self._open[body["approval"]] = Request.from_entry(body, 0, "")
+        if digest(shown, body["nonce"]) != body["digest"]:
+            return "its digest is not that of what was asked"
+        return None
+
+    def _decide(self, body: _Body) -> str | None:
+        request = self._open.get(body["approval"])
+        if request is None or body["digest"] != request.digest:
+            return "answers what was not asked"
+        wrong, signature = None, None
+        if body.get("signed") is None:
+            is_owed = body["verdict"] == "approve" and must_sign(request, body["groups"])
+            wrong = "is not signed, though it had to be" if is_owed else None
+        else:
+            signature = Signature.from_json(body["signed"])
+            wrong = self._check_signature(body, signature, body["verdict"])
+        if wrong is not None:
+            return wrong
+        passkey = None if signature is None else signature.passkey
+        after = answered(request, replace(Vote.from_json(body), passkey=passkey))
+        self._open[request.id] = after
+        if body["state"] == "approved" and after.state != "approved":
+            return "says that it is approved, though too few have agreed"
+        return None
+
+    def _retract(self, body: _Body) -> None:
+        request = self._open.get(body["approval"])
+        if request is not None:
+            self._open[request.id] = retracted(request, body["by"])
+
+    def _escalate(self, body: _Body) -> None:
+        request = self._open.get(body["approval"])
+        if request is not None:
+            terms = request.escalated.union(body["terms"])
+            self._open[request.id] = replace(request, escalated=terms)
+
+    def _break(self, body: _Body) -> str | None:
+        request = self._open.get(body["approval"])
+        if request is None or request.state != "asked" or body["digest"] != request.digest:
+            return "answers what was not asked"
+        if not longest_s(request) or body["by"] in request.askers:
+            return "is approved alone by whom the terms do not name"
+        if body["signed"] is not None:
+            signature = Signature.from_json(body["signed"])
+            wrong = self._check_signature(body, signature, "break-glass")
+        else:
+            is_owed = any(each.passkey for each in request.obligations)
+            wrong = "is not signed, though it had to be" if is_owed else None
+        if wrong is None:
+            self._open[request.id] = replace(request, state="approved")
+        return wrong
+
+    def _end(self, body: _Body) -> None:
+        self._open.pop(body["approval"], None)
+
+    def _use(self, body: _Body) -> str | None:
+        """A decision that carries a claim: it is the one use of a request that was approved."""
+        request = self._open.pop(body["approval"], None)
+        if request is None or request.state != "approved":
+            return "lets a call through by a request that was not approved, or was used"
+        return None
+
+    # -- passkeys
+
+    def _register(self, body: _Body) -> None:
         key = PasskeyKey.read(body["key"])
         self._keys.setdefault(
             body["passkey"], _Key(body["operator"], key, body["rp_id"], body["count"])
         )
 
-    def _remove(self, body: dict[str, Any]) -> None:
+    def _remove(self, body: _Body) -> None:
         self._keys.pop(body["passkey"], None)
 
-    def _begin_anew(self, body: dict[str, Any]) -> None:
+    def _begin_anew(self, body: _Body) -> None:
         for name in [name for name, key in self._keys.items() if key.operator == body["operator"]]:
             del self._keys[name]
 
-    def _ask(self, body: dict[str, Any]) -> str | None:
-        shown: dict[str, Json] = {name: body[name] for name in DIGESTED if name in body}
-        signed = [each for each in body["obligations"] if each["passkey"]]
-        signing = frozenset(each["from"] for each in signed)
-        escalating = [each for each in signed if each.get("escalate")]
-        later = {each["approval"]: each["escalate"]["to"] for each in escalating}
-        self._asked[body["approval"]] = _Asked(body["digest"], signing, later)
-        if digest(shown, body["nonce"]) != body["digest"]:
-            return "its digest is not that of what was asked"
-        return None
-
-    def _escalate(self, body: dict[str, Any]) -> None:
-        asked = self._asked.get(body["approval"])
-        if asked is not None:
-            groups = {asked.escalating[name] for name in body["terms"] if name in asked.escalating}
-            self._asked[body["approval"]] = replace(asked, signing=asked.signing | groups)
-
-    def _end(self, body: dict[str, Any]) -> None:
-        self._asked.pop(body["approval"], None)
-
-    def _decide(self, body: dict[str, Any]) -> str | None:
-        asked = self._asked.get(body["approval"])
-        if asked is None or body["digest"] != asked.digest:
-            return "answers what was not asked"
-        if body["state"] != "asked":
-            del self._asked[body["approval"]]
-        if body.get("signed") is None:
-            is_owed = body["verdict"] == "approve" and asked.signing.intersection(body["groups"])
-            return "is not signed, though it had to be" if is_owed else None
-        return self._check_signature(body, body["verdict"])
-
-    def _break(self, body: dict[str, Any]) -> str | None:
-        asked = self._asked.pop(body["approval"], None)
-        if asked is None or body["digest"] != asked.digest:
-            return "answers what was not asked"
-        if body["signed"] is None:
-            return "is not signed, though it had to be" if asked.signing else None
-        return self._check_signature(body, "break-glass")
-
-    def _check_signature(self, body: dict[str, Any], said: Said) -> str | None:
-        signature = Signature.from_json(body["signed"])
+    def _check_signature(self, body: _Body, signature: Signature, said: Said) -> str | None:
         known = self._keys.get(signature.passkey)
         if known is None or known.operator != body["by"]:
             return "is signed with a passkey that was not registered as theirs"
@@ -149,5 +173,5 @@ class SignedAnswers:
         )
         if count != signature.count or not has_grown(known.count, count):
             return "is signed with a passkey whose count went back"
-        self._keys[signature.passkey] = _Key(known.operator, known.key, known.rp_id, count)
+        self._keys[signature.passkey] = replace(known, count=count)
         return None

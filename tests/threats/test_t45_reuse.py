@@ -7,6 +7,7 @@ import pytest
 
 from tests.harness.agent import Agent
 from tests.harness.gateway import Clock, Running, running
+from tests.harness.holder import SIGNED, SITE, holder
 from tests.harness.upstream import Desk, desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,3 +38,29 @@ async def test_t45_a_yes_is_worth_nothing_after_its_time(tmp_path: Path) -> None
         assert late.code == "approval.pending"
         assert late.approval != asked.approval
         assert upstream.calls == []
+
+
+async def test_t45_a_signature_is_no_second_yes_when_the_first_was_taken_back(
+    tmp_path: Path,
+) -> None:
+    """Somebody who saw it pass sends it again; many passkeys do not count what they sign."""
+    policy = SIGNED.replace("quorum: 1,", "quorum: 2,")
+    async with (
+        desk() as upstream,
+        running(tmp_path, policy, {"desk": upstream}, settings=SITE) as gateway,
+        holder(gateway, "omar", registered=False) as omar,
+    ):
+        omar.device.count = None
+        await omar.register()
+        clerk = await gateway.agent()
+        asked = (await clerk.call("desk.publish", text="once")).approval
+        assert asked is not None
+        signed = await omar.sign(asked, "approve")
+        assert (await omar.answer(asked, "approve", signed)).is_success
+        assert (await omar.ask("POST", f"/api/approvals/{asked}/retract", json={})).is_success
+        await omar.begin(asked, "approve")
+        again = await omar.answer(asked, "approve", signed)
+        assert again.json()["code"] == "approval.signature"
+        found = gateway.gateway.services.state.approvals.get(asked)
+        assert found is not None
+        assert found.votes == ()

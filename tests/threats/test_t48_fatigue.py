@@ -103,3 +103,21 @@ async def test_t48_sessions_that_an_agent_opens_are_bounded(tmp_path: Path) -> N
         await gateway.operate("POST", f"/api/sessions/{session}/end", {})
         assert (await client.ask(grant_type="client_credentials")).is_success
         assert (await client.ask(grant_type="client_credentials")).status_code == 429
+
+
+@pytest.mark.parametrize("path", ["/api/approvals", "/api/approvals/approve", "/approvals"])
+async def test_t48_nobody_answers_several_questions_at_once(tmp_path: Path, path: str) -> None:
+    async with desk() as upstream, running(tmp_path, DESK, {"desk": upstream}) as gateway:
+        clerk = await gateway.agent()
+        asked = [(await clerk.call("desk.publish", text=text)).approval for text in "ab"]
+        shown = [(await gateway.operate("GET", f"/api/approvals/{each}")).json() for each in asked]
+        digests = [each["digest"] for each in shown]
+        for body in ({"ids": asked, "digests": digests}, {"digest": digests[0]}, asked):
+            told = await gateway.operate("POST", path, body, by="omar", check=False)
+            assert told.status_code in {404, 405}
+        for each in (f"{asked[0]},{asked[1]}", "*"):
+            one = f"/api/approvals/{each}/approve"
+            told = await gateway.operate("POST", one, {"digest": "0"}, by="omar", check=False)
+            assert told.json()["code"] == "approval.unknown"
+        states = {each.state for each in gateway.gateway.services.state.approvals.all()}
+        assert states == {"asked"}

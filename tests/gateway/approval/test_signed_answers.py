@@ -42,6 +42,7 @@ async def written(
             request = (await clerk.call("desk.publish", text=text)).approval
             assert request is not None
             await omar.answer(request, "approve", await omar.sign(request, "approve"))
+            assert (await clerk.call("desk.publish", text=text)).done
         refused = (await clerk.call("desk.publish", text="third")).approval
         assert refused is not None
         await omar.answer(refused, "deny", None)
@@ -106,6 +107,17 @@ def in_one_of(entries: Entries, **changes: object) -> None:
     first(entries)["signed"].update(changes)
 
 
+def used_twice(entries: Entries) -> None:
+    one, other = [each for each in entries if each["kind"] == "decision" and each["approval"]]
+    other["approval"] = one["approval"]
+
+
+def used_after_its_end(entries: Entries) -> None:
+    used = next(each for each in entries if each["kind"] == "decision" and each["approval"])
+    ended = {**used, "kind": "approval.ended", "state": "expired"}
+    entries.insert(entries.index(used), ended)
+
+
 CHANGES: dict[str, Change] = {
     "another-key": forged,
     "signatures-swapped": swap,
@@ -126,6 +138,15 @@ CHANGES: dict[str, Change] = {
     "a-part-missing": lambda entries: first(entries)["signed"].pop("signature"),
     "a-part-that-is-none": lambda entries: in_one_of(entries, signature=7),
     "counted-before": lambda entries: of(entries, "passkey.registered").update(count=90),
+    "never-decided": lambda entries: drop(entries, "approval.decided"),
+    "never-asked": lambda entries: drop(entries, "approval.asked"),
+    "asked-of-two": lambda entries: of(entries, "approval.asked")["obligations"][0].update(
+        quorum=2
+    ),
+    "used-twice": used_twice,
+    "used-after-its-end": used_after_its_end,
+    "answered-by-who-asks": lambda entries: of(entries, "approval.asked").update(behind=["omar"]),
+    "in-no-group-that-was-asked": lambda entries: first(entries).update(groups=["others"]),
     "something-else-asked": lambda entries: of(entries, "approval.asked").update(match="0" * 64),
     "fewer-were-asked": lambda entries: of(entries, "approval.asked")["obligations"][0].update(
         passkey=False
@@ -148,7 +169,7 @@ def test_what_was_changed_is_found_where_it_stands(
     places = {index for index, _ in found(entries)}
     kinds = {entries[index]["kind"] for index in places}
     assert places
-    assert kinds <= {"approval.decided", "approval.asked"}
+    assert kinds <= {"approval.decided", "approval.asked", "decision"}
 
 
 def test_a_log_that_was_signed_anew_with_a_forged_answer_does_not_verify(
@@ -162,8 +183,9 @@ def test_a_log_that_was_signed_anew_with_a_forged_answer_does_not_verify(
     log = write_log(tmp_path / "forged", raw(entries))
     assert verify_directory(log, SIGNER.vkey).ok
     report = verify_directory(log, SIGNER.vkey, checks=[SignedAnswers()])
-    (complaint,) = report.findings
+    complaint, used = report.findings
     assert not report.ok
+    assert "was not approved" in used.message
     assert complaint.place.endswith(f"entry {entries.index(first(entries))}")
     assert "not signed by this passkey" in complaint.message
 
@@ -174,9 +196,7 @@ def test_a_passkey_that_went_back_is_found(written: tuple[Entries, Holder]) -> N
     said = Statement(body["approval"], body["digest"], "approve", "omar", body["signed"]["nonce"])
     omar.device.count = 0
     body["signed"] |= {"count": 1, **omar.device.assertion(said.challenge()).to_json()}
-    assert [message for _, message in found(entries)] == [
-        "is signed with a passkey whose count went back"
-    ]
+    assert found(entries)[0][1] == "is signed with a passkey whose count went back"
 
 
 LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=4)
@@ -190,7 +210,14 @@ MEMBERS = ["approval", "digest", "by", "verdict", "groups", "state", "signed", "
 
 @given(
     st.sampled_from(
-        ["approval.asked", "approval.decided", "passkey.registered", "operator.invited"]
+        [
+            "approval.asked",
+            "approval.decided",
+            "approval.break-glass",
+            "decision",
+            "passkey.registered",
+            "operator.invited",
+        ]
     ),
     st.dictionaries(st.sampled_from(MEMBERS), ANY),
 )
