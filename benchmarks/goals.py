@@ -77,6 +77,11 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "here: decision to next step, p50 ms": Goal("ms", at_most=50),
         "away: decision to next step, p50 ms": Goal("ms", at_most=250),
     },
+    "workers": {
+        "last run done after the lease, s": Goal("s", at_most=5),
+        "runs that were not done": Goal(at_most=0),
+        "steps that were made twice": Goal(at_most=0),
+    },
     "memory": {
         "key: forbidden by absent, p50": Goal(at_least=0.95, at_most=1.05),
         "space: forbidden by absent, p50": Goal(at_least=0.95, at_most=1.05),
