@@ -44,11 +44,11 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let those who are connected finish; where nobody is, there is nothing to wait for."""
-        if self.server_state.connections or self.server_state.tasks:
-            await super().shutdown(sockets)
-            return
         for server in self.servers:
             server.close()
+        await asyncio.sleep(0)  # whoever was let in last is among them now
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
 
 
 def bind(address: str) -> socket.socket:
