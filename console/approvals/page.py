@@ -15,7 +15,7 @@ from console.routes import Pages, see
 from console.visitors import Approver, Viewer, Visitor
 from gateway.approval.emergency import longest_s
 from gateway.approval.request import Request, Verdict
-from gateway.operator import approvals
+from gateway.operator import approvals, shown_requests
 from gateway.operator.api import Here, validated
 from gateway.operator.approvals import Answer, Breaking, Review
 from gateway.operator.passkey_login import Answer as Tapped
@@ -58,7 +58,7 @@ async def requests(
 @router.get("/approvals/{request_id}")
 async def card(services: Here, visitor: Viewer, http: HttpRequest, request_id: str) -> Response:
     """One request, whole."""
-    request = approvals.find(services, request_id)
+    request = shown_requests.find(services, request_id)
     snapshot = services.worlds.current.snapshot
     arguments, before = _arguments(services, request), await past(services, request)
     earlier = None if before is None else before.before
@@ -148,7 +148,7 @@ def _can_answer(services: Services, visitor: Visitor, request: Request) -> bool:
 
 
 def _arguments(services: Services, request: Request) -> dict[str, Json] | None:
-    words = approvals.words_of(services, request)
+    words = shown_requests.words_of(services, request)
     if words is None:
         return None
     return cast("dict[str, Json]", canonical.read(words, max_bytes=len(words)))
