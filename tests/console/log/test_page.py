@@ -1,8 +1,9 @@
 """The page of the log: it says whether the log holds, and notices when it does not."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.harness.console import Person
 from tests.harness.gateway import Running
@@ -24,10 +25,16 @@ async def test_the_published_log_is_verified_on_request(gateway: Running, vera: 
     assert 'class="said good"' in after.text
 
 
-@pytest.fixture
-def damaged(gateway: Running) -> Iterator[None]:
-    """A published log whose checkpoint says another size."""
+@pytest_asyncio.fixture(loop_scope="module")
+async def damaged(gateway: Running, vera: Person) -> AsyncIterator[None]:
+    """A published log whose checkpoint says another size.
+
+    All that there is was published before, vera's coming too: a new checkpoint would mend it.
+    """
     file = gateway.gateway.services.home.tiles / "checkpoint"
+    await gateway.until(
+        lambda: file.exists() and file.read_text().splitlines()[1] == str(gateway.size)
+    )
     kept = file.read_bytes()
     file.write_bytes(kept.replace(b"\n", b"\n1", 1))
     yield
