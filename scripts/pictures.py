@@ -13,7 +13,11 @@ from pathlib import Path
 
 from playwright.async_api import Browser
 
+from audit.canonical import Json
 from console.frame import NAVIGATION
+from gateway.operator.run_rows import waiting
+from orchestration.flow import Flow
+from orchestration.service import Flows
 from tests.harness.agent import Agent
 from tests.harness.chromium import COLOURS, chromium, window
 from tests.harness.console import console
@@ -50,6 +54,7 @@ agents:
   support-bot: {roles: [support], owner: team-support, purpose: Answers customers}
   billing-bot: {roles: [biller], owner: team-finance, purpose: Refunds and invoices}
   research-bot: {roles: [reader], owner: team-data, max_risk: read}
+  reminders: {roles: [reminder], owner: team-finance, purpose: Reminds of unpaid invoices}
 groups:
   finance: {members: [omar, ines]}
 tools:
@@ -57,6 +62,7 @@ tools:
   crm.search: {risk: read, emits: [pii], result: trusted}
   crm.update_note: {risk: write, emits: [], target: [id]}
   pay.get_invoice: {risk: read, emits: [], result: trusted}
+  approvals.finance: {risk: write, emits: []}
   pay.refund: {risk: irreversible, emits: [], target: [account]}
 approvals:
   finance: {from: finance, quorum: 1, expires: 30m, not: [requester]}
@@ -64,6 +70,14 @@ rules:
   - {id: looks-up, roles: [support, biller], tools: [crm.get_customer, crm.search], effect: allow}
   - {id: writes-notes, roles: [support], tools: [crm.update_note], effect: allow}
   - {id: invoices, roles: [biller, reader], tools: [pay.get_invoice], effect: allow}
+  - {id: reminds, roles: [reminder], tools: [pay.get_invoice, crm.get_customer], effect: allow}
+  - {id: reminds-on-record, roles: [reminder], tools: [crm.update_note], effect: allow}
+  - id: reminds-when-agreed
+    why: A person sees whom we remind.
+    roles: [reminder]
+    tools: [approvals.finance]
+    effect: ask
+    approval: finance
   - id: refunds-small
     why: Up to 100 euros the bot may decide.
     roles: [biller]
@@ -79,12 +93,27 @@ rules:
     when: "args.amount > 100 && args.amount <= 1000"
 """
 
+FLOW = {
+    "sequential": [
+        {"map": {"each": "pay.get_invoice", "over": "/invoices", "max_parallel": 3}},
+        {"tool": {"name": "crm.get_customer", "args": {"id": 1042}}},
+        {"approve": {"by": "finance", "question": "Remind these customers?"}},
+        {
+            "parallel": [
+                {"tool": {"name": "crm.update_note", "args": {"id": number, "text": "Reminded"}}}
+                for number in (1042, 1051, 1077)
+            ]
+        },
+    ]
+}
+
 
 async def main() -> None:
     """Take every picture anew."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="office-") as made:
         async with chromium() as browser, office(Path(made)) as (gateway, request, entry):
+            run = await reminded(gateway)
             paths = {
                 **{label.lower(): path for path, label in NAVIGATION},
                 "approval": f"/approvals/{request}",
@@ -92,6 +121,9 @@ async def main() -> None:
                 "agent": "/agents/billing-bot",
                 "server": "/servers/crm",
                 "matrix": "/policies/matrix",
+                "run": f"/runs/{run}",
+                "graph": f"/runs/{run}?view=graph",
+                "flow": "/runs/flows?name=reminders",
             }
             await take(browser, gateway, paths)
 
@@ -116,7 +148,14 @@ async def office(folder: Path) -> AsyncIterator[tuple[Running, str, int]]:
     async with (
         desk(*CRM) as crm,
         desk(*PAY) as pay,
-        console(folder, POLICY, {"crm": crm, "pay": pay}, clock=clock, site="localhost") as gateway,
+        console(
+            folder,
+            POLICY,
+            {"crm": crm, "pay": pay},
+            clock=clock,
+            site="localhost",
+            orchestration=Flows([Flow.model_validate({"name": "reminders", "flow": FLOW})]),
+        ) as gateway,
     ):
         support = await gateway.agent("support-bot", user="ana@example.org", ttl_s=3600)
         billing = await gateway.agent("billing-bot", user="ana@example.org", ttl_s=3600)
@@ -128,6 +167,26 @@ async def office(folder: Path) -> AsyncIterator[tuple[Running, str, int]]:
         await changed(gateway, crm)
         assert waiting is not None
         yield gateway, waiting, entry
+
+
+async def reminded(gateway: Running) -> str:
+    """A run of a flow that has ended, and after it one that waits for people: its id."""
+    state = gateway.gateway.services.state
+    first = await begun(gateway, 1042)
+    await gateway.answer(waiting(state.approvals, first)[0].id)
+    await gateway.until(lambda: state.runs.get(first).state == "ended")
+    return await begun(gateway, 1051)
+
+
+async def begun(gateway: Running, number: int) -> str:
+    """A run that waits for people."""
+    services = gateway.gateway.services
+    assert services.runs is not None
+    invoices: list[Json] = [{"number": number + each} for each in range(5)]
+    given: Json = {"invoices": invoices}
+    run = await services.runs.start("reminders", given, by="operator:adam", key=None)
+    await gateway.until(lambda: bool(waiting(services.state.approvals, run.id)))
+    return run.id
 
 
 async def busy(clock: Clock, support: Agent, billing: Agent, reader: Agent) -> None:
