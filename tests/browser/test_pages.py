@@ -9,7 +9,7 @@ from playwright.async_api import Browser
 from gateway.approval.request import Request
 from tests.browser.axe import violations
 from tests.browser.pages import PATHS
-from tests.harness.chromium import Window, window
+from tests.harness.chromium import COLOURS, Window, window
 from tests.harness.gateway import Running
 from tests.orchestration.house import flow
 
@@ -84,3 +84,23 @@ async def test_a_page_runs_little_script(omar: Window, path: str) -> None:
     )
     assert sum(weights) <= MOST_SCRIPT
     assert weights or path == "/login"
+
+
+async def test_the_way_in_stands_in_nobodys_way(browser: Browser, gateway: Running) -> None:
+    await gateway.operate("POST", "/api/operators/code", {}, by="vera")
+    async with window(browser, gateway, width=360) as someone:
+        await someone.go("/login")
+        await someone.page.get_by_label("The code").fill("wrong")
+        await someone.press("Log in")
+        for colours in COLOURS:
+            await someone.page.emulate_media(color_scheme=colours)
+            assert await violations(someone.page) == []
+        wide = await someone.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 360
+
+
+@pytest.mark.parametrize("gone", ["/approvals/none", "/audit/entries/999999", "/servers/none"])
+async def test_what_is_not_there_stands_in_nobodys_way(one: Window, gone: str) -> None:
+    await one.go(gone, 404)
+    assert await violations(one.page) == []
+    assert one.troubles == []
