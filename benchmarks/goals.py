@@ -90,6 +90,28 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
     "orchestration": {
         "reading run less the log's syncs by bare DBOS": Goal(at_most=1.3),
     },
+    "console": {
+        **{
+            f"search: {name}, ms": Goal("ms", at_most=150)
+            for name in (
+                "the last day",
+                "everything",
+                "denials",
+                "one agent",
+                "one agent's denials of one tool",
+                "tools by the beginning of their name",
+                "an agent whose name begins others",
+                "a word",
+                "two words",
+                "what is nowhere",
+                "a week, one agent",
+            )
+        },
+        **{
+            f"{name}, ms": Goal("ms", at_most=150)
+            for name in ("an entry with its proof", "now", "approvals", "agents", "log")
+        },
+    },
     "hop": {
         **{f"hop at {count}: calls/s by direct": Goal(at_least=0.3) for count in (1, 8, 32)},
     },
