@@ -38,7 +38,7 @@ tools:
   desk.say: {risk: read, emits: [untrusted]}
   desk.pay: {risk: irreversible, emits: []}
 approvals:
-  one-person: {from: people, quorum: 1, expires: 30m, not: [requester]}
+  one-person: {from: people, quorum: 1, expires: 30m, self: allowed}
 rules:
   - {id: says, why: It only talks., roles: [clerk], tools: [desk.say], effect: allow}
   - id: pays
