@@ -22,10 +22,8 @@ flow:
     - approve: {by: editors, question: "Pay for that?"}
     - tool: {name: desk.pay, args: {amount: 7}}
 """
-MORE = (
-    POLICY.replace("not: [requester]", "self: allowed")
-    .replace("agents:\n", "agents:\n  job: {roles: [clerk]}\n", 1)
-    .replace("tools:\n", "tools:\n  approvals.editors: {risk: write, emits: []}\n", 1)
+MORE = POLICY.replace("agents:\n", "agents:\n  job: {roles: [clerk]}\n", 1).replace(
+    "tools:\n", "tools:\n  approvals.editors: {risk: write, emits: []}\n", 1
 )
 MORE += """\
   - {id: asks, why: A person pays., agents: [job], tools: [approvals.editors], effect: ask,
