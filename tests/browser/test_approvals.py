@@ -58,7 +58,8 @@ async def test_a_yes_lets_the_call_through_once(clerk: Agent, upstream: Desk, om
 async def test_a_no_stays_a_no(clerk: Agent, upstream: Desk, omar: Window) -> None:
     request = await asked(clerk, "the salaries")
     await omar.go(f"/approvals/{request}")
-    await omar.page.get_by_label("Why").select_option("wrong target")
+    denial = omar.page.locator('form[action$="/deny"]')
+    await denial.get_by_label("Why").select_option("wrong target")
     await omar.press("Deny")
     await expect(omar.page.locator("#live")).to_contain_text("denied")
     answer = await clerk.call("desk.publish", text="the salaries")

@@ -104,7 +104,8 @@ async def test_a_page_is_live_whichever_of_its_scripts_comes_last(vera: Window, 
 async def test_a_page_that_had_no_network_shows_what_happened_meanwhile(
     clerk: Agent, vera: Window
 ) -> None:
-    await vera.go("/approvals")
+    async with vera.page.expect_response("**/events?*"):
+        await vera.go("/approvals")
     await vera.page.context.set_offline(offline=True)
     async with vera.page.expect_event("requestfailed"):
         answer = await clerk.call("desk.publish", text="meanwhile")
