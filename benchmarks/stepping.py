@@ -22,6 +22,9 @@ from benchmarks.table import add_options, finish, say
 
 AT_ONCE = (1, 16)
 LONGEST_S = 120.0
+PLAIN = frozenset({"runs_s", "p50_ms", "cpu_ms"})
+"""What tells something of many runs at once too: they share each sync of the log."""
+
 VALUES = {
     " less the log's syncs": "less_sync",
     " less waiting for the log": "less_wait",
@@ -103,5 +106,8 @@ def _show(samples: Mapping[Cell, Sequence[Sample]]) -> None:
     columns = ("runs_s", "p50_ms", "less_sync", "less_wait", "sync_ms", "cpu_ms")
     print(f"{'':12}{'at once':>8}" + "".join(f"{name:>10}" for name in columns))
     for (engine, at_once), every in sorted(samples.items(), key=lambda cell: cell[0][1]):
-        values = (median(each[name] for each in every) for name in columns)
-        print(f"{engine:12}{at_once:>8}" + "".join(f"{value:>10.2f}" for value in values))
+        cells = [
+            f"{median(each[name] for each in every):.2f}" if at_once == 1 or name in PLAIN else "-"
+            for name in columns
+        ]
+        print(f"{engine:12}{at_once:>8}" + "".join(f"{cell:>10}" for cell in cells))
