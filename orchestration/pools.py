@@ -5,6 +5,7 @@ back into their queues, so that no run ever has two that carry it.
 """
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -12,12 +13,11 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.runs.carriers import Carriers
+from gateway.runs.carriers import LOOK_EVERY_S, Carriers, Listening
 from gateway.runs.spec import PoolSpec
 from orchestration.queues import Queues
 from orchestration.task import Places, Share
 
-LOOK_EVERY_S = 0.25
 COUNT_EVERY_S = 2.0
 OWN = "gateway.own"
 """The queue of the runs that the gateway carries itself."""
@@ -37,10 +37,16 @@ def workers_of(pools: Mapping[str, PoolSpec]) -> dict[str, frozenset[str]]:
 
 
 @asynccontextmanager
-async def supervised(queues: Queues, carriers: Carriers) -> AsyncIterator[None]:
-    """Give the runs of workers that are gone to others, for as long as the context lasts."""
+async def supervised(
+    queues: Queues, carriers: Carriers, listening: Listening
+) -> AsyncIterator[None]:
+    """Give the runs of workers that are gone to others, for as long as the context lasts.
+
+    listening  the clock of these carriers
+    """
     carriers.expect(await queues.carried(carriers.pools))
-    tasks = [asyncio.create_task(each(queues, carriers)) for each in (_sweep, _count)]
+    work = _sweep(queues, carriers, listening), _count(queues, carriers)
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
     finally:
@@ -49,16 +55,20 @@ async def supervised(queues: Queues, carriers: Carriers) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _sweep(queues: Queues, carriers: Carriers) -> None:
+async def _sweep(queues: Queues, carriers: Carriers, listening: Listening) -> None:
     gone: set[str] = set()
+    before = time.monotonic()
     while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        now = time.monotonic()
+        listening.passed(now - before)
+        before = now
         gone.update(carriers.lapsed())
         for executor in sorted(gone):
             with _tried_again("worker.runs_kept"):
                 await queues.give_back(executor, carriers.pools)
                 log.warning("worker.gone", executor=executor)
                 gone.discard(executor)
-        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _count(queues: Queues, carriers: Carriers) -> None:

@@ -7,7 +7,6 @@ in the log, and is not done again.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
 from gateway.principal import Principal
-from gateway.runs.carriers import Carriers
+from gateway.runs.carriers import Carriers, Listening
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
 from gateway.runs.made import Made
@@ -116,9 +115,10 @@ class Flows:
             opening = Engine.opened(store, key_of, service.execution.body, share)
             engine = await stack.enter_async_context(opening)
             if self._pools:
-                carriers = Carriers(workers_of(self._pools), time.monotonic)
+                listening = Listening()
+                carriers = Carriers(workers_of(self._pools), lambda: listening.seconds)
                 service.work = Work(hop, carriers, Queues(), key_of)
-                await stack.enter_async_context(supervised(Queues(), carriers))
+                await stack.enter_async_context(supervised(Queues(), carriers, listening))
             await stack.enter_async_context(service.taking_up(engine))
             yield service
 

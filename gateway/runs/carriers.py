@@ -2,8 +2,10 @@
 
 A worker is an agent that the deployment lets carry the runs of a pool. It has no right of its own
 by that: what it may ask for is what the runs it carries ask for, decided like every step of them.
-Its lease is renewed by each beat; when it has lapsed, nothing of the worker is listened to any
-more, and its runs are another's. Nothing here outlives the gateway: workers come again.
+Its lease is renewed by each beat and whatever else it asks; when it has lapsed, nothing of the
+worker is listened to any more, and its runs are another's. Time is counted in which the gateway
+listened (`Listening`): who could not be heard because it was busy is not gone. Nothing here
+outlives the gateway: workers come again.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,11 +13,25 @@ from dataclasses import dataclass, field
 
 from gateway.runs.errors import RunRefused
 
-LEASE_S = 3.0
+LEASE_S = 5.0
 BEAT_S = 0.5
 """How often a worker is to be heard of."""
 
+LOOK_EVERY_S = 0.25
+"""How often it is looked who is gone."""
+
 MOST_WORKERS = 256
+
+
+@dataclass(slots=True)
+class Listening:
+    """Seconds for which this process has listened; it is told at least every LOOK_EVERY_S."""
+
+    seconds: float = 0.0
+
+    def passed(self, elapsed_s: float) -> None:
+        """Time went by since this was told last; what was more than twice the usual was a stall."""
+        self.seconds += min(elapsed_s, 2 * LOOK_EVERY_S)
 
 
 @dataclass(slots=True)
@@ -71,6 +87,10 @@ class Carriers:
             raise RunRefused("run.pool", f"{agent} carries no runs of this pool")
         self.drop(run)  # whoever had it before
         worker.runs.add(run)
+
+    def heard(self, agent: str, executor: str) -> None:
+        """A worker asks for something. Raises RunRefused where it was not heard of for too long."""
+        self._live(agent, executor).until = self._clock() + LEASE_S
 
     def check(self, agent: str, executor: str, run: str) -> None:
         """Raise RunRefused unless that worker carries the run now."""

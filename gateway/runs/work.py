@@ -141,7 +141,7 @@ class Work:
         """Have a step done, however long that takes. Raises RunRefused."""
         self._check(agent, asked)
         outcome = await asyncio.shield(self._delivering(asked.step))
-        self._check(agent, asked)  # it may be another's by now
+        self.carriers.check(agent, asked.executor, asked.run)  # it may be another's by now
         place = asked.run, asked.path
         said: dict[str, Json] = {"asked": self._hop.asked(*place)}
         return {**_told(outcome), **said, "repeats": self._hop.repeats(*place)}
@@ -191,6 +191,7 @@ class Work:
         return task
 
     def _check(self, agent: str, asked: _OfRun) -> None:
+        self.carriers.heard(agent, asked.executor)
         self.carriers.check(agent, asked.executor, asked.run)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.runs.carriers import LEASE_S, MOST_WORKERS, Carriers
+from gateway.runs.carriers import LEASE_S, LOOK_EVERY_S, MOST_WORKERS, Carriers, Listening
 from gateway.runs.errors import RunRefused
 
 POOLS = {"crew": frozenset({"porter", "helper"}), "other": frozenset({"helper"})}
@@ -95,6 +95,30 @@ def test_a_run_that_another_was_given_is_its_alone() -> None:
         house.come(executor)
         house.carriers.take("porter", executor, "crew", "r")
     assert (house.carries("one"), house.carries("two")) == (False, True)
+
+
+def test_whatever_a_worker_asks_keeps_it_there() -> None:
+    house = House()
+    house.come("one")
+    house.carriers.take("porter", "one", "crew", "r")
+    for _ in range(3):
+        house.now += LEASE_S / 2
+        house.carriers.heard("porter", "one")
+    assert house.carries("one")
+    house.now += LEASE_S
+    with pytest.raises(RunRefused):
+        house.carriers.heard("porter", "one")
+
+
+def test_time_in_which_nobody_could_be_heard_does_not_count() -> None:
+    listening = Listening()
+    carriers = Carriers(POOLS, lambda: listening.seconds)
+    carriers.beat("porter", "one", ["crew"])
+    listening.passed(10 * LEASE_S)
+    assert carriers.lapsed() == ()
+    while listening.seconds < LEASE_S:
+        listening.passed(LOOK_EVERY_S)
+    assert carriers.lapsed() == ("one",)
 
 
 def test_who_leaves_is_missed_at_once() -> None:
