@@ -1,10 +1,12 @@
 """The page of the log: it says whether the log holds, and notices when it does not."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from audit.verify import verify_directory
 from tests.harness.console import Person
 from tests.harness.gateway import Running
 
@@ -18,9 +20,22 @@ async def test_the_page_names_log_key_and_checkpoint(gateway: Running, vera: Per
     assert "signs" in page.text
 
 
-async def test_the_published_log_is_verified_on_request(gateway: Running, vera: Person) -> None:
-    tiles = gateway.gateway.services.home.tiles
+async def published(gateway: Running) -> Path:
+    """The folder, once it holds the whole log."""
+    services = gateway.gateway.services
+    tiles = services.home.tiles
     await gateway.until((tiles / "checkpoint").exists)
+
+    def is_whole() -> bool:
+        report = verify_directory(tiles, services.vkey)
+        return report.ok and report.size == services.log.size
+
+    await gateway.until(is_whole)
+    return tiles
+
+
+async def test_the_published_log_is_verified_on_request(gateway: Running, vera: Person) -> None:
+    await published(gateway)
     after = await vera.send(await vera.get("/log"), "/log/verify")
     assert 'class="said good"' in after.text
 
@@ -50,9 +65,7 @@ async def test_damage_shows(damaged: None, vera: Person) -> None:
 async def test_a_checkpoint_that_was_kept_excludes_a_rollback(
     gateway: Running, vera: Person
 ) -> None:
-    tiles = gateway.gateway.services.home.tiles
-    await gateway.until((tiles / "checkpoint").exists)
-    kept = (tiles / "checkpoint").read_text()
+    kept = ((await published(gateway)) / "checkpoint").read_text()
     page = await vera.get("/log")
     assert "rollback not excluded" in (await vera.send(page, "/log/verify", kept="")).text
     after = await vera.send(page, "/log/verify", kept=kept.replace("\n", "\r\n"))
@@ -70,7 +83,7 @@ async def test_a_checkpoint_that_was_kept_excludes_a_rollback(
 async def test_what_was_kept_of_another_log_shows(
     gateway: Running, vera: Person, kept: str, said: str
 ) -> None:
-    await gateway.until((gateway.gateway.services.home.tiles / "checkpoint").exists)
+    await published(gateway)
     after = await vera.send(await vera.get("/log"), "/log/verify", kept=kept)
     assert said in after.text
     assert 'class="said good"' not in after.text
