@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 
@@ -82,6 +82,14 @@ class Played:
         return all(any(step is each for each in self.done) for step in steps)
 
 
+class Clients(NamedTuple):
+    """Who talks to the gateway: agents, who opens their sessions, and another who answers."""
+
+    agents: httpx.AsyncClient
+    opener: httpx.AsyncClient
+    person: httpx.AsyncClient
+
+
 class Scene:
     """One gateway; see `scene`."""
 
@@ -90,10 +98,10 @@ class Scene:
         gateway: Gateway,
         replay: Replay,
         server: str,
-        clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+        clients: Clients,
     ) -> None:
         self._gateway, self._replay, self._server = gateway, replay, server
-        self._agents, self._operators = clients
+        self._clients = clients
         self._plays = 0
 
     @property
@@ -105,7 +113,7 @@ class Scene:
         """Play the steps in a new session for what `prompt` says. Raises NotPlayable."""
         asked = {"agent": _agent(self._plays), "purpose": prompt}
         self._plays += 1
-        token = (await self._operate("POST", "/api/tokens", asked))["access_token"]
+        token = (await _asked(self._clients.opener, "POST", "/api/tokens", asked))["access_token"]
         played = Played()
         for step in steps:
             await self._step(step, person, played, f"Bearer {token}")
@@ -124,20 +132,22 @@ class Scene:
                     played.denied.append(step)
                 return
             request: str = answer["approval"]
-            shown = await self._operate("GET", f"/api/approvals/{request}")
+            shown = await _asked(self._clients.person, "GET", f"/api/approvals/{request}")
             played.questions[request] = Question(step, tuple(shown["rules"]))
             verdict = person.answer(step)
             if verdict is None:
                 return
             body = {"digest": shown["digest"], "reason": "as played"}
-            await self._operate("POST", f"/api/approvals/{request}/{verdict}", body)
+            await _asked(self._clients.person, "POST", f"/api/approvals/{request}/{verdict}", body)
             if verdict == "deny":
                 return
 
     async def _call(self, step: Step, token: str) -> dict[str, Any]:
         self._replay.coming, before = step, len(self._replay.arrived)
         path = f"/v1/tools/{self._server}/{step.tool}"
-        answered = await self._agents.post(path, json=step.args, headers={"authorization": token})
+        answered = await self._clients.agents.post(
+            path, json=step.args, headers={"authorization": token}
+        )
         answer: dict[str, Any] = answered.json()
         if answer.get("code") in _SPOILED:
             raise Spoiled(f"{step.tool}: {answer['code']}")
@@ -146,14 +156,17 @@ class Scene:
             raise NotPlayable(f"{step.tool}: {answer.get('code')}, and {len(arrived)} arrived")
         return answer
 
-    async def _operate(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        answered = await self._operators.request(method, path, json=body)
-        if answered.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            raise Spoiled(f"{method} {path}: {answered.text}")
-        if not answered.is_success:
-            raise NotPlayable(f"{method} {path}: {answered.text}")
-        told: dict[str, Any] = answered.json()
-        return told
+
+async def _asked(
+    operator: httpx.AsyncClient, method: str, path: str, body: object = None
+) -> dict[str, Any]:
+    answered = await operator.request(method, path, json=body)
+    if answered.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise Spoiled(f"{method} {path}: {answered.text}")
+    if not answered.is_success:
+        raise NotPlayable(f"{method} {path}: {answered.text}")
+    told: dict[str, Any] = answered.json()
+    return told
 
 
 class Stage:
@@ -203,7 +216,7 @@ async def scene(folder: Path, suite: Suite, policy: Sequence[Path]) -> AsyncIter
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
         upstream = await stack.enter_async_context(replaying(replay))
-        settings, key = _prepared(home, suite, policy)
+        settings, opener, person = _prepared(home, suite, policy)
         settings |= {
             "public_url": f"http://{agents}",
             "operators_url": f"http://{operators}",
@@ -215,9 +228,10 @@ async def scene(folder: Path, suite: Suite, policy: Sequence[Path]) -> AsyncIter
         await _reached(gateway, suite.name)
         await stack.enter_async_context(answering(gateway.agents, listeners[0]))
         await stack.enter_async_context(serving(gateway.operators, listeners[1]))
-        clients = (
+        clients = Clients(
             await stack.enter_async_context(_client(agents)),
-            await stack.enter_async_context(_client(operators, key)),
+            await stack.enter_async_context(_client(operators, opener)),
+            await stack.enter_async_context(_client(operators, person)),
         )
         yield Scene(gateway, replay, suite.name, clients)
 
@@ -246,12 +260,18 @@ def _agent(number: int) -> str:
     return f"play-{number}"
 
 
-def _prepared(folder: Path, suite: Suite, policy: Sequence[Path]) -> tuple[dict[str, Any], str]:
-    """Settings without addresses, and an operator's key; the tools are accepted as they are."""
+def _prepared(
+    folder: Path, suite: Suite, policy: Sequence[Path]
+) -> tuple[dict[str, Any], str, str]:
+    """Settings without addresses, and the keys of who opens sessions and of who answers.
+
+    The tools are accepted as they are.
+    """
     home = Home.at(folder / "home")
     Lock().accept(suite.name, suite.tools).write(home.lock)
-    person = Operator(PERSON, frozenset({"administrator", "approver"}))
-    key = Operators.open(home.operators).add(person, secrets.token_bytes(KEY_BYTES))
+    operators = Operators.open(home.operators)
+    opener = operators.add(Operator("opener", frozenset({"administrator"})), _key())
+    person = operators.add(Operator(PERSON, frozenset({"approver"})), _key())
     cast = folder / "cast.policy.yaml"
     cast.write_text(json.dumps(_cast()))
     settings = {
@@ -262,7 +282,11 @@ def _prepared(folder: Path, suite: Suite, policy: Sequence[Path]) -> tuple[dict[
         "audit": {"origin": "passavant.localhost/replay"},
         "insecure_volatile_log": True,  # nothing of it is needed afterwards
     }
-    return settings, key
+    return settings, opener, person
+
+
+def _key() -> bytes:
+    return secrets.token_bytes(KEY_BYTES)
 
 
 def _cast() -> dict[str, Any]:
