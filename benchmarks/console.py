@@ -37,12 +37,13 @@ from audit.files import is_volatile
 from benchmarks.table import add_options, finish, say
 from cli.help import texts
 from console.app import shown
-from gateway.app import Surroundings, opened
+from gateway.app import opened
 from gateway.applications import Gateway
 from gateway.home import Home
 from gateway.listeners import address_of, bind, serving
 from gateway.operator.credentials import KEY_BYTES, Operator, Operators
 from gateway.settings import Settings
+from gateway.surroundings import Surroundings
 
 AGENTS, TOOLS, RULES = 200, 40, 12
 MONTH_US = 30 * 86_400 * 1_000_000

@@ -67,10 +67,11 @@ def governed(risk: str) -> Opened:
 async def _governed(folder: Path, policy: str) -> AsyncIterator[tuple[One, Clocked]]:
     """A flow of this gateway, whose agents are functions of the process."""
     from audit.files import OsFiles  # noqa: PLC0415 - each engine loads what it needs
-    from gateway.app import Surroundings, opened  # noqa: PLC0415
+    from gateway.app import opened  # noqa: PLC0415
     from gateway.diagnostics import configure  # noqa: PLC0415
     from gateway.redaction import Redaction  # noqa: PLC0415
     from gateway.settings import Settings  # noqa: PLC0415
+    from gateway.surroundings import Surroundings  # noqa: PLC0415
     from orchestration.agents import LocalAgent  # noqa: PLC0415
     from orchestration.flow import Flow  # noqa: PLC0415
     from orchestration.service import Flows  # noqa: PLC0415

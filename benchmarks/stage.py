@@ -24,7 +24,7 @@ from audit.errors import AuditError, AuditUnavailable
 from benchmarks.people import Person
 from benchmarks.replaying import Replay, replaying
 from benchmarks.traces import Step, Suite
-from gateway.app import Surroundings, opened
+from gateway.app import opened
 from gateway.applications import Gateway
 from gateway.catalogue.pins import Lock
 from gateway.faces.listener import answering
@@ -32,6 +32,7 @@ from gateway.home import Home
 from gateway.listeners import address_of, bind, serving
 from gateway.operator.credentials import KEY_BYTES, Operator, Operators
 from gateway.settings import Settings
+from gateway.surroundings import Surroundings
 
 PERSON, ROLE, GROUP = "person", "guarded", "guard-approvers"
 """Who is asked, and by which names the pack knows agents and people."""

@@ -16,7 +16,7 @@ from cli.address import Address
 from cli.errors import stop
 from cli.help import texts
 from console.app import shown
-from gateway.app import Mode, Surroundings, opened
+from gateway.app import opened
 from gateway.diagnostics import configure
 from gateway.errors import GatewayError
 from gateway.faces.listener import answering
@@ -26,6 +26,7 @@ from gateway.listeners import address_of, bind, serving, until_stopped
 from gateway.redaction import Redaction
 from gateway.runs.service import Orchestration
 from gateway.settings import Settings
+from gateway.surroundings import Mode, Surroundings
 from policies.errors import PolicyError
 
 COLLECT_AFTER = (50_000, 20, 50)

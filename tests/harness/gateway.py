@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from audit.files import Files, OsFiles
-from gateway.app import Mode, Surroundings, opened
+from gateway.app import opened
 from gateway.applications import Gateway
 from gateway.catalogue.pins import Lock
 from gateway.faces.listener import answering
@@ -34,6 +34,7 @@ from gateway.listeners import address_of, bind, serving
 from gateway.operator.credentials import Operators
 from gateway.runs.service import Orchestration
 from gateway.settings import Settings
+from gateway.surroundings import Mode, Surroundings
 from tests.harness.agent import REST, Agent
 from tests.harness.policy import AGENTS, DESK
 from tests.harness.reached import Reached, give_keys

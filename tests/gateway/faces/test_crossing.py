@@ -15,13 +15,14 @@ import pytest_asyncio
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from gateway.app import Surroundings, opened
+from gateway.app import opened
 from gateway.applications import Gateway
 from gateway.faces.listener import answering
 from gateway.identity.minting import Order
 from gateway.identity.scopes import parse
 from gateway.listeners import address_of, bind
 from gateway.settings import Settings
+from gateway.surroundings import Surroundings
 from tests.harness.gateway import Clock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

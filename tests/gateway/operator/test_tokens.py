@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from gateway.app import Mode
+from gateway.surroundings import Mode
 from tests.gateway.identity.signing import Key
 from tests.harness.agent import Agent
 from tests.harness.client import Client, Holder, registered
