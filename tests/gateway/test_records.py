@@ -32,6 +32,8 @@ def test_a_decision_tells_who_what_and_by_which_rules() -> None:
             "passkey": False,
             "reason": False,
             "self": False,
+            "escalate": None,
+            "break_glass": None,
         }
     ]
 
