@@ -24,7 +24,8 @@ from gateway.links.oauth_client import Means, OAuthClient, Registration
 from gateway.links.short_lived import ShortLived
 from gateway.listeners import until_stopped
 from gateway.redaction import Redaction
-from gateway.runs.away import Away, Identity, client
+from gateway.runs.asking import Asking, Identity, client
+from gateway.runs.away import Away
 from gateway.runs.token import WorkerToken
 from gateway.settings import Settings, load
 
@@ -73,7 +74,7 @@ async def _work(
     executor = uuid.uuid4().hex
     async with client() as http:
         identity = Identity(executor, pools, token.get)
-        away = Away(settings.public_url, identity, http, time.time)
+        away = Away(Asking(settings.public_url, identity, http), time.time)
         async with working(store, away, executor, pools) as beating:
             say(f"Carrying runs of {', '.join(pools)} for {settings.public_url}")
             stopped = asyncio.create_task(until_stopped())

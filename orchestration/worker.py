@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.runs.away import Away
+from gateway.runs.heart import beating
 from orchestration.engine import Engine
 from orchestration.execution import Execution
 from orchestration.store import Store
@@ -18,8 +19,8 @@ from orchestration.task import Share, own_queue
 @asynccontextmanager
 async def working(
     store: Store, away: Away, executor: str, pools: tuple[str, ...]
-) -> AsyncIterator["asyncio.Task[None]"]:
-    """Carry runs until the context is left; a task that fails when the gateway wants none of it.
+) -> AsyncIterator["asyncio.Future[None]"]:
+    """Carry runs until the context is left; a future that fails when the gateway wants none of it.
 
     executor  its own name, as `away` says it
 
@@ -27,11 +28,11 @@ async def working(
     """
     await away.appear()
     share = Share(executor, own_queue(executor), serves=pools, admit=away.admit)
-    beating = asyncio.create_task(away.beat())
     try:
-        async with Engine.opened(store, away.key_of, Execution(away).body, share):
-            yield beating
+        async with (
+            beating(away.asking, away.tell) as beats,
+            Engine.opened(store, away.key_of, Execution(away).body, share),
+        ):
+            yield beats
     finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
         await away.leave()

@@ -1,96 +1,57 @@
 """Away: the way of a worker's runs to the gateway that they belong to.
 
-It asks one gateway alone, with a short-lived token that it renews, and again for as long as the
-gateway cannot be reached: a step that was asked for before is the same step. What is asked of a run
-that this worker does not carry any more is never answered: then whatever asks is let go of, as by a
-crash, and goes on where the run is now.
+What is asked of a run that this worker does not carry any more is never answered: then whatever
+asks is let go of, as by a crash, and goes on where the run is now.
 """
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import cast
 
-import httpx
 import structlog
 
 from audit.canonical import Json
 from gateway.action import Outcome
-from gateway.errors import FetchFailed, GatewayError, NotUnderstood
-from gateway.links.jsonrpc import dump, read
-from gateway.runs.carriers import BEAT_S
+from gateway.errors import GatewayError
+from gateway.runs.asking import Asking
 from gateway.runs.errors import RunRefused
 from gateway.runs.step import Step
 
-MOST_BYTES = 16 << 20
-AGAIN_S = (0.1, 0.2, 0.5, 1.0)
-"""Seconds before asking again; the last one again and again."""
-
-_ANSWER_S = 10.0
-_ASKED_AFTER = [
-    (socket.IPPROTO_TCP, getattr(socket, name), value)
-    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-    if hasattr(socket, name)
-]
 _NOT_CARRIED = "run.not-carried"
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """As whom a worker asks.
-
-    executor  its own name
-    token     a token that is good now, and another one than that which was refused
-    """
-
-    executor: str
-    pools: tuple[str, ...]
-    token: Callable[[str | None], Awaitable[str]]
-
-
 class Away:
     """One gateway, as its runs see it from a worker.
 
-    http   carries requests to the gateway; it must let answers take any time
-    clock  seconds that only grow
+    asking  asks it, on the loop that runs are carried on
+    clock   seconds that only grow
     """
 
-    def __init__(
-        self, url: str, identity: Identity, http: httpx.AsyncClient, clock: Callable[[], float]
-    ) -> None:
-        self._url = url
-        self._identity = identity
-        self._http = http
+    def __init__(self, asking: Asking, clock: Callable[[], float]) -> None:
+        self.asking = asking
         self._clock = clock
         self._ahead = 0.0
-        self._again_s = BEAT_S
         self._keys: dict[str, bytes] = {}
         self._reused: dict[str, frozenset[str]] = {}
         self._said: dict[str, dict[str, tuple[bool, bool]]] = {}  # by run and path
 
     # -- as a worker ------------------------------------------------------------------------
 
-    async def beat(self) -> None:
-        """Say that this worker is there, again and again. Raises RunRefused where it may not be."""
-        while True:
-            await self.appear()
-            await asyncio.sleep(self._again_s)
-
     async def appear(self) -> None:
-        """Say so once. Raises RunRefused."""
-        told = await self._patiently("beat", {"pools": list(self._identity.pools)})
-        self._ahead = cast("int", told["now"]) - self._clock()
-        self._again_s = float(cast("float", told["again"]))
+        """Say that this worker is there. Raises RunRefused where it may not be."""
+        self.tell(cast("int", (await self.asking.beat())["now"]))
+
+    def tell(self, now_s: int) -> None:
+        """Know what time it is by the log's clock; from any thread."""
+        self._ahead = now_s - self._clock()
 
     async def leave(self) -> None:
         """Let others have the runs at once; where that cannot be said, the lease says it."""
         with suppress(GatewayError):
-            await self._once("leave", {})
+            await self.asking.once("leave", {})
 
     async def admit(self, run: str) -> None:
         """Carry a run that the queue gave, and its parts with it.
@@ -170,13 +131,13 @@ class Away:
         """Ask for a run; claim it again where the gateway has forgotten who carries it."""
         try:
             try:
-                return await self._patiently(verb, {"run": run, **fields})
+                return await self.asking.patiently(verb, {"run": run, **fields})
             except RunRefused as refused:
                 if refused.code != _NOT_CARRIED:
                     raise
             await self.appear()
-            await self._patiently("claim", {"run": run})
-            return await self._patiently(verb, {"run": run, **fields})
+            await self.asking.patiently("claim", {"run": run})
+            return await self.asking.patiently(verb, {"run": run, **fields})
         except RunRefused as refused:
             if refused.code != _NOT_CARRIED:
                 raise
@@ -187,65 +148,6 @@ class Away:
     def _forget(self, run: str) -> None:
         for kept in (self._keys, self._reused, self._said):
             kept.pop(run, None)
-
-    async def _patiently(self, verb: str, fields: dict[str, Json]) -> dict[str, Json]:
-        for pause in _pauses():
-            try:
-                return await self._once(verb, fields)
-            except FetchFailed as error:
-                log.info("gateway.away", verb=verb, reason=str(error))
-                await asyncio.sleep(pause)
-        raise AssertionError("pauses never end")
-
-    async def _once(self, verb: str, fields: dict[str, Json]) -> dict[str, Json]:
-        """Raises FetchFailed where asking again may help, else RunRefused."""
-        token = await self._identity.token(None)
-        status, members = await self._sent(verb, fields, token)
-        if status == 401:
-            token = await self._identity.token(token)
-            status, members = await self._sent(verb, fields, token)
-        if status == 200:
-            return members
-        code = members.get("code")
-        if status >= 500 or status in {401, 429} or not isinstance(code, str):
-            raise FetchFailed(f"HTTP {status}")
-        raise RunRefused(code, str(members.get("detail")))
-
-    async def _sent(
-        self, verb: str, fields: dict[str, Json], token: str
-    ) -> tuple[int, dict[str, Json]]:
-        body = dump({"executor": self._identity.executor, **fields})
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        try:
-            answer = await self._http.post(
-                f"{self._url}/v1/work/{verb}", content=body, headers=headers
-            )
-            members = read(answer.content, max_bytes=MOST_BYTES)
-        except httpx.HTTPError as error:
-            raise FetchFailed(type(error).__name__) from None
-        except NotUnderstood:
-            raise FetchFailed("no JSON") from None
-        return answer.status_code, members if isinstance(members, dict) else {}
-
-
-def client() -> httpx.AsyncClient:
-    """What carries a worker's requests: many at once, each for as long as its answer takes.
-
-    A gateway that is gone without a word is noticed by the system, which asks after it meanwhile.
-    """
-    carrier = httpx.AsyncHTTPTransport(
-        verify=ssl.create_default_context(),
-        trust_env=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-        socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *_ASKED_AFTER],
-    )
-    return httpx.AsyncClient(transport=carrier, timeout=httpx.Timeout(_ANSWER_S, read=None))
-
-
-def _pauses() -> Iterable[float]:
-    yield from AGAIN_S
-    while True:
-        yield AGAIN_S[-1]
 
 
 def _outcome(told: dict[str, Json]) -> Outcome:

@@ -11,7 +11,8 @@ import pytest
 
 from gateway.errors import CredentialMissing, FetchFailed
 from gateway.links.oauth_client import Granted
-from gateway.runs.away import Away, Identity
+from gateway.runs.asking import Asking, Identity
+from gateway.runs.away import Away
 from gateway.runs.errors import RunRefused
 from gateway.runs.step import Step
 from gateway.runs.token import WorkerToken
@@ -56,7 +57,7 @@ async def worker(gateway: Gateway) -> AsyncIterator[Away]:
 
     carrier = httpx.MockTransport(gateway)
     async with httpx.AsyncClient(transport=carrier) as http:
-        yield Away("http://gw", Identity("e", ("crew",), token), http, lambda: 50.0)
+        yield Away(Asking("http://gw", Identity("e", ("crew",), token), http), lambda: 50.0)
 
 
 @pytest.mark.parametrize(
