@@ -43,8 +43,10 @@ from audit.writer import frames_size
 
 SEGMENT_BYTES = 64 << 20
 LONGEST_WAIT_S = 2.0
-RIDE_S = 0.002
-"""How long an entry for which nobody waits stays for another batch, before it gets its own."""
+RIDE_S = 0.01
+"""How long an entry for which nobody waits stays for another batch, before it gets its own: longer
+than a run of one caller takes from an answer to its next call, which would wait for that sync too.
+"""
 
 _MOST_ORIGIN_BYTES = 255
 _TOO_LONG = f"not durable after {LONGEST_WAIT_S:.0f} s"
@@ -271,6 +273,9 @@ class Log:
 
     def _call(self) -> None:
         self._calling = False
+        if self._ride is not None:  # all who wait go along
+            self._ride.cancel()
+            self._ride = None
         self._line.call()
 
     def _call_alone(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import audit.log
 from audit.checkpoint import Checkpoint
 from audit.entry import Entry, Receipt, Record
 from audit.errors import AuditUnavailable, EntryRefused, LogLocked, NoSuchEntry
@@ -181,6 +182,20 @@ async def test_what_is_left_with_the_log_gets_a_batch_of_its_own_when_no_other_c
     log.leave(record(log), lambda _: None)
     await asyncio.wait_for(durable.wait(), 10)
     assert log.size == 1
+
+
+async def test_what_is_left_after_a_batch_does_not_wait_as_long_as_what_rode_with_it_would_have(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit.log, "RIDE_S", 3600.0)
+    log.leave(record(log, 0), lambda _: None)
+    await log.append(record(log, 1))
+    monkeypatch.setattr(audit.log, "RIDE_S", 0.0)
+    durable = asyncio.Event()
+    log.subscribe(lambda _: durable.set())
+    log.leave(record(log, 2), lambda _: None)
+    await asyncio.wait_for(durable.wait(), 10)
+    assert [entry.body["n"] for entry in log.entries()] == [0, 1, 2]
 
 
 async def test_closing_writes_what_is_left_with_the_log_too(log: Log) -> None:
