@@ -27,7 +27,7 @@ ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in P
 
 @contextmanager
 def shown(gateway: Gateway, codes: Mapping[str, str]) -> Iterator[None]:
-    """Add the pages to a gateway; at the end, close the streams that keep open pages live.
+    """Add the pages to a gateway; at the end, let go of who would wait as long as it lasts.
 
     codes  what each stable code means
     """
@@ -37,4 +37,4 @@ def shown(gateway: Gateway, codes: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        gateway.services.bell.close()
+        gateway.leave()

@@ -51,6 +51,12 @@ class Gateway:
     operators: FastAPI
     services: Services
 
+    def leave(self) -> None:
+        """End what would last as long as the gateway: open streams, and what workers wait for."""
+        self.services.bell.close()
+        if self.services.runs is not None and self.services.runs.work is not None:
+            self.services.runs.work.close()
+
 
 def assemble(parts: Parts) -> Gateway:
     """Make the applications. Raises GatewayError for clients that cannot be used."""

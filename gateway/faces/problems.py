@@ -44,6 +44,7 @@ _STATUS = {
     "run.unknown": 404,
     "run.pool": 403,
     "run.not-carried": 409,
+    "run.later": 503,
     "audit_unavailable": 503,
     "epoch_unknown": 503,
     "upstream.down": 503,

@@ -8,7 +8,7 @@ and no other. A step that two ask for, since one took the run over from the othe
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -21,6 +21,7 @@ from gateway.runs.step import Step
 
 Executor = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Text = Annotated[str, Field(max_length=4096)]
+T = TypeVar("T")
 
 
 class _Asked(BaseModel):
@@ -116,6 +117,14 @@ class Work:
         self._key_of = key_of
         self._steps: dict[tuple[str, str], tuple[Step, asyncio.Task[Outcome]]] = {}
         self._handing: dict[tuple[str, str], asyncio.Task[Outcome | None]] = {}
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._closed = asyncio.Event()
+
+    def close(self) -> None:
+        """Let nobody wait any longer: the gateway ends, and workers ask the next start."""
+        self._closed.set()
+        for waiting in self._waiting:
+            waiting.cancel()
 
     async def beat(self, agent: str, asked: Beat) -> Json:
         """Renew the lease of a worker. Raises RunRefused."""
@@ -140,7 +149,7 @@ class Work:
     async def deliver(self, agent: str, asked: Deliver) -> Json:
         """Have a step done, however long that takes. Raises RunRefused."""
         self._check(agent, asked)
-        outcome = await asyncio.shield(self._delivering(asked.step))
+        outcome = await self._awaited(lambda: asyncio.shield(self._delivering(asked.step)))
         self.carriers.check(agent, asked.executor, asked.run)  # it may be another's by now
         place = asked.run, asked.path
         said: dict[str, Json] = {"asked": self._hop.asked(*place)}
@@ -160,7 +169,7 @@ class Work:
     async def sleep(self, agent: str, asked: Sleep) -> Json:
         """Wait. Raises RunRefused."""
         self._check(agent, asked)
-        await self._hop.sleep(asked.run, asked.until_s)
+        await self._awaited(lambda: self._hop.sleep(asked.run, asked.until_s))
         return {}
 
     async def end(self, agent: str, asked: End) -> Json:
@@ -169,6 +178,22 @@ class Work:
         output: Json = asked.output
         await self._hop.end(asked.run, asked.result, asked.detail, output)
         return {}
+
+    async def _awaited(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """What can take as long as people do, while the gateway is there. Raises RunRefused."""
+        if self._closed.is_set():
+            raise RunRefused("run.later", "the gateway is ending")
+        waiting = asyncio.ensure_future(begin())
+        self._waiting.add(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if not self._closed.is_set() or (me is not None and me.cancelling()):  # the worker has gone
+                raise
+            raise RunRefused("run.later", "the gateway is ending") from None
+        finally:
+            self._waiting.discard(waiting)
 
     def _delivering(self, step: Step) -> asyncio.Task[Outcome]:
         place = step.run, step.path

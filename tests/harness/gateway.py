@@ -179,6 +179,7 @@ async def running(
     show_code: Callable[[str], None] | None = None,
     wait_for: Iterable[str] | None = None,
     site: str = "127.0.0.1",
+    at: str = "127.0.0.1:0",
 ) -> AsyncIterator[Running]:
     """A gateway with its home and policy below `folder`; opened anew it goes on where it was.
 
@@ -187,6 +188,7 @@ async def running(
     settings members of the deployment beside those that the harness fills in
     wait_for servers that must have been reached; None: every one
     site     the name by which browsers reach the operators' pages; passkeys need one
+    at       where agents reach it: the address of an earlier start, for who still knows that
     """
     clock = clock or Clock()
     more: Mapping[str, Any] = settings or {}
@@ -203,7 +205,7 @@ async def running(
         orchestration=orchestration,
         show_code=show_code,
     )
-    listeners = bind("127.0.0.1:0"), bind("127.0.0.1:0")
+    listeners = bind(at), bind("127.0.0.1:0")
     agents, operators = map(address_of, listeners)
     more = {"operators_url": f"http://{site}:{operators.rpartition(':')[2]}", **more}
     try:
@@ -243,7 +245,7 @@ async def _served(
     try:
         yield
     finally:
-        gateway.services.bell.close()
+        gateway.leave()
         await asyncio.gather(*(one.__aexit__(None, None, None) for one in both))
 
 
