@@ -14,9 +14,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.runs.carriers import LOOK_EVERY_S, Carriers, Listening
+from gateway.runs.errors import RunRefused
 from gateway.runs.spec import PoolSpec
 from orchestration.queues import Queues
 from orchestration.task import Places, Share
+from orchestration.untaken import Untaken
 
 COUNT_EVERY_S = 2.0
 OWN = "gateway.own"
@@ -38,14 +40,15 @@ def workers_of(pools: Mapping[str, PoolSpec]) -> dict[str, frozenset[str]]:
 
 @asynccontextmanager
 async def supervised(
-    queues: Queues, carriers: Carriers, listening: Listening
+    queues: Queues, carriers: Carriers, listening: Listening, untaken: Untaken
 ) -> AsyncIterator[None]:
-    """Give the runs of workers that are gone to others, for as long as the context lasts.
+    """Give the runs of workers that are gone to others, and end those that were cancelled before
+    anybody had them, for as long as the context lasts.
 
     listening  the clock of these carriers
     """
     carriers.expect(await queues.carried(carriers.pools))
-    work = _sweep(queues, carriers, listening), _count(queues, carriers)
+    work = _sweep(queues, carriers, listening), _count(queues, carriers, untaken)
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
@@ -71,17 +74,19 @@ async def _sweep(queues: Queues, carriers: Carriers, listening: Listening) -> No
                 gone.discard(executor)
 
 
-async def _count(queues: Queues, carriers: Carriers) -> None:
+async def _count(queues: Queues, carriers: Carriers, untaken: Untaken) -> None:
     while True:
         with _tried_again("runs.uncounted"):
             carriers.waiting = await queues.waiting(carriers.pools)
+        with _tried_again("runs.not_ended"):
+            await untaken.end(carriers.pools)
         await asyncio.sleep(COUNT_EVERY_S)
 
 
 @contextmanager
 def _tried_again(event: str) -> Iterator[None]:
-    """A database that is away comes back."""
+    """A database that is away comes back, and so does a log that cannot be written."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, RunRefused) as error:
         log.error(event, reason=type(error).__name__)

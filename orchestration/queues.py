@@ -45,6 +45,17 @@ class Queues:
             await resumed(runs, pool)
         await DBOS.delete_queue_async(own_queue(executor))
 
+    async def untaken(self, runs: list[str], pools: Iterable[str]) -> list[str]:
+        """Those of these runs that no worker has."""
+        if not runs:
+            return []
+        rows = await left(status=["ENQUEUED"], queue_name=list(pools), workflow_ids=runs)
+        return [row.workflow_id for row in rows]
+
+    async def remove(self, run: str) -> None:
+        """Give a run to nobody."""
+        await outside(DBOS.cancel_workflow_async(run))
+
     async def waiting(self, pools: Iterable[str]) -> dict[str, tuple[int, float]]:
         """By pool, the runs that no worker has yet, and how many seconds the oldest has waited."""
         found = dict.fromkeys(pools, (0, 0.0))

@@ -46,6 +46,7 @@ from orchestration.seal import derived
 from orchestration.spec import Approve, Guard, Magentic, Part, Tool
 from orchestration.store import Store
 from orchestration.task import Queued
+from orchestration.untaken import Untaken
 
 log = structlog.get_logger(__name__)
 
@@ -117,8 +118,10 @@ class Flows:
             if self._pools:
                 listening = Listening()
                 carriers = Carriers(workers_of(self._pools), lambda: listening.seconds)
-                service.work = Work(hop, carriers, Queues(), key_of)
-                await stack.enter_async_context(supervised(Queues(), carriers, listening))
+                queues = Queues()
+                service.work = Work(hop, carriers, queues, key_of)
+                looking_after = supervised(queues, carriers, listening, Untaken(hop, queues))
+                await stack.enter_async_context(looking_after)
             await stack.enter_async_context(service.taking_up(engine))
             yield service
 
