@@ -7,7 +7,7 @@ python benchmarks/parked.py [--quick] [--check] [--json FILE]
     decision to next step     from when a person's answer is sent to the next step of its run
 
 *here* is a run that the gateway carries itself; *away* one that a worker carries, another process
-on the same SQLite file and has a hundred of them.
+on the same SQLite file, which carries as many.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -34,8 +34,6 @@ from tests.orchestration.house import Agents, House, flow, house
 NODE = {"sequential": [{"approve": {"by": "editors", "question": "Publish this?"}}, "out"]}
 LIMITS = {"wall": "24h"}
 LONGEST_S = 600
-MOST_AWAY = 100
-"""Runs of one worker, as many as `at_once` says unless a deployment states more."""
 
 _LOOK_EVERY_S = 0.002
 
@@ -115,7 +113,7 @@ async def measured(folder: Path, plan: Plan) -> Mapping[str, float]:
         rows["here: parked again after a restart, s"] = await here.parked_again(home)
         rows["here: idle CPU, % of a core"] = await here.rest()
         rows["here: decision to next step, p50 ms"] = await here.answer(home)
-    away = Trial(replace(plan, runs=min(plan.runs, MOST_AWAY)))
+    away = Trial(plan)
     async with _shared(folder / "away", away.plan.runs, away) as home:
         await home.hire("one")
         await away.park(home)
@@ -127,9 +125,15 @@ async def measured(folder: Path, plan: Plan) -> Mapping[str, float]:
 def _shared(folder: Path, runs: int, trial: Trial) -> AbstractAsyncContextManager[Crew]:
     folder.mkdir()
     shared: Flow = carried(NODE, limits=LIMITS)
-    database = f"sqlite:///{folder}/runs.db"
-    places = {"at_once": runs, "per_starter": runs}
-    return crew(folder, database, shared, trial.agents, questions=runs, **places)
+    return crew(
+        folder,
+        f"sqlite:///{folder}/runs.db",
+        shared,
+        trial.agents,
+        questions=runs,
+        at_once=runs,
+        per_starter=runs,
+    )
 
 
 def _asked(home: House) -> list[str]:

@@ -109,16 +109,37 @@ def carried(node: Any, **more: Any) -> Flow:  # noqa: ANN401 - as written
 
 @asynccontextmanager
 async def crew(
-    folder: Path, database: str, flow: Flow, agents: Agents, *, questions: int = 50, **places: int
+    folder: Path,
+    database: str,
+    flow: Flow,
+    agents: Agents,
+    *,
+    questions: int = 50,
+    beside: Flow | None = None,
+    at: str = "127.0.0.1:0",
+    **places: int,
 ) -> AsyncIterator[Crew]:
-    """A gateway with this flow and no worker yet; those that are hired end with it."""
+    """A gateway with this flow and no worker yet; those that are hired end with it.
+
+    beside  another flow, which may reach the same agents
+    at      its address: that of an earlier start, for workers that still know it
+    """
     store = Store.parse(database, origin=ORIGIN)
     pools = {POOL: PoolSpec.model_validate({"workers": [WORKER], **places})}
-    kept = Kept(Flows([flow], agents.local(), store=store, pools=pools))
-    rules = policy(*(agent.name for agent in agents.local()), more=f"  {WORKER}: {{}}\n")
+    flows = [flow] if beside is None else [flow, beside]
+    kept = Kept(Flows(flows, agents.local(), store=store, pools=pools))
+    more, rule = f"  {WORKER}: {{}}\n", ""
+    names = [agent.name for agent in agents.local()]
+    if beside is not None:
+        more += f"  {beside.name}: {{}}\n"
+        reached = ", ".join(f"agents.{name}" for name in names)
+        rule = f"  - {{id: beside, agents: [{beside.name}], tools: [{reached}], effect: allow}}\n"
+    rules = policy(*names, more=more, rules=rule)
     text = "\n".join(line for line in rules.split("\n") if "desk" not in line)
     settings = {**registered(folder / "clients", [WORKER]), "guards": {"questions": questions}}
-    async with running(folder / "gw", text, None, orchestration=kept, settings=settings) as gateway:
+    async with running(
+        folder / "gw", text, None, orchestration=kept, settings=settings, at=at
+    ) as gateway:
         assert kept.service is not None
         assert kept.hop is not None
         found = Crew(gateway, kept.service, kept.hop, folder=folder, database=database)

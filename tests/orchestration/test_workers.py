@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.faces import listener
 from tests.harness.postgres import postgres
-from tests.orchestration.crew import carried, crew
+from tests.orchestration.crew import Crew, carried, crew
 from tests.orchestration.house import Agents
 
 
@@ -90,3 +91,90 @@ async def test_a_worker_that_is_stopped_gives_its_runs_back_at_once(tmp_path: Pa
         assert (await home.ended(run)).result == "done"
         assert agents.asked == ["held", "b"]
         assert "cannot" not in home.said("two")
+
+
+async def test_a_run_that_is_cancelled_before_anybody_has_it_ends(tmp_path: Path) -> None:
+    database, agents = f"sqlite:///{tmp_path}/runs.db", Agents(a=lambda task: [task, "a"])
+    async with crew(tmp_path, database, carried("a"), agents) as home:
+        left, stays = await home.start(given="left"), await home.start(given="stays")
+        await home.service.cancel(left.id, by="operator:ana")
+        assert (await home.ended(left)).result == "cancelled"
+        await home.hire("one")
+        assert (await home.ended(stays)).result == "done"
+        assert agents.told == [("a", "stays")]
+        assert [entry["run"] for entry in home.gateway.entries("run.carried")] == [stays.id]
+        assert [entry["run"] for entry in home.gateway.entries("run.ended")] == [left.id, stays.id]
+
+
+async def test_a_run_that_was_given_back_can_be_cancelled_without_a_worker(tmp_path: Path) -> None:
+    go, database = asyncio.Event(), f"sqlite:///{tmp_path}/runs.db"
+    agents = Agents(held=held_up(go), b=lambda task: [task, "b"])
+    async with crew(tmp_path, database, carried({"sequential": ["held", "b"]}), agents) as home:
+        await home.hire("one")
+        run = await home.start(given=1)
+        await home.gateway.until(lambda: agents.asked == ["held"])
+        home.kill("one")
+        await home.workers["one"].wait()
+        await home.service.cancel(run.id, by="operator:ana")
+        assert (await home.ended(run)).result == "cancelled"
+        assert agents.asked == ["held"]
+
+
+async def test_what_comes_first_is_carried_first(tmp_path: Path) -> None:
+    database, agents = f"sqlite:///{tmp_path}/runs.db", Agents(a=lambda task: [task, "a"])
+    job, urgent = carried("a", priority=7), carried("a", priority=2, name="urgent")
+    one = crew(tmp_path, database, job, agents, beside=urgent, at_once=1, per_starter=1)
+    async with one as home:
+        runs = [await home.start(given=f"job {number}") for number in range(3)]
+        runs += [await home.start("urgent", given=f"urgent {number}") for number in range(2)]
+        await home.hire("one")
+        for run in runs:
+            assert (await home.ended(run)).result == "done"
+        order = [task for _, task in agents.told]
+        assert order == ["urgent 0", "urgent 1", "job 0", "job 1", "job 2"]
+
+
+async def test_one_starters_runs_keep_no_other_waiting(tmp_path: Path) -> None:
+    """With every place that one starter may have taken, and more of it waiting."""
+    go, database = asyncio.Event(), f"sqlite:///{tmp_path}/runs.db"
+    agents = Agents(held=held_up(go))
+    places = crew(tmp_path, database, carried("held"), agents, at_once=3, per_starter=2)
+    async with places as home:
+        many = [await home.start(given="ana") for _ in range(6)]
+        await home.hire("one")
+        await home.gateway.until(lambda: len(agents.told) == 2)
+        single = await home.service.start("job", "ben", by="operator:ben", key=None)
+        await home.gateway.until(lambda: ("held", "ben") in agents.told)
+        assert Counter(task for _, task in agents.told) == {"ana": 2, "ben": 1}
+        go.set()
+        for run in (*many, single):
+            assert (await home.ended(run)).result == "done"
+
+
+async def test_a_gateway_is_started_again_under_its_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they wait for is answered at once when it ends, and asked for again by themselves."""
+    monkeypatch.setattr(listener, "GRACE_S", 3600)
+    database, agents = f"sqlite:///{tmp_path}/runs.db", Agents(out=lambda task: [task, "out"])
+    flow = carried({"sequential": [{"approve": {"by": "editors", "question": "Go on?"}}, "out"]})
+    async with crew(tmp_path, database, flow, agents) as home:
+        await home.hire("one")
+        runs = [await home.start(given=number) for number in range(3)]
+        await home.gateway.until(lambda: len(questions(home)) == 3)
+        one, at = home.workers.pop("one"), home.gateway.url.removeprefix("http://")
+        executors = {entry["by"] for entry in home.gateway.entries("run.carried")}
+    async with crew(tmp_path, database, flow, agents, at=at) as home:
+        home.workers["one"] = one
+        for request in questions(home):
+            await home.gateway.answer(request)
+        for run in runs:
+            assert (await home.ended(run)).result == "done"
+        assert one.returncode is None
+        assert {entry["by"] for entry in home.gateway.entries("run.carried")} == executors
+    assert sorted(task for _, task in agents.told) == [0, 1, 2]
+
+
+def questions(home: Crew) -> list[str]:
+    approvals = home.gateway.gateway.services.state.approvals
+    return [each.id for each in approvals.all() if each.state == "asked"]
