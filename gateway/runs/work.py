@@ -189,7 +189,8 @@ class Work:
             return await waiting
         except asyncio.CancelledError:
             me = asyncio.current_task()
-            if not self._closed.is_set() or (me is not None and me.cancelling()):  # the worker has gone
+            gone = me is not None and me.cancelling()  # the worker, before the gateway
+            if gone or not self._closed.is_set():
                 raise
             raise RunRefused("run.later", "the gateway is ending") from None
         finally:
