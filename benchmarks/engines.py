@@ -2,11 +2,11 @@
 
 python -m benchmarks.engines reading|acting|bare|langgraph --seconds N --at-once N --folder DIR
 
-All of them keep their checkpoints in one SQLite file (WAL, `synchronous=NORMAL`), so that what
-differs is the work of the engine. `reading` and `acting` are a whole gateway: each step is decided
-by a policy, recorded before and after in a log that is synced, and its checkpoint sealed. To the
-policy the steps of the one only read, so that nobody waits for the record of their outcome; those
-of the other act.
+All of them keep their checkpoints in one SQLite file (WAL, `synchronous=NORMAL`) and run on the
+event loop of `passavant serve`, so that what differs is the work of the engine. `reading` and
+`acting` are a whole gateway: each step is decided by a policy, recorded before and after in a log
+that is synced, and its checkpoint sealed. To the policy the steps of the one only read, so that
+nobody waits for the record of their outcome; those of the other act.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import uvloop
 
 STEPS = 5
 WARM_UP_S = 1.0
@@ -262,7 +264,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     given = parser.parse_args()
     engine = ENGINES[given.engine]
-    found = asyncio.run(measure(engine, given.folder, seconds=given.seconds, at_once=given.at_once))
+    found = uvloop.run(measure(engine, given.folder, seconds=given.seconds, at_once=given.at_once))
     print(json.dumps(found))
 
 
