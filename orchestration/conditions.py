@@ -21,7 +21,7 @@ def check(text: str) -> str | None:
     except ConditionInvalid as error:
         return str(error)
     if foreign := [name for name in condition.reads if name.split(".")[0] != "args"]:
-        return f"a router knows nothing but args, and this reads {', '.join(foreign)}"
+        return f"this knows nothing but args, and it reads {', '.join(foreign)}"
     remarks = types.check(condition, args=ANYTHING)
     return remarks[0].message if remarks else None
 

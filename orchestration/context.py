@@ -1,78 +1,30 @@
 """The context: what a pattern is given, and everything that it can do.
 
-A pattern calls (`call`), calls several at once (`fan`), asks people (`human`) and waits (`wait`).
+A pattern calls (`call`), calls several at once and waits for all (`fan`) or for enough of them
+(`race`), asks people (`human`) and lets time pass (`wait`).
 Each call is one checkpoint, whose body crosses the gate; a branch that has steps of its own is a
 task of its own, so that no two of them draw checkpoints from one sequence. Everything else that a
 pattern does must follow from what these gave it: after a crash it is done again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from gateway.links.jsonrpc import dump
 from gateway.runs.run import Json
 from gateway.runs.step import Step
-from gateway.runs.way import Way
-from orchestration.engine import Engine
+from orchestration.around import Around
 from orchestration.lease import Lease
+from orchestration.race import Enough, verdict
 from orchestration.reach import Told, addressed, opened, reached
 from orchestration.spec import Agent, Approve, Guard, Part, Prompt, Tool
 from orchestration.stop import Stopped
-from orchestration.task import Task
 from orchestration.tripwires import checked
 
 _SHORT = frozenset({"run.calls", "run.tokens", "run.cost"})
 """Codes of stops for which nothing was set aside."""
-
-Perform = Callable[["Context", Part, Json], Awaitable[Json]]
-"""Does a node that is more than one step. Raises Stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What all nodes of a run share.
-
-    inside   agents that have steps of their own, by name, as they were when the run began; the
-             others answer in one
-    until_s  when the run's time is up, seconds since 1970
-    instead  what steps of a fork are given instead of what they would have had, by path
-    """
-
-    hop: Way
-    engine: Engine
-    perform: Perform
-    inside: Mapping[str, Part]
-    run: str
-    until_s: int
-    instead: Mapping[str, Json]
-
-    def task(
-        self,
-        path: str,
-        node: Part,
-        value: Json,
-        *,
-        grant: str,
-        lease: Lease,
-        depth: int,
-        guards: tuple[Guard, ...] = (),
-    ) -> Task:
-        """A node as a task of its own: all that it needs after a crash."""
-        inside = {name: _written(each) for name, each in self.inside.items()}
-        what: Json = {
-            "node": _written(node),
-            "value": value,
-            "grant": grant,
-            "lease": lease.to_json(),
-            "depth": depth,
-            "until": self.until_s,
-            "inside": cast("Json", inside),
-            "instead": dict(self.instead),
-            "guards": [_written(guard) for guard in guards],
-        }
-        return Task(self.run, path, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +78,39 @@ class Context:
 
     async def fan(self, jobs: Sequence[Job], *, max_parallel: int) -> list["Json | Stopped"]:
         """Have several nodes done at once; what each gave, in their order."""
-        turn = asyncio.Semaphore(max_parallel)
-        parts = sum(not self._is_single(job.node) for job in jobs)
-        leases = self.lease.split(parts, keep=len(jobs) - parts) if parts else []
-        told = await asyncio.gather(*[self._branch(job, turn, leases) for job in jobs])
+        told = await asyncio.gather(*self._branches(jobs, max_parallel).values())
+        self._take_back(told)
         results = [_given(each) for each in told]
         for result in results:
             if isinstance(result, Stopped) and result.reason == "tripped":
                 raise result  # it halts the run, whatever is done with branches that stop
         return results
+
+    async def race(self, jobs: Sequence[Job], enough: Enough, *, max_parallel: int) -> list[Json]:
+        """Have several nodes done at once until enough have succeeded; what these gave, in order.
+
+        The others are cut: what they have under way is let end, and no further step of theirs is
+        made. Nothing comes back of what was set aside for them, since how much that would be is
+        not the same after a crash; so as much as for each stays here. Raises Stopped.
+        """
+        if len(jobs) < enough.count:
+            raise self.failed("enough", f"{enough.count} are to succeed, of {len(jobs)}")
+        aside, hop, run = self.around.aside, self.around.hop, self.around.run
+        assert aside is not None, "whoever performs a task holds its races"
+        branches = self._branches(jobs, max_parallel, shares_kept=1)
+        tasks = {path: aside.create_task(branch) for path, branch in branches.items()}
+        place = self._next("enough")
+
+        async def over() -> Json:
+            return await verdict(hop, run, place, tasks, enough)
+
+        # In a task too: its checkpoint is then drawn behind those of all branches.
+        given: Json = [*tasks, enough.count, enough.accept]
+        said = await aside.create_task(self._checkpoint(place, given, over))
+        won = opened(cast("Told", said))
+        told = [await tasks[path] for path in cast("list[str]", won)]
+        self._take_back(told)
+        return [opened(each) for each in told]
 
     def guarded(self, guard: Guard) -> "Context":
         """A place below in which every tool has to pass the checks of a guard, too."""
@@ -201,10 +177,10 @@ class Context:
         ends = cast("int", await self._checkpoint(f"{path}/until", seconds, until))
 
         async def slept() -> Json:
-            await hop.sleep(run, min(ends, self.around.until_s))
-            return None
+            return await hop.sleep(run, path, min(ends, self.around.until_s))
 
-        await self._checkpoint(f"{path}/slept", ends, slept)
+        if not await self._checkpoint(f"{path}/slept", ends, slept):
+            raise Stopped("cancelled", "the wait was cut short", at=path, code="run.cancelled")
         if ends > self.around.until_s:
             raise self.exhausted("wall", "the time of the run is up")
 
@@ -279,14 +255,39 @@ class Context:
 
     # -- parts ------------------------------------------------------------------------------
 
-    async def _branch(self, job: Job, turn: asyncio.Semaphore, leases: list[Lease]) -> Told:
-        path = self._next(job.label)
-        if self._is_single(job.node):
-            return await self._step(job.node, path, job.value, turn)
-        lease = leases.pop()
+    def _branches(
+        self, jobs: Sequence[Job], max_parallel: int, *, shares_kept: int = 0
+    ) -> dict[str, Coroutine[None, None, Told]]:
+        """What is to be done at once, by path; of a part it says what that has left.
+
+        shares_kept  how many as large as that of a part stay here
+        """
+        turn = asyncio.Semaphore(max_parallel)
+        parts = sum(not self._is_single(job.node) for job in jobs)
+        leases = self._shares(parts, len(jobs) - parts, shares_kept) if parts else []
+        branches: dict[str, Coroutine[None, None, Told]] = {}
+        for job in jobs:
+            path = self._next(job.label)
+            if self._is_single(job.node):
+                branches[path] = self._step(job.node, path, job.value, turn)
+            else:
+                branches[path] = self._part(job, path, turn, leases.pop())
+        return branches
+
+    def _shares(self, parts: int, calls_kept: int, shares_kept: int) -> list[Lease]:
+        shares = self.lease.split(parts + shares_kept, keep=calls_kept)
+        for share in shares[parts:]:
+            self.lease.give_back(share)
+        return shares[:parts]
+
+    def _take_back(self, told: Sequence[Told]) -> None:
+        for each in told:
+            if "left" in each:
+                self.lease.give_back(Lease.from_json(each["left"]))
+
+    async def _part(self, job: Job, path: str, turn: asyncio.Semaphore, lease: Lease) -> Told:
         if self.depth < 1:
-            self.lease.give_back(lease)
-            return {"stopped": self._too_deep(path).to_json()}
+            return {"stopped": self._too_deep(path).to_json(), "left": lease.to_json()}
         task = self.around.task(
             path,
             job.node,
@@ -300,9 +301,7 @@ class Context:
         async def ended() -> Json:
             return await self.around.engine.end_of(task)
 
-        told = cast("Told", await self._checkpoint(path, task.what, ended, turn))
-        self.lease.give_back(Lease.from_json(told["left"]))
-        return told
+        return cast("Told", await self._checkpoint(path, task.what, ended, turn))
 
     def _is_single(self, node: Part) -> bool:
         if isinstance(node, Agent):
@@ -329,10 +328,6 @@ def _given(told: Told) -> "Json | Stopped":
         return opened(told)
     except Stopped as stopped:
         return stopped
-
-
-def _written(node: Part) -> Json:
-    return cast("Json", node.model_dump(mode="json", by_alias=True))
 
 
 def label_of(node: Part) -> str:

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from gateway.errors import GatewayError
 from gateway.runs.run import Json
 from gateway.runs.way import Way
-from orchestration.context import Around, Context
+from orchestration.around import Around
+from orchestration.context import Context
 from orchestration.engine import Engine
 from orchestration.lease import Lease
 from orchestration.performing import perform
@@ -42,8 +43,18 @@ class Execution:
     async def _performed(
         self, engine: Engine, task: Task, what: dict[str, Json], lease: Lease
     ) -> dict[str, Json]:
+        try:
+            async with asyncio.TaskGroup() as aside:  # what is cut is let end, before the task does
+                return await self._told(self._around(engine, task, what, aside), task, what, lease)
+        except ExceptionGroup as errors:
+            log.exception("run.failed", run=task.run, path=task.path)
+            return _went_astray(task, errors)
+
+    def _around(
+        self, engine: Engine, task: Task, what: dict[str, Json], aside: asyncio.TaskGroup
+    ) -> Around:
         written = cast("dict[str, Json]", what["inside"])
-        around = Around(
+        return Around(
             hop=self._way,
             engine=engine,
             perform=perform,
@@ -51,7 +62,12 @@ class Execution:
             run=task.run,
             until_s=cast("int", what["until"]),
             instead=cast("dict[str, Json]", what["instead"]),
+            aside=aside,
         )
+
+    async def _told(
+        self, around: Around, task: Task, what: dict[str, Json], lease: Lease
+    ) -> dict[str, Json]:
         here = Context(
             around,
             task.path,
@@ -65,10 +81,8 @@ class Execution:
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         except Exception as error:
-            # A replay that went astray, or a defect: the run ends here, and says so.
             log.exception("run.failed", run=task.run, path=task.path)
-            detail = f"the run could not go on: {type(error).__name__}"
-            return {"stopped": _defect(detail, task.path)}
+            return _went_astray(task, error)
 
     async def ended(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Record the end, however long that takes: a run that cannot say so has not ended."""
@@ -94,5 +108,7 @@ def _ending(told: dict[str, Json]) -> tuple[str, str]:
     return stopped["reason"], f"{stopped['detail']} (at {stopped['at'] or 'the beginning'})"
 
 
-def _defect(detail: str, at: str) -> Json:
-    return Stopped("failed", detail, at=at, code="run.defect").to_json()
+def _went_astray(task: Task, error: Exception) -> dict[str, Json]:
+    """A replay that is not what it was, or a defect: the run ends here, and says so."""
+    detail = f"the run could not go on: {type(error).__name__}"
+    return {"stopped": Stopped("failed", detail, at=task.path, code="run.defect").to_json()}

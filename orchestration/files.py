@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from orchestration.conditions import check
 from orchestration.errors import FlowInvalid
 from orchestration.flow import Flow, nodes
-from orchestration.spec import Router
+from orchestration.spec import Fan, Part, Router
 from policies.errors import PolicyInvalid
 from policies.source import MAX_BYTES, Source
 
@@ -66,6 +66,14 @@ def _wrong(flow: Flow) -> Iterator[str]:
     if len(every) > MOST_NODES:
         yield f"{len(every)} nodes, and a flow has at most {MOST_NODES}"
     for node in every:
-        for route in node.conditions if isinstance(node, Router) else ():
-            if (wrong := check(route.when)) is not None:
-                yield f"when: {route.when}: {wrong}"
+        for member, condition in _conditions(node):
+            if (wrong := check(condition)) is not None:
+                yield f"{member}: {condition}: {wrong}"
+
+
+def _conditions(node: Part) -> Iterator[tuple[str, str]]:
+    """Each with the member that it stands in."""
+    if isinstance(node, Router):
+        yield from (("when", route.when) for route in node.conditions)
+    elif isinstance(node, Fan) and node.accept is not None:
+        yield "accept", node.accept

@@ -26,6 +26,8 @@ acts once for its key.
 
 _AGAIN = frozenset({"policy.changed"})
 
+_CANCELLED = frozenset({"run.cancelled", "run.cut"})
+
 _REASONS: Mapping[str, Reason] = {
     "denied": "denied",
     "refused": "refused",
@@ -105,7 +107,7 @@ def _approved(hop: Way, step: Step, node: Approve, outcome: Outcome, value: Json
 
 def _stopped(outcome: Outcome, at: str) -> Told:
     reason, code = _REASONS[outcome.status], outcome.code
-    if code == "run.cancelled":
+    if code in _CANCELLED:
         reason = "cancelled"
     elif code == "run.wall":
         reason = "exhausted"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestration.flow import Flow, nodes
-from orchestration.spec import Agent, Approve, Guard, Magentic, Part, Tool
+from orchestration.spec import Agent, Approve, Fan, Guard, Magentic, Part, Tool
 from policies.decision import Effect
 from policies.finding import Finding, Position, Severity
 from policies.matrix import marks
@@ -50,6 +50,7 @@ class _Review:
         reached = {tool: node for node in nodes(self.reviewed.flow.flow) for tool in _reached(node)}
         for tool, node in sorted(reached.items()):
             yield from self._of_tool(tool, node)
+        yield from self._of_races()
 
     def _of_tool(self, tool: str, node: Part) -> Iterator[Finding]:
         if tool not in self.snapshot.tools:
@@ -79,6 +80,15 @@ class _Review:
             message = f"{tool} is irreversible, has no undo, and no rule asks anybody about it"
             yield self._finding("flow.final", message, severity="warning")
 
+    def _of_races(self) -> Iterator[Finding]:
+        """What a branch did before it lost its race stays done."""
+        races = [node for node in nodes(self.reviewed.flow.flow) if _is_race(node)]
+        every = {tool for race in races for node in nodes(race) for tool in _reached(node)}
+        for tool in sorted(every & self.snapshot.tools.keys()):
+            if self.snapshot.tools[tool].risk == "irreversible":
+                message = f"{tool} is irreversible, and a branch that loses a race may have used it"
+                yield self._finding("flow.race", message, severity="warning")
+
     def _effects(self, tool: str) -> frozenset[Effect]:
         name = self.reviewed.flow.name
         found = marks(self.snapshot, name, tool, user=None, now=self.now)
@@ -87,6 +97,10 @@ class _Review:
     def _finding(self, code: str, message: str, *, severity: Severity = "error") -> Finding:
         at = Position(self.reviewed.file, 1, 1)
         return Finding(code, f"flow {self.reviewed.flow.name}: {message}", at, severity=severity)
+
+
+def _is_race(node: Part) -> bool:
+    return isinstance(node, Fan) and node.until != "all"
 
 
 def _reached(node: Part) -> Iterator[str]:

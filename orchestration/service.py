@@ -31,7 +31,7 @@ from gateway.runs.starting import Start
 from gateway.runs.tasks import DOORS, task_flow
 from gateway.runs.work import Work
 from orchestration.agents import LocalAgent, agents_link, people_link
-from orchestration.context import Around
+from orchestration.around import Around
 from orchestration.engine import Engine
 from orchestration.errors import FlowInvalid
 from orchestration.execution import Execution

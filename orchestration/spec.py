@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from gateway.settings import milliseconds
+from orchestration.spelling import kind_of, spelled
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
 TOOL = r"^[a-z][a-z0-9-]{0,19}\.[A-Za-z0-9_.-]{1,128}$"
@@ -118,10 +119,23 @@ class Fan(Part):
 
     on_error      one that stops stops all; or its place holds {"stopped": ...}; or is left out
     max_parallel  how many are under way at a time
+    until         all have ended; or so many have succeeded, and the others are cut: the results
+                  are those of who succeeded, or with `first` the one result
+    accept        a condition of the policy's language that a result (`args`) has to meet to count
     """
 
     on_error: OnError = "fail"
     max_parallel: Annotated[int, Field(ge=1, le=64)] = 8
+    until: Annotated[int, Field(ge=1, le=1000)] | Literal["all", "first"] = "all"
+    accept: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+
+    @model_validator(mode="after")
+    def _races_or_not(self) -> Self:
+        if self.until == "all" and self.accept is not None:
+            raise ValueError("`accept` says which results count: `until` how many of them?")
+        if self.until != "all" and self.on_error != "fail":
+            raise ValueError("`on_error` is for where all are waited for, not with `until`")
+        return self
 
 
 class Parallel(Fan):
@@ -133,6 +147,12 @@ class Parallel(Fan):
     kind: Literal["parallel"] = "parallel"
     branches: Annotated[tuple["Node", ...], Field(min_length=1, max_length=64, strict=False)]
     merge: bool = False
+
+    @model_validator(mode="after")
+    def _enough_to_win(self) -> Self:
+        if isinstance(self.until, int) and self.until > len(self.branches):
+            raise ValueError(f"of {len(self.branches)} branches {self.until} cannot succeed")
+        return self
 
 
 class Map(Fan):
@@ -294,29 +314,6 @@ class Guard(Part):
         return self
 
 
-def _spelled(value: object) -> object:
-    """A node as it is written, in the form of the models."""
-    if isinstance(value, str):
-        return {"kind": "tool" if "." in value else "agent", "name": value}
-    if not isinstance(value, Mapping) or "kind" in value or len(value) != 1:
-        return value
-    ((kind, members),) = value.items()
-    if kind in {"agent", "tool"} and isinstance(members, str):
-        return {"kind": kind, "name": members}
-    if kind == "sequential" and isinstance(members, list | tuple):
-        return {"kind": kind, "steps": members}
-    if kind == "parallel" and isinstance(members, list | tuple):
-        return {"kind": kind, "branches": members}
-    if kind == "wait" and isinstance(members, str):
-        return {"kind": kind, "for": members}
-    return {**members, "kind": kind} if isinstance(members, Mapping) else value
-
-
-def _kind_of(value: object) -> str | None:
-    found = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
-    return found if isinstance(found, str) else None
-
-
 Node = Annotated[
     Annotated[Agent, Tag("agent")]
     | Annotated[Tool, Tag("tool")]
@@ -332,8 +329,8 @@ Node = Annotated[
     | Annotated[Magentic, Tag("magentic")]
     | Annotated[GroupChat, Tag("group_chat")]
     | Annotated[Guard, Tag("guard")],
-    Discriminator(_kind_of),
-    BeforeValidator(_spelled),
+    Discriminator(kind_of),
+    BeforeValidator(spelled),
 ]
 
 

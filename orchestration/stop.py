@@ -6,7 +6,7 @@ failed      the other side says that it failed, or answered what makes no sense
 unknown     a call was sent, and whether it acted cannot be told
 unavailable a part that is needed is away, also after further attempts
 exhausted   the lease of the run, or a bound of the pattern, is used up
-cancelled   a person stopped the run
+cancelled   a person stopped the run, or enough other branches had succeeded
 tripped     a guardrail of the flow says stop
 """
 

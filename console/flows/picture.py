@@ -7,6 +7,7 @@ from console.drawing import Block, Chain, Frame, Leaf
 from orchestration.spec import (
     Agent,
     Approve,
+    Fan,
     GroupChat,
     Guard,
     Handoff,
@@ -51,13 +52,13 @@ def _sequential(node: Sequential) -> Block:
 
 def _parallel(node: Parallel) -> Block:
     merged = ", merged" if node.merge else ""
-    note = f"{node.max_parallel} at a time{merged}{_errors(node.on_error)}"
+    note = f"{node.max_parallel} at a time{merged}{_ends(node)}"
     return Frame("parallel", note, parts=_unnamed(node.branches))
 
 
 def _map(node: Map) -> Block:
     over = node.over or "the value"
-    note = f"over {over}, up to {node.max_items}{_errors(node.on_error)}"
+    note = f"over {over}, up to {node.max_items}{_ends(node)}"
     return Frame("map", note, parts=(("", picture(node.each)),))
 
 
@@ -113,8 +114,12 @@ def _guard(node: Guard) -> Block:
     return Frame("guard", note, picture(node.of), parts)
 
 
-def _errors(on_error: str) -> str:
-    return "" if on_error == "fail" else f", {on_error} what stops"
+def _ends(node: Fan) -> str:
+    if node.until == "all":
+        return "" if node.on_error == "fail" else f", {node.on_error} what stops"
+    count = 1 if node.until == "first" else node.until
+    accepted = "" if node.accept is None else f" with {node.accept}"
+    return f", until {count} succeed{'s' if count == 1 else ''}{accepted}"
 
 
 def _named(parts: Iterable[tuple[str, Part]]) -> tuple[tuple[str, Block], ...]:

@@ -115,9 +115,17 @@ class Away:
         told = await self._of_run("tools", run_id, {"grant": grant, "names": list(names)})
         return cast("dict[str, Json]", told["tools"])
 
-    async def sleep(self, run_id: str, until_s: int) -> None:
-        """Wait until then, or until the run is stopped."""
-        await self._of_run("sleep", run_id, {"until_s": until_s})
+    async def sleep(self, run_id: str, path: str, until_s: int) -> bool:
+        """Wait until then; False: the run was stopped before, or the branch that waits was cut."""
+        told = await self._of_run("sleep", run_id, {"path": path, "until_s": until_s})
+        return told["slept"] is True
+
+    async def cut(
+        self, run_id: str, path: str, won: Sequence[str], lost: Sequence[str]
+    ) -> Sequence[str]:
+        """Say that a race is over; which have won it. Raises RunRefused."""
+        fields: dict[str, Json] = {"path": path, "won": [*won], "lost": [*lost]}
+        return cast("list[str]", (await self._of_run("cut", run_id, fields))["won"])
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Say how a run ended. Raises RunRefused."""

@@ -37,6 +37,7 @@ from gateway.runs.step import Step
 from gateway.runs.steps import Taken
 
 _CANCELLED = Outcome("denied", "run.cancelled", "The run was cancelled; nothing has been done.")
+_CUT = Outcome("denied", "run.cut", "This branch has lost its race; no further step of it is made.")
 _ENDED = Outcome("denied", SessionEnded.code, "The session of this run has ended.")
 _EXPIRED = Outcome("denied", "approval.expired", "Nobody answered in time; nothing has been done.")
 _UNKNOWN = Outcome(
@@ -145,10 +146,29 @@ class Hop:
         taken = self.runs.steps(run_id).get(path)
         return taken is not None and self._may_repeat(taken)
 
-    async def sleep(self, run_id: str, until_s: int) -> None:
-        """Wait until then, or until the run is stopped."""
-        while self.now_s < until_s and self.runs.get(run_id).state in {"running", "paused"}:
+    async def sleep(self, run_id: str, path: str, until_s: int) -> bool:
+        """Wait until then; False: the run was stopped before, or the branch that waits was cut."""
+        while self.now_s < until_s and self.runs.get(run_id).is_open(path):
             await self._wait(self.runs.moved(run_id), until_s=until_s)
+        return self.now_s >= until_s
+
+    async def cut(
+        self, run_id: str, path: str, won: Sequence[str], lost: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Say that a race is over: no step of those that have lost begins from now on.
+
+        Which have won: those that were recorded first, whoever asks again.
+
+        Raises RunRefused while that cannot be recorded.
+        """
+        if path not in self.runs.get(run_id).cuts:
+            fields: dict[str, Json] = {"run": run_id, "path": path}
+            branches: dict[str, Json] = {"won": [*won], "lost": [*lost]}
+            try:
+                await self._rooms.recorder.write("run.cut", fields | branches)
+            except AuditError as error:
+                raise RunRefused(error.code, "the end of a race cannot be recorded") from error
+        return self.runs.get(run_id).cuts[path].won
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Say how a run ended; its session ends with it. What ended before stays as it was.
@@ -196,8 +216,8 @@ class Hop:
     async def _delivered(self, step: Step) -> Outcome:
         while True:
             run = self.runs.get(step.run)
-            if run.state in {"stopping", "ended"}:
-                return _CANCELLED
+            if not run.is_open(step.path):
+                return _barred(run)
             if run.state == "paused":
                 await self._wait(self.runs.moved(step.run), until_s=None)
                 continue
@@ -213,10 +233,10 @@ class Hop:
 
         It may still be pending without a question then: the turn was another's, or the run moved.
         """
+        moved = self.runs.moved(step.run)
         outcome = await self._crossed(run, step)
         if outcome.status != "pending" or outcome.approval is not None:
             return outcome
-        moved = self.runs.moved(step.run)
         async with self._rooms.approvals.line.turn(run.grants[step.grant].agent) as turn:
             await self._wait(turn, moved, until_s=step.until_s)
             if turn.done() and not moved.done():
@@ -245,16 +265,17 @@ class Hop:
     async def _answered(self, approval: str, step: Step) -> Outcome | None:
         """Wait until people have answered; None when the step is then to be tried again."""
         approvals = self._rooms.approvals
-        moved = self.runs.moved(step.run)
-        await self._wait(approvals.answered(approval), moved, until_s=step.until_s)
+        if self.runs.get(step.run).is_open(step.path):  # it may have moved while it was asked
+            moved = self.runs.moved(step.run)
+            await self._wait(approvals.answered(approval), moved, until_s=step.until_s)
         request = approvals.get(approval)
         if request is not None and request.state == "asked":
-            stopping = self.runs.get(step.run).state in {"stopping", "ended"}
-            if not stopping and self.now_s < step.until_s:
+            run = self.runs.get(step.run)
+            if run.is_open(step.path) and self.now_s < step.until_s:
                 return None
             with suppress(ApprovalRefused):  # it was answered in this moment, and nobody uses it
                 await approvals.withdraw(approval, by=f"run:{step.run}")
-            return _CANCELLED if stopping else _EXPIRED
+            return _EXPIRED if run.is_open(step.path) else _barred(run)
         if request is None or request.state not in OPEN | {"denied"}:
             return _EXPIRED
         return None
@@ -305,3 +326,8 @@ class Hop:
         if rule is None:
             return False
         return rule.risk == "read" or is_remembered(rule.idempotency, taken.keyed, self.now_s)
+
+
+def _barred(run: Run) -> Outcome:
+    """Why no step is made where none may be made any more."""
+    return _CANCELLED if run.state in {"stopping", "ended"} else _CUT

@@ -96,6 +96,30 @@ class Forked:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Enough branches of a race had succeeded, or too few still could.
+
+    won    paths of those whose results count
+    lost   paths of the others: no further step is made there or below
+    index  the entry that says so
+    """
+
+    won: tuple[str, ...]
+    lost: tuple[str, ...]
+    index: int
+
+    @classmethod
+    def from_entry(cls, body: Mapping[str, Json], index: int) -> Self:
+        """The cut that entry `index`, a `run.cut`, records."""
+        won, lost = cast("list[str]", body["won"]), cast("list[str]", body["lost"])
+        return cls(tuple(won), tuple(lost), index)
+
+    def bars(self, path: str) -> bool:
+        """Whether a step lies in one of the others."""
+        return any(path == each or path.startswith(f"{each}/") for each in self.lost)
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """What a run was started by, where no person and no agent did.
 
@@ -134,6 +158,7 @@ class Run:
     key           the starter's own name for it: the same start again is this run; None: none
     input_at      the entry that holds what it was started with
     grants        by the path at which they were given; ROOT is the flow's own
+    cuts          by the path of the race
     result        how it ended: `done`, or a reason why not
     detail        a sentence about that
     """
@@ -155,6 +180,15 @@ class Run:
     cancelled: bool = False
     forked: Forked | None = None  # from another run; None: it began at its beginning
     cause: Cause | None = None  # the trigger that started it; None: a person or an agent did
+    cuts: Mapping[str, Cut] = field(default_factory=dict)
+
+    def is_cut(self, path: str) -> bool:
+        """Whether a step lies in a branch that has lost a race."""
+        return any(cut.bars(path) for cut in self.cuts.values())
+
+    def is_open(self, path: str) -> bool:
+        """Whether a step may still be made there, now or once the run is resumed."""
+        return self.state in {"running", "paused"} and not self.is_cut(path)
 
     def is_of(self, principal: Principal) -> bool:
         """Whether it was this principal that started it, in the session that it acts in now."""

@@ -12,7 +12,7 @@ from typing import cast
 from audit.canonical import Json
 from gateway.recorder import Recorder
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import ROOT, Forked, Grant, Run, State, place_of
+from gateway.runs.run import ROOT, Cut, Forked, Grant, Run, State, place_of
 from gateway.runs.steps import Steps, Taken
 from gateway.store.row import from_row, to_row
 
@@ -86,7 +86,7 @@ class Runs:
         return run is not None and run.state != "ended"
 
     def moved(self, run_id: str) -> "asyncio.Future[None]":
-        """Done when the run is paused, resumed, cancelled or at its end the next time."""
+        """Done when the run is paused, resumed, cut, cancelled or at its end the next time."""
         return _next(self._moved, run_id)
 
     def news(self, run_id: str) -> "asyncio.Future[None]":
@@ -134,8 +134,15 @@ class Runs:
         run = Run.from_entry(body, index)
         if run.forked is not None:
             self._reused.take_over(run.id, self._before(run.forked))
+            run = replace(run, cuts=self._cuts_before(run.forked))
         self._put(run)
         return run
+
+    def _cuts_before(self, forked: Forked) -> dict[str, Cut]:
+        """The races that were over before a step: in the fork, too, the same have lost them."""
+        origin = self._by_id.get(forked.run)
+        cuts = {} if origin is None else origin.cuts
+        return {path: cut for path, cut in cuts.items() if cut.index < forked.before}
 
     def _before(self, forked: Forked) -> dict[str, Taken]:
         """What a run had done before a step; what people said yes to there counts for it alone."""
@@ -154,6 +161,12 @@ class Runs:
         if run is not None:
             path = cast("str", body["path"])
             self._put(replace(run, grants={**run.grants, path: Grant.from_entry(body)}))
+
+    def cut(self, body: Mapping[str, Json], index: int) -> None:
+        """Entry `run.cut`; of one race the first counts."""
+        run, path = self._by_id.get(str(body["run"])), cast("str", body["path"])
+        if run is not None and path not in run.cuts:
+            self._go(replace(run, cuts={**run.cuts, path: Cut.from_entry(body, index)}))
 
     def went(self, body: Mapping[str, Json]) -> None:
         """Entry `run.paused`, `run.resumed` or `run.cancelled`."""

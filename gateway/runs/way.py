@@ -37,8 +37,13 @@ class Way(Protocol):
     async def tools(self, run_id: str, grant: str, names: Sequence[str]) -> dict[str, Json]:
         """Those of the tools that may be seen in the name of a grant."""
 
-    async def sleep(self, run_id: str, until_s: int) -> None:
-        """Wait until then, or until the run is stopped."""
+    async def sleep(self, run_id: str, path: str, until_s: int) -> bool:
+        """Wait until then; False: the run was stopped before, or the branch that waits was cut."""
+
+    async def cut(
+        self, run_id: str, path: str, won: Sequence[str], lost: Sequence[str]
+    ) -> Sequence[str]:
+        """Say that a race is over; which have won it. Raises RunRefused."""
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Say how a run ended. Raises RunRefused while that cannot be recorded."""

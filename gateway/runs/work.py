@@ -84,7 +84,16 @@ class Tools(_OfRun):
 class Sleep(_OfRun):
     """See `Hop.sleep`."""
 
+    path: Text
     until_s: int
+
+
+class CutOff(_OfRun):
+    """See `Hop.cut`."""
+
+    path: Text
+    won: Annotated[list[Text], Field(max_length=1000)]
+    lost: Annotated[list[Text], Field(max_length=1000)]
 
 
 class End(_OfRun):
@@ -169,8 +178,14 @@ class Work:
     async def sleep(self, agent: str, asked: Sleep) -> Json:
         """Wait. Raises RunRefused."""
         self._check(agent, asked)
-        await self._awaited(lambda: self._hop.sleep(asked.run, asked.until_s))
-        return {}
+        place = asked.run, asked.path
+        return {"slept": await self._awaited(lambda: self._hop.sleep(*place, asked.until_s))}
+
+    async def cut(self, agent: str, asked: CutOff) -> Json:
+        """End a race. Raises RunRefused."""
+        self._check(agent, asked)
+        won = await self._hop.cut(asked.run, asked.path, asked.won, asked.lost)
+        return {"won": list[Json](won)}
 
     async def end(self, agent: str, asked: End) -> Json:
         """Say how a run ended. Raises RunRefused."""
@@ -231,6 +246,7 @@ VERBS: Mapping[str, tuple[type[BaseModel], Answer]] = {
     "hand-on": (HandOn, Work.hand_on),
     "tools": (Tools, Work.tools),
     "sleep": (Sleep, Work.sleep),
+    "cut": (CutOff, Work.cut),
     "end": (End, Work.end),
 }
 """What workers can ask, each with the model that it takes."""

@@ -69,12 +69,12 @@ def on_stage(node: Any) -> Any:  # noqa: ANN401 - as written
     """A node whose agents are tools of the stage: names become calls of them."""
     if isinstance(node, str):
         return {"tool": {"name": f"stage.{node}", "args": {"task": {"from": ""}}}}
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [on_stage(each) for each in node]
     ((kind, members),) = node.items()
     if isinstance(members, list):
         return {kind: on_stage(members)}
-    names = {"each", "manager", "maker", "checker", "moderator", "classifier"}
+    names = {"each", "manager", "maker", "checker", "moderator", "classifier", "branches"}
     groups = {"workers", "team", "members", "agents", "routes"}
     written = dict(members)
     for name in names & members.keys():

@@ -9,6 +9,9 @@ import pytest
 from tests.orchestration.house import Agents, flow, house, policy
 from tests.orchestration.test_resume import PLAYS, Play
 
+GOES_ON = {("supervisor", "web"), ("supervisor", "papers"), ("race", "a")}
+"""Where a flow may do without what is denied."""
+
 
 def cases() -> Iterator[Any]:
     for play in PLAYS:
@@ -35,7 +38,7 @@ async def test_what_is_denied_does_not_happen(tmp_path: Path, play: Play, denied
         ]
         assert {body["tool"]["name"] for body in refused} == {f"agents.{denied}"}
         assert all(body["decision"]["rules"] == ["not-this"] for body in refused)
-        if play.name != "supervisor" or denied == "manager":  # it may go on without a worker
+        if (play.name, denied) not in GOES_ON:
             assert run.result == "denied"
             assert "not-this" in run.detail
             at = run.detail.rpartition("(at ")[2].removesuffix(")")

@@ -60,6 +60,29 @@ PLAYS = (
         [["x", "a"], ["x", "b", "c"]],
     ),
     Play(
+        "race",
+        {
+            "sequential": [
+                {
+                    "parallel": {
+                        "branches": ["a", {"sequential": ["b", "c"]}],
+                        "until": "first",
+                        "accept": "args.n > 1",
+                    }
+                },
+                "d",
+            ]
+        },
+        {
+            "a": lambda _: {"n": 1},
+            "b": lambda _: {"n": 1},
+            "c": lambda _: {"n": 2},
+            "d": tagged("d"),
+        },
+        ("a", "b", "c", "d"),
+        [{"n": 2}, "d"],
+    ),
+    Play(
         "map",
         {"sequential": ["split", {"map": {"each": {"sequential": ["a", "b"]}}}]},
         {"split": lambda _: [1, 2], "a": tagged("a"), "b": tagged("b")},

@@ -69,6 +69,11 @@ def codes(node: Any, policy: str = POLICY, name: str = "job") -> list[str]:  # n
         pytest.param(
             {"approve": {"by": "none", "question": "?"}}, ["flow.unknown-tool"], id="nobody-there"
         ),
+        pytest.param(
+            {"parallel": {"branches": ["desk.look", "desk.book"], "until": "first"}},
+            ["flow.race"],
+            id="final-in-a-race",
+        ),
         pytest.param("inner", ["flow.edge"], id="no-edge"),
         pytest.param(
             {"parallel": [{"sequential": ["desk.look", "desk.none"]}]},

@@ -20,6 +20,10 @@ FLOWS: dict[str, tuple[Any, list[str]]] = {
     "wait": ({"wait": "5m"}, ["wait 5m"]),
     "sequential": ({"sequential": ["a", "b"]}, ["a", "b"]),
     "parallel": ({"parallel": {"branches": ["a", "b"], "on_error": "keep"}}, ["keep what stops"]),
+    "race": (
+        {"parallel": {"branches": ["a", "b"], "until": 2, "accept": "args.n > 1"}},
+        ["until 2 succeed with args.n > 1"],
+    ),
     "map": ({"map": {"each": "a", "over": "/x", "max_items": 7}}, ["over /x", "up to 7"]),
     "conditions": (
         {"router": {"conditions": [{"when": "args.n > 3", "to": "a"}], "otherwise": "b"}},
