@@ -203,6 +203,8 @@ async def test_what_was_taken_back_elsewhere_stays_so_after_a_restart(tmp_path: 
         async with member(tmp_path, "b", upstream) as b:
             clerk = await b.agent()
             await b.operate("POST", f"/api/agents/{clerk.name}/suspend", WHY)
+        stood = a.gateway.services.state.revocations
+        await a.until(lambda: stood.suspended("agent", clerk.name))
         await a.operate("POST", f"/api/agents/{clerk.name}/resume", WHY)
         async with member(tmp_path, "b", upstream) as b:
             await passes(await b.agent(clerk.name))

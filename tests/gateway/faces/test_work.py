@@ -69,7 +69,8 @@ async def test_a_beat_says_how_long_until_the_next(home: Crew) -> None:
         pytest.param("deliver", STEP, id="deliver"),
         pytest.param("hand-on", {"grant": "", "path": "1:a", "agent": "a"}, id="hand-on"),
         pytest.param("tools", {"grant": "", "names": ["agents.a"]}, id="tools"),
-        pytest.param("sleep", {"until_s": 0}, id="sleep"),
+        pytest.param("sleep", {"path": "1", "until_s": 0}, id="sleep"),
+        pytest.param("cut", {"path": "1", "won": ["1.1"], "lost": ["1.2"]}, id="cut"),
         pytest.param("end", {"result": "done", "detail": "", "output": 1}, id="end"),
     ],
 )
@@ -97,7 +98,7 @@ async def test_a_run_that_there_is_not_is_no_other_answer(home: Crew) -> None:
         pytest.param("beat", {"pools": [POOL], "more": 1}, id="unknown-member"),
         pytest.param("beat", {"pools": [POOL], "executor": "../x"}, id="a-name-that-is-none"),
         pytest.param("deliver", {"run": "r"}, id="members-missing"),
-        pytest.param("sleep", {"run": "r", "until_s": "1"}, id="wrong-type"),
+        pytest.param("sleep", {"run": "r", "path": "1", "until_s": "1"}, id="wrong-type"),
     ],
 )
 async def test_what_is_not_as_it_has_to_be_is_refused(
