@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run `work` as a task that is cancelled at the end of the block."""
-    task = asyncio.create_task(work)
+async def in_background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run each of `work` as a task that is cancelled at the end of the block."""
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.background import in_background
 from gateway.runs.carriers import LOOK_EVERY_S, Carriers, Listening
 from gateway.runs.errors import RunRefused
 from gateway.runs.spec import PoolSpec
@@ -49,13 +50,8 @@ async def supervised(
     """
     carriers.expect(await queues.carried(carriers.pools))
     work = _sweep(queues, carriers, listening), _count(queues, carriers, untaken)
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
+    async with in_background(*work):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _sweep(queues: Queues, carriers: Carriers, listening: Listening) -> None:

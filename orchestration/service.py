@@ -14,6 +14,7 @@ from typing import cast
 
 import structlog
 
+from gateway.background import in_background
 from gateway.catalogue.agents import AgentSpec, ModelSpec
 from gateway.home import Home
 from gateway.identity.scopes import ALL
@@ -266,13 +267,8 @@ class Service:
         live = {run.id: run for run in self._hop.runs.all() if run.state != "ended"}
         unknown = live.keys() - await engine.held()
         work = [self._take_up(live[each]) for each in sorted(unknown)]
-        tasks = [asyncio.create_task(each) for each in (*work, self._forgetting(engine))]
-        try:
+        async with in_background(*work, self._forgetting(engine)):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _forgetting(self, engine: Engine) -> None:
         """Delete what is stored of runs that are no longer looked up, again and again."""

@@ -18,6 +18,7 @@ from audit.entry import Entry
 from audit.errors import AuditError
 from audit.log import Log
 from audit.query import Query
+from gateway.background import in_background
 from gateway.errors import GatewayError
 from gateway.operator.columns import COLUMNS
 from gateway.recorder import Recorder
@@ -78,12 +79,8 @@ class Triggers:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Look after schedules and entries until the context is left."""
-        task = asyncio.create_task(self._run(), name="triggers")
-        try:
+        async with in_background(self._run()):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def all(self) -> Mapping[str, Trigger]:
         """The triggers in force, by name."""
