@@ -36,7 +36,7 @@ from gateway.operator.login_codes import LoginCodes
 from gateway.parts import Parts
 from gateway.refusals import Refusals
 from gateway.runs.hop import Hop
-from gateway.runs.service import RunService
+from gateway.runs.service import Orchestration, RunService
 from gateway.runs.tasks import Tasks
 from gateway.session.memories import Memories
 from gateway.session.secret_finder import SecretFinder
@@ -85,16 +85,12 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
             delivery = Delivery(settings.webhooks, _around_hooks(ground, links))
             await stack.enter_async_context(in_background(delivery.run()))
         mint = _mint(ground)
-        runs: RunService | None = None
-        tasks: Tasks | None = None
-        triggers: Triggers | None = None
+        flowing: _Flowing = None, None, None
         if around.orchestration is not None:
-            hop = Hop(rooms, state.runs, mint, state.made)
-            runs = await stack.enter_async_context(around.orchestration.opened(hop, ground.home))
-            triggers = _triggers(ground, rooms, runs)
-            await stack.enter_async_context(triggers.running())
-            tasks = Tasks(rooms, hop, runs, state.made)
-            given.append(tasks)
+            flowing = await stack.enter_async_context(
+                _flows(ground, rooms, mint, around.orchestration, given)
+            )
+        runs, tasks, triggers = flowing
         undo = TakingBack(rooms, state.rollbacks, state.runs, mint, log_of.index)
         await stack.enter_async_context(undo.running())
         yield assemble(
@@ -167,6 +163,24 @@ def _rooms(ground: Ground, links: Upstream, worlds: Worlds, around: Surroundings
         sharing=ground.sharing,
         digest_key=ground.home.digest_key(),
     )
+
+
+_Flowing = tuple[RunService | None, Tasks | None, Triggers | None]
+"""What runs flows, what agents start of them, and what starts them by itself."""
+
+
+@asynccontextmanager
+async def _flows(
+    ground: Ground, rooms: Rooms, mint: Mint, orchestration: Orchestration, given: list[Tasks]
+) -> AsyncIterator[_Flowing]:
+    """Flows run; what the tools of `agents` work with is put into `given`."""
+    state = ground.state
+    hop = Hop(rooms, state.runs, mint, state.made)
+    async with orchestration.opened(hop, ground.home) as runs:
+        triggers = _triggers(ground, rooms, runs)
+        async with triggers.running():
+            given.append(tasks := Tasks(rooms, hop, runs, state.made))
+            yield runs, tasks, triggers
 
 
 def _triggers(ground: Ground, rooms: Rooms, runs: RunService) -> Triggers:
