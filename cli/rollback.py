@@ -21,13 +21,22 @@ COLUMNS = ("tool", "state", "undo", "decision", "undone_by", "agent")
 LOOK_EVERY_S = 0.5
 
 
-def ordered(api: Operators, place: str, *, leave: bool, reason: str) -> None:
+def taken_back(
+    api: Operators, place: str, *, show: bool, leave: bool, reason: str, wait: bool, json: bool
+) -> None:
+    """Order what is at `place` unless it is only to be shown, and say how far it is."""
+    if not show:
+        _ordered(api, place, leave=leave, reason=reason)
+    _shown(api, place, wait=wait, json=json)
+
+
+def _ordered(api: Operators, place: str, *, leave: bool, reason: str) -> None:
     """Order a rollback, or let one that stopped go on."""
     body: dict[str, Any] = {"leave": leave} | ({"reason": reason} if reason else {})
     api.post(place, body)
 
 
-def shown(api: Operators, place: str, *, wait: bool, json: bool) -> None:
+def _shown(api: Operators, place: str, *, wait: bool, json: bool) -> None:
     """Say how far a rollback is, at last where it is waited for; ends the command."""
     with until_stopped() as stopping:
         found = api.get(place)

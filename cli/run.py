@@ -16,7 +16,7 @@ from cli.following import Event, follow
 from cli.interrupt import Stopping, until_stopped
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
-from cli.rollback import Leave, Reason, Show, Wait, ordered, shown
+from cli.rollback import Leave, Reason, Show, Wait, taken_back
 from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
@@ -163,9 +163,7 @@ def rollback(
 ) -> None:
     """Stop a run and take back what it has done, the last deed first; or go on with that."""
     place = f"/api/runs/{quoted(run)}/rollback"
-    if not show:
-        ordered(api, place, leave=leave, reason=reason)
-    shown(api, place, wait=wait, json=json)
+    taken_back(api, place, show=show, leave=leave, reason=reason, wait=wait, json=json)
 
 
 def _moved(api: Operators, run: str, where: str) -> None:
