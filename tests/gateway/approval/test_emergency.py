@@ -1,11 +1,9 @@
 """Breaking the glass: alone, loudly, shortly, and reviewed by somebody else."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from gateway.approval.approvals import KEEP_S
 from tests.harness.agent import Agent
@@ -26,33 +24,7 @@ DENIED = POLICY + (
     "  - {id: never, why: Not that., tools: [desk.publish], effect: deny,"
     " when: \"args.text == 'secret'\"}\n"
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[tuple[Running, Desk]]:
-    folder = tmp_path_factory.mktemp("gateway")
-    async with desk() as upstream, running(folder, POLICY, {"desk": upstream}) as gateway:
-        for name in ("kim", "ines"):
-            await gateway.invite(name, "approver")
-        yield gateway, upstream
-
-
-@pytest.fixture
-def gateway(shared: tuple[Running, Desk]) -> Running:
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared: tuple[Running, Desk]) -> Desk:
-    shared[1].forget()
-    return shared[1]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def clerk(gateway: Running) -> Agent:
-    return await gateway.agent()
+APPROVERS = ("kim", "ines")
 
 
 async def asked(clerk: Agent, text: str = "out") -> str:

@@ -1,9 +1,6 @@
 """An agent and its own requests: by tools and over REST, and nobody else's."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from tests.harness.agent import WAYS, Agent, Answer
 from tests.harness.gateway import Running, running
@@ -12,30 +9,7 @@ from tests.harness.upstream import Desk, desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[tuple[Running, Desk]]:
-    folder = tmp_path_factory.mktemp("gateway")
-    async with desk() as upstream, running(folder, ASKER, {"desk": upstream}) as gateway:
-        yield gateway, upstream
-
-
-@pytest.fixture
-def gateway(shared: tuple[Running, Desk]) -> Running:
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared: tuple[Running, Desk]) -> Desk:
-    shared[1].forget()
-    return shared[1]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def clerk(gateway: Running) -> Agent:
-    return await gateway.agent()
+POLICY = ASKER
 
 
 async def asked(clerk: Agent, text: str = "out") -> str:

@@ -1,0 +1,38 @@
+"""One gateway for each module that asks for it, governed by the module's POLICY."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.harness.agent import Agent
+from tests.harness.gateway import Running, running
+from tests.harness.upstream import Desk, desk
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Running, Desk]]:
+    folder = tmp_path_factory.mktemp("gateway")
+    policy: str = request.module.POLICY
+    async with desk() as upstream, running(folder, policy, {"desk": upstream}) as gateway:
+        for name in getattr(request.module, "APPROVERS", ()):
+            await gateway.invite(name, "approver")
+        yield gateway, upstream
+
+
+@pytest.fixture
+def gateway(shared: tuple[Running, Desk]) -> Running:
+    return shared[0]
+
+
+@pytest.fixture
+def upstream(shared: tuple[Running, Desk]) -> Desk:
+    shared[1].forget()
+    return shared[1]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def clerk(gateway: Running) -> Agent:
+    return await gateway.agent()
