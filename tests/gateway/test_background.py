@@ -15,11 +15,14 @@ async def test_all_of_it_goes_on_beside_the_block_and_ends_with_it() -> None:
         finally:
             ended.add(name)
 
-    with pytest.raises(ValueError, match="of the block"):
+    async def fail_in_the_block() -> None:
         async with in_background(work("a"), work("b")):
             await asyncio.sleep(0)
             assert (begun, ended) == ({"a", "b"}, set())
             raise ValueError("of the block")
+
+    with pytest.raises(ValueError, match="of the block"):
+        await fail_in_the_block()
     assert ended == {"a", "b"}
 
 
