@@ -23,8 +23,9 @@ from benchmarks.goals import GOALS, missed
 from policies.compile import compile_snapshot
 from policies.decision import Effect, Facts
 from policies.document import Policy, PolicyDocument
-from policies.engine import MODEL, Trace
+from policies.engine import MODEL
 from policies.kernel import decide
+from policies.match import Trace
 from policies.snapshot import Snapshot
 from policies.source import Source
 

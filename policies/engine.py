@@ -5,6 +5,9 @@ answer of their effects. Ours, through Casbin's own hooks: which rows it sees (t
 and tool only, so a decision costs the same among ten rules and a hundred thousand), and the
 functions that the matcher calls. No text of a policy reaches Casbin's expression language.
 
+What Casbin answers for one agent and tool follows from which conditions hold. It is asked once for
+each such set of them, and remembered.
+
 Casbin knows two effects. An ask enters as `allow`, and the trace of matched clauses tells it from
 one; a guardrail that asks enters as neither, so it can never let anything pass.
 """
@@ -12,19 +15,19 @@ one; a guardrail that asks enters as neither, so it can never let anything pass.
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from sys import intern
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal
 
 import casbin
 from casbin.core_enforcer import CoreEnforcer
 from casbin.effect import get_effector
 
+from policies.candidates import Index, Row, rows_of, subjects_of
 from policies.clause import Clause
 from policies.decision import Facts
-from policies.errors import ConditionFailed
 from policies.history import PREFIX
-from policies.notation import ANY, tool_matches
+from policies.match import NOTHING, Match, Trace, holds
+from policies.notation import tool_matches
 
 MODEL = """
 [request_definition]
@@ -40,44 +43,6 @@ m = g(r.sub, p.sub) && fits(r.tool, p.tool) && when(p.id, r.trace)
 """
 MATCHER = "g(r_sub, p_sub) && fits(r_tool, p_tool) && when(p_id, r_trace)"
 
-Row: TypeAlias = Sequence[str]
-"""One line of Casbin's policy: subject, tool pattern, clause, effect."""
-
-Candidate: TypeAlias = tuple[Row, Clause]
-"""A row and the clause it stands for."""
-
-
-class Match(NamedTuple):
-    """What became of one agent and tool.
-
-    allowed  Casbin's answer: some grant matched, and no refusal
-    matched  clauses that matched, in the order looked at; a refusal ends the looking
-    errors   "clause: what went wrong"
-    read     fields that the conditions of all candidates may read
-    """
-
-    allowed: bool
-    matched: tuple[Clause, ...]
-    errors: tuple[str, ...]
-    read: tuple[str, ...]
-
-
-class Trace:
-    """One request on its way through Casbin: facts, candidates by id, and what has matched so far.
-
-    Casbin may write the values of a request into its log: this one shows nothing.
-    """
-
-    __slots__ = ("clauses", "errors", "facts", "matched")
-
-    def __init__(self, facts: Facts, clauses: Mapping[str, Clause]) -> None:
-        self.facts, self.clauses = facts, clauses
-        self.matched: list[Clause] = []
-        self.errors: list[str] = []
-
-    def __repr__(self) -> str:
-        return "<trace>"
-
 
 class Engine:
     """The clauses of one snapshot, by whom and what they concern.
@@ -86,7 +51,8 @@ class Engine:
     tools   every known tool
     further  what else is looked at of the facts of a call, by tool
     recalls  some condition reads totals or histories
-    memo    how many (agent, tool) pairs are remembered; 0: none. The answer is the same.
+    memo    how many (agent, tool) pairs are remembered, and with each what Casbin has answered;
+            0: none. The answer is the same.
 
     `roots` are those of the facts that any condition may read: "args", "provenance"; `weighs`
     says whether one of them is where values come from.
@@ -105,8 +71,8 @@ class Engine:
         several = (*(clause.reads for clause in clauses.values()), *further.values())
         reads = frozenset(chain.from_iterable(several))
         self.recalls = any(name.startswith(_COUNTED) for name in reads)
-        self._subjects = {agent: _subjects(agent, roles) for agent, roles in agents.items()}
-        self._index = _Index(clauses.values(), tools)
+        self._subjects = {agent: subjects_of(agent, roles) for agent, roles in agents.items()}
+        self._index = Index(clauses.values(), tools)
         self._matcher = _Matcher(self._subjects.values())
         self._stock = _Stock(self._matcher)
         self._memo: dict[tuple[str, str], _Bucket] = {}
@@ -120,9 +86,15 @@ class Engine:
         # Casbin runs its matcher once, on empty values, when there is no row at all.
         if not bucket.rows:
             return NOTHING
-        trace = Trace(facts, bucket.clauses)
-        allowed, _ = bucket.enforce_ex(self._subjects[agent][0], tool, trace)
-        return Match(allowed is True, tuple(trace.matched), tuple(trace.errors), bucket.read)
+        if not self._memo_size:
+            return bucket.asked(self._subjects[agent][0], tool, facts)
+        held = bucket.held(facts)
+        match = bucket.answers.get(held)
+        if match is None:
+            match = bucket.asked(self._subjects[agent][0], tool, facts)
+            if held != UNTOLD and len(bucket.answers) < MOST_ANSWERS:
+                bucket.answers[held] = match
+        return match
 
     def may_pass(self, agent: str, tool: str) -> bool:
         """Is there an allow or ask for this pair, and no refusal that always matches?"""
@@ -146,7 +118,7 @@ class Engine:
     def rows(self) -> Iterator[Row]:
         """Casbin's whole policy, as a stock enforcer would load it."""
         for clause in self._clauses.values():
-            yield from _rows(clause)
+            yield from rows_of(clause)
 
     def functions(self) -> dict[str, Any]:
         """The functions that the matcher calls, as a stock enforcer would register them."""
@@ -165,71 +137,11 @@ class Engine:
         return bucket
 
 
-NOTHING = Match(allowed=False, matched=(), errors=(), read=())
-"""No clause concerns the pair."""
+MOST_ANSWERS = 256
+"""Of Casbin's, for one agent and tool."""
 
-
-def _subjects(agent: str, roles: Iterable[str]) -> tuple[str, ...]:
-    """How rows name an agent: itself first, then its roles, then everyone."""
-    return (intern(f"agent:{agent}"), *(intern(f"role:{role}") for role in roles), ANY)
-
-
-def _rows(clause: Clause) -> Iterator[Row]:
-    effect = _EFFECTS[clause.is_guardrail, clause.effect]
-    for subject in map(intern, clause.subjects):
-        for pattern in map(intern, clause.tools):
-            yield (subject, pattern, clause.id, effect)
-
-
-# Casbin takes `abstain` for neither.
-_EFFECTS: Mapping[tuple[bool, str], str] = MappingProxyType(
-    {
-        (False, "allow"): "allow",
-        (False, "ask"): "allow",
-        (False, "deny"): "deny",
-        (True, "ask"): "abstain",
-        (True, "deny"): "deny",
-    }
-)
-
-
-class _Index:
-    """The rows of each known tool by subject; what holds for many tools is shared by them."""
-
-    def __init__(self, clauses: Iterable[Clause], tools: Iterable[str]) -> None:
-        known = tuple(tools)
-        rows: dict[str, dict[str, list[Candidate]]] = {}
-        for clause in clauses:
-            for row in _rows(clause):
-                for key in _keys(row[1], known):
-                    rows.setdefault(key, {}).setdefault(row[0], []).append((row, clause))
-        keys = {tool: (tool, _server(tool), ANY) for tool in known}
-        self._by_tool = {
-            tool: tuple(rows[key] for key in keys[tool] if key in rows) for tool in known
-        }
-
-    def candidates(self, subjects: Sequence[str], tool: str) -> tuple[list[Row], dict[str, Clause]]:
-        """What concerns these subjects and this tool: one row for each clause, refusals first."""
-        rows: list[Row] = []
-        clauses: dict[str, Clause] = {}
-        for by_subject in self._by_tool[tool]:
-            for subject in subjects:
-                for row, clause in by_subject.get(subject, ()):
-                    if clause.id not in clauses:
-                        clauses[clause.id] = clause
-                        rows.insert(0 if row[3] == "deny" else len(rows), row)
-        return rows, clauses
-
-
-def _keys(pattern: str, tools: Sequence[str]) -> Iterable[str]:
-    """Where a row with this pattern is kept: patterns by prefix under each tool they cover."""
-    if not pattern.endswith(ANY) or pattern == ANY or pattern == _server(pattern):
-        return (pattern,)
-    return (tool for tool in tools if tool_matches(pattern, tool))
-
-
-def _server(tool: str) -> str:
-    return tool[: tool.index(".") + 1] + ANY
+UNTOLD = -1
+"""In the place of a set of clauses: of some condition it cannot be told whether it holds."""
 
 
 class _Matcher:
@@ -256,25 +168,7 @@ def _fits(tool: str, pattern: str) -> bool:
 
 
 def _when(name: str, trace: Trace) -> bool:
-    """Does the clause hold? What cannot be told counts as a match where that refuses."""
-    clause = trace.clauses[name]
-    if clause.until is not None and trace.facts.now >= clause.until:
-        return False
-    if clause.test is not None:
-        try:
-            held = clause.test(trace.facts)
-        except Exception as error:  # noqa: BLE001 - whatever breaks must not decide for an allow
-            trace.errors.append(f"{clause.id}: {_told(error)}")
-            held = clause.refuses
-        if not (held is True or (clause.refuses and held is not False)):
-            return False
-    trace.matched.append(clause)
-    return True
-
-
-def _told(error: Exception) -> str:
-    """Our own errors name fields and never values; of others nothing but the kind is told."""
-    return str(error) if isinstance(error, ConditionFailed) else type(error).__name__
+    return trace.holds(name)
 
 
 class _Stock:
@@ -338,6 +232,10 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         further: tuple[str, ...],
     ) -> None:
         self.rows, self.clauses = rows, clauses
+        self._in_order = tuple(
+            [(1 << place, clauses[row[2]], row[3] == "deny") for place, row in enumerate(rows)]
+        )
+        self.answers: dict[int, Match] = {}
         self.read = _fields_read(clauses.values(), further)
         self.roots = _roots(self.read)
         self.counted = tuple([name for name in self.read if name.startswith(_COUNTED)])
@@ -349,6 +247,28 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
             "e": stock.effects,
             "m": stock.matchers,
         }
+
+    def held(self, facts: Facts) -> int:
+        """Which clauses hold, a bit for each row, up to the first refusal: where Casbin ends too.
+
+        UNTOLD when a condition fails.
+        """
+        held = 0
+        try:
+            for bit, clause, is_refusal in self._in_order:
+                if holds(clause, facts):
+                    held |= bit
+                    if is_refusal:
+                        break
+        except Exception:  # noqa: BLE001 - what it says is told by `asked`, which looks again
+            return UNTOLD
+        return held
+
+    def asked(self, subject: str, tool: str, facts: Facts) -> Match:
+        """What Casbin answers."""
+        trace = Trace(facts, self.clauses)
+        allowed, _ = self.enforce_ex(subject, tool, trace)
+        return Match(allowed is True, tuple(trace.matched), tuple(trace.errors), self.read)
 
     @property
     def enabled(self) -> Literal[True]:

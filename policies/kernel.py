@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from policies.clause import Clause
 from policies.decision import Decision, Facts, Obligation
-from policies.engine import NOTHING, Match
+from policies.match import NOTHING, Match
 from policies.register import RISKS
 from policies.snapshot import Snapshot, covers, is_one_of
 
@@ -117,6 +117,12 @@ def _refused_by_rules(snapshot: Snapshot, facts: Facts, match: Match) -> Decisio
 
 def _permitted(snapshot: Snapshot, match: Match) -> Decision:
     """Casbin let every link pass; asks among what matched make it stricter."""
+    if match.granted is None:
+        match.granted = _grant(snapshot, match)
+    return match.granted
+
+
+def _grant(snapshot: Snapshot, match: Match) -> Decision:
     matched = match.matched
     asking = [clause for clause in matched if clause.effect == "ask"]
     rules = tuple([clause.id for clause in asking or matched])

@@ -14,12 +14,13 @@ from casbin.core_enforcer import CoreEnforcer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.compile import compile_snapshot
+from policies.compile import MEMO, compile_snapshot
 from policies.decision import Effect, Facts
-from policies.engine import MATCHER, MODEL, Trace
+from policies.engine import MATCHER, MODEL, MOST_ANSWERS
 from policies.errors import PolicyInvalid
 from policies.kernel import decide
 from policies.loader import read_policies
+from policies.match import Trace
 from policies.snapshot import Snapshot
 
 HEAD = """\
@@ -140,6 +141,57 @@ def test_a_guardrail_that_asks_never_lets_anything_pass() -> None:
 
 def test_the_matcher_written_out_is_the_matcher_of_the_model() -> None:
     assert casbin.Enforcer.new_model(text=MODEL)["m"]["m"].value == MATCHER
+
+
+def test_casbin_is_asked_once_for_the_same_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = snapshot(
+        ALLOW + "guardrails: [{id: g, why: x, tools: [fs.read], when: 'args.n > 5'}]\n"
+    )
+    asked: list[object] = []
+    stock = CoreEnforcer.enforce_ex
+
+    def counted(bucket: CoreEnforcer, *request: object) -> object:
+        asked.append(bucket)
+        return stock(bucket, *request)
+
+    monkeypatch.setattr(CoreEnforcer, "enforce_ex", counted)
+    answers = [effect(policy, args={"n": n}) for n in (1, 9, 2, 10, 3)]
+    assert answers == ["allow", "deny", "allow", "deny", "allow"]
+    assert len(asked) == 2
+
+
+def test_what_a_broken_condition_says_is_never_remembered() -> None:
+    policy = snapshot(
+        "rules: [{id: r, roles: [worker], tools: [fs.read], effect: allow, when: args.n > 5}]\n"
+    )
+    for _ in range(2):
+        assert decide(policy, Facts("bot", "fs.read", {"n": 9})).errors == ()
+        assert decide(policy, Facts("bot", "fs.read", {})).errors == ("r: args.n is absent",)
+
+
+def test_a_rule_that_has_ended_matches_no_more_though_it_did() -> None:
+    policy = snapshot(
+        "rules: [{id: r, roles: [worker], tools: [fs.read], effect: allow, until: 2026-01-01}]\n"
+    )
+    ends = policy.clauses["r"].until
+    assert ends is not None
+    assert [effect(policy, now=now) for now in (ends - 1, ends, ends - 1)] == [
+        "allow",
+        "deny",
+        "allow",
+    ]
+
+
+def test_what_casbin_answered_is_bounded() -> None:
+    """Forty conditions can hold in more ways than anybody remembers."""
+    rules = "".join(
+        f"  - {{id: r{n}, roles: [worker], tools: [fs.read], effect: allow, when: args.n == {n}}}\n"
+        for n in range(MOST_ANSWERS + 10)
+    )
+    policy = snapshot(f"rules:\n{rules}")
+    for n in range(MOST_ANSWERS + 10):
+        assert effect(policy, args={"n": n}) == "allow"
+    assert len(policy.engine._bucket("bot", "fs.read").answers) == MOST_ANSWERS
 
 
 def test_unknown_names_leave_nothing_behind() -> None:
@@ -288,7 +340,7 @@ def _facts(draw: st.DrawFn) -> Facts:
     )
 
 
-def _compiled(world: list[dict[str, object]]) -> Snapshot:
+def _compiled(world: list[dict[str, object]], *, memo: int = MEMO) -> Snapshot:
     policy: dict[str, object] = {
         "apiVersion": "passavant/v1",
         "kind": "Policy",
@@ -304,7 +356,8 @@ def _compiled(world: list[dict[str, object]]) -> Snapshot:
         "rules": [each for each in world if "why" not in each],
     }
     policy |= {name: block for name, block in blocks.items() if block}
-    return compile_snapshot(read_policies([("w.yaml", json.dumps(policy).encode())]), None)
+    documents = read_policies([("w.yaml", json.dumps(policy).encode())])
+    return compile_snapshot(documents, None, memo=memo)
 
 
 def _oracle(world: list[dict[str, object]], facts: Facts) -> Effect:
@@ -375,6 +428,17 @@ def test_index_stock_casbin_and_oracle_agree(
         answer = effect_of(policy, facts)
         assert answer == _oracle(world, facts)
         assert answer == stock(facts)
+
+
+@settings(max_examples=40)
+@given(world=_worlds().filter(bool), several=st.lists(_facts(), min_size=1, max_size=8))
+def test_a_remembered_answer_is_the_answer(
+    world: list[dict[str, object]], several: list[Facts]
+) -> None:
+    """Whole decisions, rules, reasons and errors included, by one that has answered before."""
+    policy, forgetful = _compiled(world), _compiled(world, memo=0)
+    for facts in several * 2:
+        assert decide(policy, facts) == decide(forgetful, facts)
 
 
 @settings(max_examples=40)
