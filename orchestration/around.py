@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gateway.runs.run import Json
 from gateway.runs.way import Way
 from orchestration.engine import Engine
-from orchestration.lease import Lease
-from orchestration.spec import Guard, Part
+from orchestration.parts import Part
+from orchestration.place import Place, written
 from orchestration.task import Task
 
 if TYPE_CHECKING:  # each knows the other: a context is at a place of what is around it
@@ -40,32 +40,14 @@ class Around:
     instead: Mapping[str, Json]
     aside: asyncio.TaskGroup | None = None
 
-    def task(
-        self,
-        path: str,
-        node: Part,
-        value: Json,
-        *,
-        grant: str,
-        lease: Lease,
-        depth: int,
-        guards: tuple[Guard, ...] = (),
-    ) -> Task:
+    def task(self, place: Place, node: Part, value: Json) -> Task:
         """A node as a task of its own: all that it needs after a crash."""
-        inside = {name: _written(each) for name, each in self.inside.items()}
-        what: Json = {
-            "node": _written(node),
+        inside: dict[str, Json] = {name: written(each) for name, each in self.inside.items()}
+        what: dict[str, Json] = {
+            "node": written(node),
             "value": value,
-            "grant": grant,
-            "lease": lease.to_json(),
-            "depth": depth,
             "until": self.until_s,
-            "inside": cast("Json", inside),
+            "inside": inside,
             "instead": dict(self.instead),
-            "guards": [_written(guard) for guard in guards],
         }
-        return Task(self.run, path, what)
-
-
-def _written(node: Part) -> Json:
-    return cast("Json", node.model_dump(mode="json", by_alias=True))
+        return Task(self.run, place.path, what | place.to_json())

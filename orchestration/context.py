@@ -9,7 +9,7 @@ pattern does must follow from what these gave it: after a crash it is done again
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from gateway.links.jsonrpc import dump
@@ -17,9 +17,11 @@ from gateway.runs.run import Json
 from gateway.runs.step import Step
 from orchestration.around import Around
 from orchestration.lease import Lease
+from orchestration.parts import Agent, Approve, Part, Prompt, Tool
+from orchestration.place import Place
 from orchestration.race import Enough, verdict
 from orchestration.reach import Told, addressed, opened, reached
-from orchestration.spec import Agent, Approve, Guard, Part, Prompt, Tool
+from orchestration.spec import Guard
 from orchestration.stop import Stopped
 from orchestration.tripwires import checked
 
@@ -37,36 +39,23 @@ class Job:
 
 
 class Context:
-    """One place in a run.
+    """What can be done at one place in a run."""
 
-    grant  the path of the grant in whose name it acts
-    lease  what it may still use
-    depth  how deep agents and parts may still lie in each other
-    guards those whose checks every tool has to pass
-    """
-
-    def __init__(
-        self,
-        around: Around,
-        path: str,
-        grant: str,
-        lease: Lease,
-        depth: int,
-        guards: tuple[Guard, ...] = (),
-    ) -> None:
+    def __init__(self, around: Around, place: Place) -> None:
         self.around = around
-        self.path = path
-        self.grant = grant
-        self.lease = lease
-        self.depth = depth
-        self.guards = guards
+        self.place = place
         self._made = 0
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return self.place.path
 
     async def call(self, node: Part, value: Json, label: str | None = None) -> Json:
         """Have one node done. Raises Stopped."""
         path = self._next(label or label_of(node))
         if not isinstance(node, Agent | Tool | Approve):
-            return await self.around.perform(self._below(path, self.grant), node, value)
+            return await self.around.perform(self._below(path), node, value)
         value = self.around.instead.get(path, value)
         if isinstance(node, Tool):
             await self._check(node, path, value)
@@ -74,7 +63,7 @@ class Context:
         inside = self.around.inside.get(node.name) if isinstance(node, Agent) else None
         if inside is None:
             return answer
-        return await self.around.perform(self._below(path, path), inside, value)
+        return await self.around.perform(self._below(path, grant=path), inside, value)
 
     async def fan(self, jobs: Sequence[Job], *, max_parallel: int) -> list["Json | Stopped"]:
         """Have several nodes done at once; what each gave, in their order."""
@@ -114,13 +103,13 @@ class Context:
 
     def guarded(self, guard: Guard) -> "Context":
         """A place below in which every tool has to pass the checks of a guard, too."""
-        guards = (*self.guards, guard) if guard.tools else self.guards
+        guards = (*self.place.guards, guard) if guard.tools else self.place.guards
         path = self._next("guarded")
-        return Context(self.around, path, self.grant, self.lease, self.depth, guards)
+        return Context(self.around, replace(self.place, path=path, guards=guards))
 
     def checking(self) -> "Context":
         """A place below for a check, which is not checked itself."""
-        return Context(self.around, self._next("check"), self.grant, self.lease, self.depth)
+        return Context(self.around, replace(self.place, path=self._next("check"), guards=()))
 
     async def human(self, by: str, question: str, about: Json) -> bool:
         """Ask people; whether they agree. Raises Stopped for anything but a yes or a no."""
@@ -133,7 +122,7 @@ class Context:
         hop, run = self.around.hop, self.around.run
 
         async def found() -> Json:
-            return cast("Json", await hop.tools(run, self.grant, names))
+            return cast("Json", await hop.tools(run, self.place.grant, names))
 
         told = await self._checkpoint(self._next("tools"), list[Json](names), found)
         return cast("dict[str, Json]", told)
@@ -198,7 +187,7 @@ class Context:
 
     async def _check(self, node: Tool, path: str, value: Json) -> None:
         """Let the guards look at a call before it is made. Raises Stopped."""
-        for guard in self.guards:
+        for guard in self.place.guards:
             _, _, args = addressed(node, value, at=path)
             await checked(
                 self, guard, guard.tools, {"check": "tool", "tool": node.name, "args": args}
@@ -221,17 +210,19 @@ class Context:
         try:
             server, tool, args = addressed(node, value, at=path)
             if not self._reuses(path):  # what is taken over was paid for there
-                self.lease.take(at=path, tokens=tokens, cost=cost)
+                self.place.lease.take(at=path, tokens=tokens, cost=cost)
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         hop, inside = self.around.hop, self.around.inside
-        step = Step(self.around.run, self.grant, path, server, tool, args, self.around.until_s)
+        step = Step(
+            self.around.run, self.place.grant, path, server, tool, args, self.around.until_s
+        )
         hand_to = node.name if isinstance(node, Agent) and node.name in inside else None
 
         async def made() -> Json:
             return await reached(hop, step, node, value, hand_to=hand_to)
 
-        given: Json = [self.grant, server, tool, args]
+        given: Json = [grant, server, tool, args]
         return cast("Told", await self._checkpoint(path, given, made, turn))
 
     def _reuses(self, path: str) -> bool:
@@ -240,7 +231,7 @@ class Context:
     def _settle(self, path: str, *, tokens: int, cost: int) -> None:
         """Take back what was set aside for a step and not used, where anything was."""
         if not self._reuses(path):
-            self.lease.settle(tokens=tokens, cost=cost)
+            self.place.lease.settle(tokens=tokens, cost=cost)
 
     async def _checkpoint(
         self,
@@ -275,28 +266,21 @@ class Context:
         return branches
 
     def _shares(self, parts: int, calls_kept: int, shares_kept: int) -> list[Lease]:
-        shares = self.lease.split(parts + shares_kept, keep=calls_kept)
+        shares = self.place.lease.split(parts + shares_kept, keep=calls_kept)
         for share in shares[parts:]:
-            self.lease.give_back(share)
+            self.place.lease.give_back(share)
         return shares[:parts]
 
     def _take_back(self, told: Sequence[Told]) -> None:
         for each in told:
             if "left" in each:
-                self.lease.give_back(Lease.from_json(each["left"]))
+                self.place.lease.give_back(Lease.from_json(each["left"]))
 
     async def _part(self, job: Job, path: str, turn: asyncio.Semaphore, lease: Lease) -> Told:
-        if self.depth < 1:
+        if self.place.depth < 1:
             return {"stopped": self._too_deep(path).to_json(), "left": lease.to_json()}
-        task = self.around.task(
-            path,
-            job.node,
-            job.value,
-            grant=self.grant,
-            lease=lease,
-            depth=self.depth - 1,
-            guards=self.guards,
-        )
+        place = replace(self.place, path=path, lease=lease, depth=self.place.depth - 1)
+        task = self.around.task(place, job.node, job.value)
 
         async def ended() -> Json:
             return await self.around.engine.end_of(task)
@@ -306,12 +290,14 @@ class Context:
     def _is_single(self, node: Part) -> bool:
         if isinstance(node, Agent):
             return node.name not in self.around.inside
-        return isinstance(node, Approve) or (isinstance(node, Tool) and not self.guards)
+        return isinstance(node, Approve) or (isinstance(node, Tool) and not self.place.guards)
 
-    def _below(self, path: str, grant: str) -> "Context":
-        if self.depth < 1:
+    def _below(self, path: str, *, grant: str | None = None) -> "Context":
+        if self.place.depth < 1:
             raise self._too_deep(path)
-        return Context(self.around, path, grant, self.lease, self.depth - 1, self.guards)
+        grant = self.place.grant if grant is None else grant
+        place = replace(self.place, path=path, grant=grant, depth=self.place.depth - 1)
+        return Context(self.around, place)
 
     def _too_deep(self, path: str) -> Stopped:
         detail = "agents and parts lie too deep in each other"

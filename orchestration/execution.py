@@ -13,9 +13,10 @@ from gateway.runs.way import Way
 from orchestration.around import Around
 from orchestration.context import Context
 from orchestration.engine import Engine
-from orchestration.lease import Lease
+from orchestration.parts import Part, Prompt
 from orchestration.performing import perform
-from orchestration.spec import Guard, Node, Part, Prompt
+from orchestration.place import Place
+from orchestration.spec import Node
 from orchestration.stop import Stopped
 from orchestration.task import Task
 
@@ -34,18 +35,19 @@ class Execution:
     async def body(self, engine: Engine, task: Task) -> Json:
         """Do one node of a run, and end the run where it is the whole of it."""
         what = cast("dict[str, Json]", task.what)
-        lease = Lease.from_json(what["lease"])
-        told = await self._performed(engine, task, what, lease)
+        place = Place.from_json(task.path, what)
+        told = await self._performed(engine, task, what, place)
         if not task.path:
             await self.ended(task.run, *_ending(told), told.get("value"))
-        return {**told, "left": lease.to_json()}
+        return {**told, "left": place.lease.to_json()}
 
     async def _performed(
-        self, engine: Engine, task: Task, what: dict[str, Json], lease: Lease
+        self, engine: Engine, task: Task, what: dict[str, Json], place: Place
     ) -> dict[str, Json]:
         try:
             async with asyncio.TaskGroup() as aside:  # what is cut is let end, before the task does
-                return await self._told(self._around(engine, task, what, aside), task, what, lease)
+                here = Context(self._around(engine, task, what, aside), place)
+                return await self._told(here, task, what)
         except ExceptionGroup as errors:
             log.exception("run.failed", run=task.run, path=task.path)
             return _went_astray(task, errors)
@@ -65,17 +67,7 @@ class Execution:
             aside=aside,
         )
 
-    async def _told(
-        self, around: Around, task: Task, what: dict[str, Json], lease: Lease
-    ) -> dict[str, Json]:
-        here = Context(
-            around,
-            task.path,
-            str(what["grant"]),
-            lease,
-            cast("int", what["depth"]),
-            tuple(map(Guard.model_validate, cast("list[Json]", what["guards"]))),
-        )
+    async def _told(self, here: Context, task: Task, what: dict[str, Json]) -> dict[str, Json]:
         try:
             return {"value": await perform(here, _part(what["node"]), what["value"])}
         except Stopped as stopped:

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from orchestration.conditions import check
 from orchestration.errors import FlowInvalid
 from orchestration.flow import Flow, nodes
-from orchestration.spec import Fan, Part, Router
+from orchestration.parts import Part
+from orchestration.spec import Fan, Router
 from policies.errors import PolicyInvalid
 from policies.source import MAX_BYTES, Source
 

@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field
 
 from gateway.links.jsonrpc import dump_sorted
 from gateway.settings import milliseconds
-from orchestration.spec import Duration, Name, Node, Part, Sentence
+from orchestration.parts import Duration, Name, Part, Sentence
+from orchestration.spec import Node
 
 
 class Limits(Part):

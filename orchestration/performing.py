@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.runs.run import Json
 from orchestration.context import Context
+from orchestration.parts import Agent, Approve, Part, Prompt, Tool, Wait
 from orchestration.patterns.group_chat import group_chat
 from orchestration.patterns.guard import guard
 from orchestration.patterns.handoff import handoff
@@ -17,8 +18,6 @@ from orchestration.patterns.sequential import sequential
 from orchestration.patterns.supervisor import supervisor
 from orchestration.patterns.waiting import wait
 from orchestration.spec import (
-    Agent,
-    Approve,
     GroupChat,
     Guard,
     Handoff,
@@ -26,13 +25,9 @@ from orchestration.spec import (
     MakerChecker,
     Map,
     Parallel,
-    Part,
-    Prompt,
     Router,
     Sequential,
     Supervisor,
-    Tool,
-    Wait,
 )
 
 # Each takes its own kind of node, which the key beside it is.

@@ -15,8 +15,8 @@ from gateway.runs.made import PREFIX
 from gateway.runs.run import Json
 from gateway.runs.tasks import agent_of
 from orchestration.flow import Flow, Limits, nodes
+from orchestration.parts import Agent, Part
 from orchestration.remote import prompt_node
-from orchestration.spec import Agent, Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gateway.action import Outcome
 from gateway.runs.run import Json
 from gateway.runs.step import Step
 from gateway.runs.way import Way
-from orchestration.spec import Agent, Approve, Part, Tool
+from orchestration.parts import Agent, Approve, Part, Tool
 from orchestration.stop import Reason, Stopped
 from orchestration.template import filled
 

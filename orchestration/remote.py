@@ -10,7 +10,7 @@ from gateway.links.masking import Masks
 from gateway.links.model import OpenAiModel, Price, model_tool
 from gateway.links.oauth_client import Means
 from gateway.links.remote import Remote
-from orchestration.spec import Prompt
+from orchestration.parts import Prompt
 
 
 def remote_agents(specs: Mapping[str, AgentSpec], means: Means, masks: Masks) -> dict[str, Handler]:

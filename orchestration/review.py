@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestration.flow import Flow, nodes
-from orchestration.spec import Agent, Approve, Fan, Guard, Magentic, Part, Tool
+from orchestration.parts import Agent, Approve, Part, Tool
+from orchestration.spec import Fan, Guard, Magentic
 from policies.decision import Effect
 from policies.finding import Finding, Position, Severity
 from policies.matrix import marks

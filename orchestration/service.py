@@ -38,13 +38,15 @@ from orchestration.errors import FlowInvalid
 from orchestration.execution import Execution
 from orchestration.flow import Flow, nodes
 from orchestration.lease import Lease
+from orchestration.parts import Approve, Part, Tool
 from orchestration.performing import perform
+from orchestration.place import Place
 from orchestration.plans import Plan, Plans
 from orchestration.pools import gateways_share, supervised, workers_of
 from orchestration.queues import Queues
 from orchestration.remote import models_link, prompt_node, remote_agents
 from orchestration.seal import derived
-from orchestration.spec import Approve, Guard, Magentic, Part, Tool
+from orchestration.spec import Guard, Magentic
 from orchestration.store import Store
 from orchestration.task import Queued
 from orchestration.untaken import Untaken
@@ -303,7 +305,7 @@ class Service:
             instead=self._hop.kept.instead(run),
         )
         lease = Lease(limits.calls, limits.tokens, limits.cost)
-        task = around.task("", plan.node, given, grant=ROOT, lease=lease, depth=limits.depth)
+        task = around.task(Place("", ROOT, lease, limits.depth), plan.node, given)
         await self._engine.begin(task, self._queued(run))
 
     def _queued(self, run: Run) -> Queued | None:

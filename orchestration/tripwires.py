@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.runs.run import Json
-from orchestration.spec import Guard, Part
+from orchestration.parts import Part
+from orchestration.spec import Guard
 
 if TYPE_CHECKING:
     from orchestration.context import Context

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from console.drawing import Block, Chain, Frame, Leaf
+from orchestration.parts import Agent, Approve, Part, Tool, Wait
 from orchestration.spec import (
-    Agent,
-    Approve,
     Fan,
     GroupChat,
     Guard,
@@ -15,12 +14,9 @@ from orchestration.spec import (
     MakerChecker,
     Map,
     Parallel,
-    Part,
     Router,
     Sequential,
     Supervisor,
-    Tool,
-    Wait,
 )
 
 

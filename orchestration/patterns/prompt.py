@@ -11,7 +11,7 @@ from gateway.errors import NotUnderstood
 from gateway.links.jsonrpc import dump, read
 from gateway.runs.run import Json
 from orchestration.context import Context
-from orchestration.spec import Prompt, Tool
+from orchestration.parts import Prompt, Tool
 from orchestration.stop import Stopped
 
 MOST_ARGUMENTS = 64 * 1024

@@ -3,7 +3,8 @@
 from gateway.runs.run import Json
 from orchestration.conditions import holds
 from orchestration.context import Context
-from orchestration.spec import Part, Router
+from orchestration.parts import Part
+from orchestration.spec import Router
 
 
 async def router(here: Context, node: Router, value: Json) -> Json:

@@ -3,7 +3,7 @@
 from gateway.runs.run import Json
 from gateway.settings import milliseconds
 from orchestration.context import Context
-from orchestration.spec import Wait
+from orchestration.parts import Wait
 
 
 async def wait(here: Context, node: Wait, value: Json) -> Json:

@@ -7,8 +7,8 @@ import pytest
 from console.drawing import outline
 from console.flows.picture import _LOOKS, picture
 from orchestration.flow import nodes
+from orchestration.parts import Agent, Approve, Prompt, Tool
 from orchestration.performing import _PATTERNS
-from orchestration.spec import Agent, Approve, Prompt, Tool
 from tests.orchestration.house import flow
 
 FLOWS: dict[str, tuple[Any, list[str]]] = {
