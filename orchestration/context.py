@@ -214,9 +214,8 @@ class Context:
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         hop, inside = self.around.hop, self.around.inside
-        step = Step(
-            self.around.run, self.place.grant, path, server, tool, args, self.around.until_s
-        )
+        run, grant = self.around.run, self.place.grant
+        step = Step(run, grant, path, server, tool, args, self.around.until_s)
         hand_to = node.name if isinstance(node, Agent) and node.name in inside else None
 
         async def made() -> Json:
