@@ -13,6 +13,7 @@ from console.log import page as log
 from console.now import page as now
 from console.rules import draft, grants, playground, trials
 from console.rules import page as rules
+from console.runs import fork, rollback
 from console.runs import page as runs
 from console.servers import page as servers
 from console.settings import page as settings
@@ -20,7 +21,7 @@ from console.stop import page as stop
 from gateway.applications import Gateway
 
 RULES = (rules, playground, draft, trials, grants)
-RUNS = (flows, runs)  # in this order: a flow's page stands where a run's would
+RUNS = (flows, fork, rollback, runs)  # in this order: their pages stand where those of runs would
 PAGES = (now, approvals, *RUNS, audit, agents, servers, *RULES, log, stop, settings, help_)
 ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
 

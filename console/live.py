@@ -24,6 +24,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     "all": ("",),
     "approvals": ("approval.", "gateway."),
     "runs": ("run.", "approval."),
+    "rollbacks": ("rollback.", "outcome", "approval."),
     "agents": ("agent.", "alarm.", "gateway.", "policy.", "session."),
     "servers": ("gateway.", "policy.", "server.", "tool."),
     "policies": ("gateway.", "policy.", "server."),

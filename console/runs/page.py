@@ -123,6 +123,7 @@ async def _show(
         visitor,
         "runs/run.html",
         run=run,
+        rollback=services.state.rollbacks.of(run.session),
         views=VIEWS,
         view=view,
         asked=waiting(services.state.approvals, run_id),

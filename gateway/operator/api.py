@@ -74,6 +74,7 @@ STATUS: Mapping[str, int] = {
     "rollback.unknown": 404,
     "rollback.session": 404,
     "rollback.state": 409,
+    "rollback.changed": 409,
     "rollback.run": 409,
     "rollback.overlaps": 409,
     "rollback.behind": 503,

@@ -9,8 +9,8 @@ from audit.canonical import Json
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
+from gateway.operator.outlook import Line, outlook
 from gateway.operator.services import Services
-from gateway.undo.deeds import Deed
 from gateway.undo.rollback import Rollback
 
 of_sessions = Routes()
@@ -44,7 +44,7 @@ async def take_back_session(
     wanted = await body_of(http, Wanted)
     if services.state.runs.in_session(session_id) is not None:
         raise OperatorRefused("rollback.run", "this session is a run's: roll the run back")
-    return await _taken_back(services, operator, session_id, wanted, run=None)
+    return _row(await order(services, operator, session_id, wanted, run=None))
 
 
 @of_runs.get("/{run_id}/rollback")
@@ -62,63 +62,57 @@ async def take_back_run(
     run = services.state.runs.get(run_id)
     if services.runs is not None and run.state in {"running", "paused"}:
         await services.runs.cancel(run_id, by=f"operator:{operator.name}")
-    return await _taken_back(services, operator, run.session, wanted, run=run_id)
+    return _row(await order(services, operator, run.session, wanted, run=run_id))
 
 
-async def _taken_back(
-    services: Services, operator: Operator, session_id: str, wanted: Wanted, *, run: str | None
-) -> dict[str, Json]:
+async def order(
+    services: Services,
+    operator: Operator,
+    session_id: str,
+    wanted: Wanted,
+    *,
+    run: str | None,
+    seen: str | None = None,
+) -> Rollback:
+    """Begin a rollback of a session, or let the one that has stopped go on.
+
+    run   whose session it is
+    seen  the call at which it was seen to have stopped; None: wherever it has
+
+    Raises OperatorRefused, RollbackRefused and AuditUnavailable.
+    """
     by = f"operator:{operator.name}"
     if wanted.leave and not wanted.reason:
         raise OperatorRefused("operator.body", "expected the reason why it is to be left")
     known = services.state.rollbacks.of(session_id)
     if known is not None and known.state == "stopped":
-        await services.undo.resume(known.id, by=by, leave=wanted.leave, reason=wanted.reason)
-    elif wanted.leave:
+        return await services.undo.resume(
+            known.id, by=by, leave=wanted.leave, reason=wanted.reason, seen=seen
+        )
+    if wanted.leave:
         raise OperatorRefused("rollback.state", "no rollback has stopped here")
-    else:
-        await services.undo.begin(session_id, by=by, run=run)
-    return _row(_known(services, session_id))
+    return await services.undo.begin(session_id, by=by, run=run)
 
 
 async def _shown(services: Services, session_id: str) -> dict[str, Json]:
-    found = _known(services, session_id)
-    deeds = await services.undo.deeds(found)
-    return {**_row(found), "deeds": [_deed(services, found, each) for each in deeds]}
-
-
-def _known(services: Services, session_id: str) -> Rollback:
-    found = services.state.rollbacks.of(session_id)
-    if found is None:
+    found = await outlook(services, session_id)
+    if found.rollback is None:
         raise OperatorRefused("rollback.unknown", "nothing of this is taken back")
-    return found
+    return {**_row(found.rollback), "deeds": [_line(each) for each in found.lines]}
 
 
-def _deed(services: Services, rollback: Rollback, deed: Deed) -> dict[str, Json]:
+def _line(line: Line) -> dict[str, Json]:
     """One call, and what has become of it."""
-    rule = services.worlds.current.snapshot.tools.get(deed.tool)
-    undo = None if rule is None or rule.undo is None else rule.undo.tool
-    taken = services.state.rollbacks.steps(rollback.id).get(deed.call)
     return {
-        "call": deed.call,
-        "tool": deed.tool,
-        "agent": deed.agent,
-        "decision": deed.decided,
-        "undo": undo,
-        "state": _state(services, rollback, deed),
-        "undone_by": None if taken is None else taken.index,
+        "call": line.deed.call,
+        "tool": line.deed.tool,
+        "agent": line.deed.agent,
+        "decision": line.deed.decided,
+        "undo": line.undo,
+        "state": line.state,
+        "undone_by": line.undone_by,
+        "hindrance": line.hindrance,
     }
-
-
-def _state(services: Services, rollback: Rollback, deed: Deed) -> str:
-    if deed.call in rollback.left:
-        return "left"
-    if services.state.rollbacks.is_over(deed.call):
-        return "undone"
-    if rollback.at == deed.call:
-        return "stopped"
-    # Of what is over, only what turned out to have done nothing is in neither list.
-    return "nothing done" if rollback.state == "ended" else "to do"
 
 
 def _row(rollback: Rollback) -> dict[str, Json]:

@@ -125,10 +125,14 @@ async def fork_run(
     services: Here, operator: Administrator, run_id: str, http: Request
 ) -> dict[str, Json]:
     """Go on anew from a step of a run, in a run of one's own; the first stays as it is."""
-    wanted = await body_of(http, Fork)
+    return row(await forked(services, operator, run_id, await body_of(http, Fork)))
+
+
+async def forked(services: Services, operator: Operator, run_id: str, wanted: Fork) -> Run:
+    """Go on anew from a step of a run. Raises as `begin`."""
     instead = (wanted.instead,) if "instead" in wanted.model_fields_set else ()
     by = f"operator:{operator.name}"
-    return row(await service(services).fork(run_id, wanted.step, instead, by=by))
+    return await service(services).fork(run_id, wanted.step, instead, by=by)
 
 
 @router.post("/{run_id}/pause")

@@ -10,11 +10,12 @@ What has been taken back stands in the log, so a rollback goes on after a crash 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
 
+from audit.canonical import Json
 from audit.errors import AuditError
 from audit.index import Index
 from gateway.gate import Rooms
@@ -28,6 +29,7 @@ from gateway.undo.errors import RollbackRefused
 from gateway.undo.rollback import Rollback, again
 from gateway.undo.rollbacks import Rollbacks
 from gateway.undo.standing_in import Call, StandingIn
+from policies.register import Undo
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class TakingBack:
         self._index = index
         self._standing_in = StandingIn(rooms, mint)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._one_order = asyncio.Lock()  # two at once must not take the same back twice
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -76,53 +79,67 @@ class TakingBack:
 
         Raises RollbackRefused and AuditUnavailable.
         """
-        sessions = self._rooms.sessions
-        session = sessions.get(session_id)
-        if session is None:
-            raise RollbackRefused("rollback.session", "there is no such session any more")
-        earlier = self._rollbacks.of(session_id)
-        if earlier is not None:
-            return earlier
-        ids = (session_id, *(each.id for each in sessions.below(session_id)))
-        if any(set(ids) & set(each.sessions) for each in self._open()):
-            raise RollbackRefused("rollback.overlaps", "another rollback is of these sessions too")
-        if not session.ended:
-            await sessions.end(session_id, by=by)
-        rollback_id = self._rooms.recorder.new_id()
-        await self._rooms.recorder.write(
-            "rollback.started",
-            {
-                "rollback": rollback_id,
-                "session": session_id,
-                "sessions": [*ids],
-                "run": run,
-                "by": by,
-            },
-        )
-        self._go_on(rollback_id)
-        return self._known(rollback_id)
+        async with self._one_order:
+            ids = self.sessions(session_id)
+            earlier = self._rollbacks.of(session_id)
+            if earlier is not None:
+                return earlier
+            if any(set(ids) & set(each.sessions) for each in self._open()):
+                message = "another rollback is of these sessions too"
+                raise RollbackRefused("rollback.overlaps", message)
+            return await self._begun(ids, by=by, run=run)
 
-    async def resume(self, rollback_id: str, *, by: str, leave: bool, reason: str) -> Rollback:
+    async def resume(
+        self, rollback_id: str, *, by: str, leave: bool, reason: str, seen: str | None = None
+    ) -> Rollback:
         """Let a rollback go on that stopped: it tries again, or leaves the deed as it is.
+
+        seen  the deed at which it was seen to have stopped; None: wherever it has
 
         Raises RollbackRefused and AuditUnavailable.
         """
-        found = self._known(rollback_id)
-        if found.state != "stopped":
-            raise RollbackRefused("rollback.state", f"this rollback is {found.state}")
-        left = found.at if leave else None
-        await self._rooms.recorder.write_sealed(
-            "rollback.resumed",
-            {"rollback": rollback_id, "by": by, "left": left},
-            subject=by.removeprefix("operator:"),
-            name="reason",
-            words=reason.encode(),
-        )
-        self._go_on(rollback_id)
-        return self._known(rollback_id)
+        async with self._one_order:
+            found = self._known(rollback_id)
+            if found.state != "stopped":
+                raise RollbackRefused("rollback.state", f"this rollback is {found.state}")
+            if seen not in {None, found.at}:
+                raise RollbackRefused("rollback.changed", "it has stopped at another call since")
+            left = found.at if leave else None
+            await self._rooms.recorder.write_sealed(
+                "rollback.resumed",
+                {"rollback": rollback_id, "by": by, "left": left},
+                subject=by.removeprefix("operator:"),
+                name="reason",
+                words=reason.encode(),
+            )
+            self._go_on(rollback_id)
+            return self._known(rollback_id)
 
-    async def deeds(self, rollback: Rollback) -> tuple[Deed, ...]:
-        """What a rollback is to take back, in its order. Raises as `deeds.deeds`."""
+    def sessions(self, session_id: str) -> tuple[str, ...]:
+        """A session and all below it. Raises RollbackRefused when it is no longer known."""
+        sessions = self._rooms.sessions
+        if sessions.get(session_id) is None:
+            raise RollbackRefused("rollback.session", "there is no such session any more")
+        return session_id, *(each.id for each in sessions.below(session_id))
+
+    def hindrance(self, deed: Deed) -> str | None:
+        """Why a person has to look at a deed, as far as that is plain beforehand; else None.
+
+        Whether the policy allows what takes it back, and what that comes to, shows when it is made.
+        """
+        if self.undo_of(deed.tool) is None:
+            return _nothing_takes_back(deed.tool)
+        if not deed.done and not (deed.key and self._remembers(deed.tool, deed.keyed)):
+            return _nobody_knows(deed.tool)
+        return None
+
+    def undo_of(self, tool: str) -> Undo | None:
+        """What takes a call of this tool back; None: nothing does."""
+        rule = self._rooms.worlds.current.snapshot.tools.get(tool)
+        return None if rule is None else rule.undo
+
+    async def deeds(self, sessions: Iterable[str]) -> tuple[Deed, ...]:
+        """What is to be taken back of these sessions, in that order. Raises as `deeds.deeds`."""
         tools = self._rooms.worlds.current.snapshot.tools
 
         def reads(tool: str) -> bool:
@@ -130,10 +147,26 @@ class TakingBack:
 
         until, hands_on = self._rooms.recorder.size, self._runs.hands_on
         return await asyncio.to_thread(
-            deeds, self._index, rollback.sessions, until=until, reads=reads, hands_on=hands_on
+            deeds, self._index, sessions, until=until, reads=reads, hands_on=hands_on
         )
 
     # -- one rollback -----------------------------------------------------------------------
+
+    async def _begun(self, sessions: tuple[str, ...], *, by: str, run: str | None) -> Rollback:
+        session = self._rooms.sessions.get(sessions[0])
+        if session is not None and not session.ended:
+            await self._rooms.sessions.end(session.id, by=by)
+        rollback_id = self._rooms.recorder.new_id()
+        fields: dict[str, Json] = {
+            "rollback": rollback_id,
+            "session": sessions[0],
+            "sessions": [*sessions],
+            "run": run,
+            "by": by,
+        }
+        await self._rooms.recorder.write("rollback.started", fields)
+        self._go_on(rollback_id)
+        return self._known(rollback_id)
 
     def _go_on(self, rollback_id: str) -> None:
         task = asyncio.create_task(self._run(rollback_id), name=f"rollback {rollback_id}")
@@ -150,7 +183,7 @@ class TakingBack:
 
     async def _taken_back(self, rollback: Rollback) -> None:
         await self._settled(rollback)
-        todo = await self.deeds(rollback)
+        todo = await self.deeds(rollback.sessions)
         for deed in todo:
             if self._rollbacks.is_over(deed.call):
                 continue
@@ -173,27 +206,27 @@ class TakingBack:
             await asyncio.sleep(SETTLE_EVERY_S)
 
     async def _take_back(self, rollback: Rollback, deed: Deed) -> None:
-        rule = self._rooms.worlds.current.snapshot.tools.get(deed.tool)
-        if rule is None or rule.undo is None:
-            raise _Stop(f"nothing takes {deed.tool} back")
+        undo = self.undo_of(deed.tool)
+        if undo is None:
+            raise _Stop(_nothing_takes_back(deed.tool))
         settled = deed.settled if deed.done else await self._found_out(rollback, deed)
         if settled is None:
             return
-        args = arguments(rule.undo, deed, settled, self._rooms.recorder)
+        args = arguments(undo, deed, settled, self._rooms.recorder)
         if args is None:
-            raise _Stop(f"{rule.undo.tool} needs a value that {deed.tool} did not give, or is gone")
-        await self._made(rollback, deed, Call(rule.undo.tool, args, deed.call))
+            raise _Stop(f"{undo.tool} needs a value that {deed.tool} did not give, or is gone")
+        await self._made(rollback, deed, Call(undo.tool, args, deed.call))
 
     async def _found_out(self, rollback: Rollback, deed: Deed) -> int | None:
         """Where it stands what a deed came to of which nobody knew that; None: it did nothing."""
         place = again(deed.call)
         words = sealed(self._rooms.recorder, deed.decided, "args")
         if deed.key is None or not isinstance(words, dict):
-            raise _Stop(f"nobody knows whether {deed.tool} acted")
+            raise _Stop(_nobody_knows(deed.tool))
         taken = self._rollbacks.steps(rollback.id).get(place)
         if taken is None or taken.status != "done":
             if not self._remembers(deed.tool, deed.keyed):
-                raise _Stop(f"nobody knows whether {deed.tool} acted")
+                raise _Stop(_nobody_knows(deed.tool))
             taken = await self._made(
                 rollback, deed, Call(deed.tool, words, place, deed.key), may_fail=True
             )
@@ -206,7 +239,7 @@ class TakingBack:
         before = self._rollbacks.steps(rollback.id).get(call.place)
         is_open = before is not None and before.status in {"under way", "unknown"}
         if is_open and not self._remembers(call.tool, before.keyed if before else None):
-            raise _Stop(f"nobody knows whether {call.tool} acted")
+            raise _Stop(_nobody_knows(call.tool))
         outcome = await self._standing_in.make(rollback, deed, call)
         taken = self._rollbacks.steps(rollback.id).get(call.place)
         if taken is not None and outcome.status == "done":
@@ -228,3 +261,11 @@ class TakingBack:
         if found is None:
             raise RollbackRefused("rollback.unknown", "there is no such rollback")
         return found
+
+
+def _nothing_takes_back(tool: str) -> str:
+    return f"nothing takes {tool} back"
+
+
+def _nobody_knows(tool: str) -> str:
+    return f"nobody knows whether {tool} acted"

@@ -12,6 +12,8 @@ EXAMPLES: Mapping[str, str] = {
     "/audit/entries/{index}": "/audit/entries/0",
     "/policies/grants/{index}": "/policies/grants/ENTRY",
     "/runs/{run_id}": "/runs/RUN",
+    "/runs/{run_id}/fork": "/runs/RUN/fork",
+    "/runs/{run_id}/rollback": "/runs/RUN/rollback",
     "/servers/{name}": "/servers/desk",
 }
 """An example of each page that is about one thing; `REQUEST` is one for approval, `ENTRY` where

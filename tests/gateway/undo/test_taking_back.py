@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from gateway.operator.outlook import outlook
+from gateway.undo.errors import RollbackRefused
 from tests.gateway.links.http_upstream import Heard, answer
 from tests.harness.agent import Agent
 from tests.harness.gateway import Running, running
@@ -180,6 +182,45 @@ async def test_ordering_it_again_takes_nothing_back_twice(tmp_path: Path) -> Non
         assert [name for name, _ in bank.made] == ["pay", "refund"]
 
 
+async def test_two_orders_at_once_take_nothing_back_twice(tmp_path: Path) -> None:
+    async with Bank() as bank, running(tmp_path, POLICY, {"desk": bank}) as gateway:
+        clerk = await gateway.agent()
+        await clerk.call("desk.pay", amount=40, to="paper")
+        undo = gateway.gateway.services.undo
+        begun = (undo.begin(clerk.session, by=f"operator:{name}") for name in ("ana", "ben"))
+        first, second = await asyncio.gather(*begun)
+        await rests(gateway, clerk)
+        assert first.id == second.id
+        assert [name for name, _ in bank.made] == ["pay", "refund"]
+
+
+async def test_of_two_who_let_it_go_on_at_once_one_is_refused(tmp_path: Path) -> None:
+    async with Bank() as bank, running(tmp_path, POLICY, {"desk": bank}) as gateway:
+        clerk = await gateway.agent()
+        await clerk.call("desk.burn", what="papers")
+        stopped = await ordered(gateway, clerk)
+        undo = gateway.gateway.services.undo
+        order = [
+            undo.resume(stopped["id"], by="operator:ana", leave=False, reason="") for _ in range(2)
+        ]
+        told = await asyncio.gather(*order, return_exceptions=True)
+        assert [type(each).__name__ for each in told] == ["Rollback", "RollbackRefused"]
+        await rests(gateway, clerk)
+        assert len(gateway.entries("rollback.resumed")) == 1
+
+
+async def test_whoever_saw_it_stop_elsewhere_leaves_nothing(tmp_path: Path) -> None:
+    async with Bank() as bank, running(tmp_path, POLICY, {"desk": bank}) as gateway:
+        clerk = await gateway.agent()
+        await clerk.call("desk.burn", what="papers")
+        stopped = await ordered(gateway, clerk)
+        undo = gateway.gateway.services.undo
+        with pytest.raises(RollbackRefused) as refused:
+            await undo.resume(stopped["id"], by="operator:a", leave=True, reason="x", seen="other")
+        assert refused.value.code == "rollback.changed"
+        assert gateway.entries("rollback.resumed") == []
+
+
 async def test_a_session_without_deeds_is_just_ended(tmp_path: Path) -> None:
     async with Bank() as bank, running(tmp_path, POLICY, {"desk": bank}) as gateway:
         clerk = await gateway.agent()
@@ -280,6 +321,35 @@ async def test_a_key_finds_out_what_a_deed_came_to(tmp_path: Path) -> None:
         assert bank.made[-1] == ("refund", {"payment": "p1", "amount": 40})
         first, again, _ = gateway.entries("decision")
         assert first["key"] == again["key"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "call", "hindrance"),
+    [
+        pytest.param(POLICY, "pay", "nobody knows whether desk.pay acted", id="lost"),
+        pytest.param(KEYED, "pay", None, id="lost-with-a-key"),
+        pytest.param(POLICY, "burn", "nothing takes desk.burn back", id="irreversible"),
+        pytest.param(POLICY, "book", None, id="plain"),
+    ],
+)
+async def test_where_people_will_have_to_look_is_known_beforehand(
+    tmp_path: Path, rules: str, call: str, hindrance: str | None
+) -> None:
+    async with Bank() as bank, running(tmp_path, rules, {"desk": bank}) as gateway:
+        clerk = await gateway.agent()
+        bank.loses.add("pay")
+        given: dict[str, dict[str, Any]] = {
+            "pay": {"amount": 1, "to": "x"},
+            "burn": {"what": "x"},
+            "book": {"room": "x"},
+        }
+        await clerk.call(f"desk.{call}", **given[call])
+        found = await outlook(gateway.gateway.services, clerk.session)
+        assert [each.hindrance for each in found.lines] == [hindrance]
+        assert found.rollback is None
+        told = await ordered(gateway, clerk)
+        assert told["state"] == ("ended" if hindrance is None else "stopped")
+        assert told["why"] == (hindrance or "")
 
 
 async def test_a_lost_undo_is_repeated_by_its_key_alone(tmp_path: Path) -> None:
