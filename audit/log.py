@@ -36,6 +36,7 @@ from audit.line import (
 from audit.merkle import consistency_path, inclusion_path, verify_inclusion
 from audit.note import Signer
 from audit.proof import Proof
+from audit.recent import Recent
 from audit.scribe import Scribe
 from audit.stamp import Stamp
 from audit.store import Store
@@ -78,6 +79,7 @@ class Log:
         """Microseconds since 1970, never less than in the last entry."""
         self.new_id = self._stamp.new_id
         """An id for a record: a UUIDv7."""
+        self._recent = Recent()
         self._line = Line(min(MOST_BYTES, store.writer.largest))
         self._scribe = Scribe(store, self._line, self._stamp, self)
         self._scribe.start()
@@ -194,7 +196,9 @@ class Log:
         Raises LogDamaged or OSError.
         """
         size = self.size
-        return self._store.reader.entries(start, size if stop is None else min(stop, size))
+        stop = size if stop is None else min(stop, size)
+        recent = self._recent.between(start, stop)
+        return self._store.reader.entries(start, stop) if recent is None else iter(recent)
 
     def checkpoint(self, size: int | None = None) -> Checkpoint:
         """The state of the log now, or when it had `size` entries. Raises LogDamaged or OSError."""
@@ -326,6 +330,11 @@ class Log:
 
     def durable(self, batch: list[Waiter], first: int, leaves: list[bytes]) -> None:
         """See `audit.scribe.Verdicts`."""
+        written = enumerate(zip(batch, leaves, strict=True), first)
+        self._recent.add(
+            [Entry(index, leaf, each.raw, each.payload) for index, (each, leaf) in written],
+            sum([each.size for each in batch]),
+        )
         self._post(self._acknowledge, batch, first, leaves)
 
     def refused(self, waiters: list[Waiter], reason: str) -> None:
