@@ -20,7 +20,6 @@ from gateway.action import Outcome
 from gateway.approval.request import Key
 from gateway.running import RunningCalls
 from gateway.session.charge import Charge
-from gateway.session.limits import charges_of
 from gateway.store.row import from_row, to_row
 
 HOLD_US = 120 * 1_000_000
@@ -52,8 +51,13 @@ class Unfinished:
     charges: tuple[Charge, ...] = ()  # returned when it turns out not to have been forwarded
 
     @classmethod
-    def from_entry(cls, body: Mapping[str, Json], index: int, leaf: str) -> Self:
-        """The call that a decision entry authorises."""
+    def from_entry(
+        cls, body: Mapping[str, Json], index: int, leaf: str, charges: tuple[Charge, ...] = ()
+    ) -> Self:
+        """The call that a decision entry authorises.
+
+        charges  as it says them; only for a call that may still be settled
+        """
         tool = cast("Mapping[str, str]", body["tool"])
         return cls(
             id=cast("str", body["id"]),
@@ -64,7 +68,7 @@ class Unfinished:
             actor=cast("Mapping[str, Json]", body["actor"]),
             pin=tool["pin"],
             ts=cast("int", body["ts"]),
-            charges=charges_of(body),
+            charges=charges,
         )
 
 
@@ -151,9 +155,11 @@ class Calls:
         """
         self._abandoned[call_id] = now
 
-    def authorised(self, body: Mapping[str, Json], index: int, leaf: str) -> bool:
+    def authorised(
+        self, body: Mapping[str, Json], index: int, leaf: str, charges: tuple[Charge, ...]
+    ) -> bool:
         """A decision entry that authorises; True when the gate has abandoned the call."""
-        call = Unfinished.from_entry(body, index, leaf)
+        call = Unfinished.from_entry(body, index, leaf, charges)
         self._unfinished[call.id] = call
         self.changed.add(call.id)
         return self._abandoned.pop(call.id, None) is not None

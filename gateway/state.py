@@ -309,14 +309,14 @@ class State:
         claimed = body["approval"]
         if claimed is not None:
             self.approvals.used(cast("str", claimed), cast("str", body["id"]))
-        self.limits.charged(body)
+        charges = self.limits.charged(body)
         if "marks" in body:
             self.objects.marked(body)
         write = body.get("write")
         session = self.sessions.get(cast("str", body["session"]))
         if write is not None and session is not None:
             self.uses.spent(cast("str", body["id"]), session.root, cast("str", write))
-        if self.calls.authorised(body, index, leaf):
+        if self.calls.authorised(body, index, leaf, charges):
             self.on_abandoned(body, index, leaf)
 
     def _outcome(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:

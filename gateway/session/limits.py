@@ -198,10 +198,12 @@ class Limits:
 
     # -- the fold ---------------------------------------------------------------------------
 
-    def charged(self, body: Mapping[str, Json]) -> None:
-        """A decision entry that authorises: what its call held is charged now."""
-        self.release(cast("str", body["id"]))
-        charges = charges_of(body)
+    def charged(self, body: Mapping[str, Json]) -> tuple[Charge, ...]:
+        """A decision entry that authorises: what its call held is charged now, and returned."""
+        call_id = cast("str", body["id"])
+        held = self._holders.get(call_id)  # of a call under way here, as its entry says them
+        charges = charges_of(body) if held is None else tuple([each.charge for each in held])
+        self.release(call_id)
         for charge in charges:
             name = charge.counter
             counter = self._charged.get(name)
@@ -211,6 +213,7 @@ class Limits:
             self.changed.add(name)
         if self._shares is not None:
             self._shares.touch(charges)
+        return charges
 
     def returned(self, charges: Iterable[Charge]) -> None:
         """An outcome entry of a call that was not forwarded: it is charged nothing."""
