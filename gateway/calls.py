@@ -167,7 +167,11 @@ class Calls:
     def settled(self, call_id: str) -> Unfinished | None:
         """An outcome entry; the call that it ends, or None when that had ended before."""
         call = self._unfinished.pop(call_id, None)
-        if call is not None:
+        if call is None:
+            return None
+        if call_id in self.changed:  # it began since the view was last saved, and has no row there
+            self.changed.discard(call_id)
+        else:
             self.changed.add(call_id)
         return call
 

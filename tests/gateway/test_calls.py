@@ -196,6 +196,20 @@ async def test_an_outcome_ends_a_call_once(house: House) -> None:
     assert house.calls.unfinished == ()
 
 
+async def test_the_view_hears_only_of_calls_that_outlast_a_look_at_them(house: House) -> None:
+    short, long = (Call(house.recorder.new_id(), KEY) for _ in range(2))
+    receipts = [await house.decide(call) for call in (short, long)]
+    await house.end(short, receipts[0])
+    assert house.calls.changed == {long.id}
+    await house.keeper.save()
+    await house.end(long, receipts[1])
+    assert house.calls.changed == {long.id}
+    await house.keeper.save()
+    again = house.reopen()
+    assert again.calls.unfinished == ()
+    again.close()
+
+
 @pytest.mark.parametrize("is_saved", [False, True], ids=["from-the-log", "from-the-view"])
 async def test_a_resend_after_a_crash_is_answered_and_not_repeated(
     house: House, is_saved: bool
