@@ -38,10 +38,10 @@ class AgentsApp:
         assert scope["type"] == "http", "the listener speaks HTTP alone"
         path: str = scope["path"]
         if path == "/healthz":
-            return respond(send, _plain(200, b"alive"))
+            return respond(receive, send, _plain(200, b"alive"))
         if path == "/readyz":
-            is_ready = self._ready()
-            return respond(send, _plain(200 if is_ready else 503, b"ready" if is_ready else b"not"))
+            ready = _plain(200, b"ready") if self._ready() else _plain(503, b"not")
+            return respond(receive, send, ready)
         for prefix, face in self._faces.get(_first_part(path), ()):
             if path == prefix or path.startswith(f"{prefix}/"):
                 return face(scope, receive, send)

@@ -21,10 +21,12 @@ from gateway.faces.http import (
     ClientGone,
     EdgeRules,
     Head,
+    Lines,
     Receive,
     Reply,
     Scope,
     Send,
+    has_left,
     read_head,
     respond,
     source,
@@ -33,9 +35,6 @@ from gateway.faces.problems import problem
 from gateway.identity.errors import AuthError
 from gateway.identity.public_keys import ALGORITHMS
 from gateway.principal import Principal
-
-Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
-"""Header lines of an answer."""
 
 Authenticate: TypeAlias = Callable[[Scope], tuple[Principal, Lines]]
 """Who sends a request, and what its answer must carry besides. Raises AuthError."""
@@ -102,8 +101,11 @@ class Edge:
         if isinstance(reply, Stream):
             await stream(send, receive, reply)
             return
-        await respond(send, reply)
-        if reply.call is not None:
+        # Clients lose patience and send the same call again, and the gate then gives the second the
+        # first one's answer, unless that was delivered. Nothing is done differently before.
+        left = has_left(receive)
+        await respond(receive, send, reply)
+        if reply.call is not None and not left:
             self._gate.delivered(reply.call)
 
     async def _reply(

@@ -1,7 +1,8 @@
 """One request of a connection and its answer, as ASGI has them.
 
-An answer is written as one piece wherever it can be. What an application says about it is not
-believed: lengths are counted, and header lines that would be two are refused.
+An answer is written as one piece wherever it can be; what is whole needs no messages (`Direct`).
+What an application says about its answer is not believed: lengths are counted, and header lines
+that would be two are refused.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 import structlog
 
-from gateway.faces.http import Headers, Receive, Scope, Send
+from gateway.faces.http import Direct, Headers, Lines, Receive, Scope, Send
 
 Message: TypeAlias = MutableMapping[str, Any]
 
@@ -26,6 +27,8 @@ _STATUS = {
 }
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WITHOUT_BODY = frozenset({204, 304})
+_CLOSE = b"connection: close\r\n"
+_TWO_LINES = "a header that is more than one line"
 
 log = structlog.get_logger(__name__)
 
@@ -59,19 +62,20 @@ class Connection(Protocol):
         """The answer is complete. keep  whether another request may follow"""
 
 
-class Exchange:
-    """One request and its answer.
+class Exchange(Direct):
+    """One request and its answer; for the application it is the `receive` of ASGI.
 
+    gone  whether the client is known to have left
     keep  whether the client means to send another request over this connection
     """
 
     __slots__ = (
         "_answered",
+        "_asked",
         "_bodiless",
         "_chunked",
         "_connection",
         "_ended",
-        "_gone",
         "_head",
         "_left",
         "_more",
@@ -81,7 +85,7 @@ class Exchange:
         "_scope",
         "_started",
         "_unread",
-        "_waits_for_continue",
+        "gone",
         "keep",
     )
 
@@ -89,14 +93,14 @@ class Exchange:
         self.keep = keep
         self._connection = connection
         self._scope = scope
-        self._gone = False
+        self.gone = False
         # The request's body
         self._parts: list[bytes] = []
         self._unread = 0
         self._more = True
         self._ended = False  # its last part was handed out
         self._paused = False
-        self._waits_for_continue = (b"expect", b"100-continue") in scope["headers"]
+        self._asked = False  # for a message
         self._news: asyncio.Future[None] | None = None
         # The answer
         self._head = b""
@@ -107,10 +111,10 @@ class Exchange:
     async def run(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         """Let the application answer; when it does not, the connection ends."""
         try:
-            await app(self._scope, self._receive, self._send)
+            await app(self._scope, self, self._send)
         except Exception as error:  # the outermost handler
             log.error("request.failed", exc_info=error)
-        if self._answered or self._gone:
+        if self._answered or self.gone:
             return
         if not self._started:
             await self._connection.writable()
@@ -152,33 +156,66 @@ class Exchange:
 
     def disconnect(self) -> None:
         """The client is gone."""
-        self._gone = True
+        self.gone = True
         self._tell()
+
+    # -- what is whole ----------------------------------------------------------------------
+
+    def whole_body(self) -> bytes | None:
+        """The body, if all of it has come and nothing of it was handed out yet."""
+        if self._more or self._asked or self._ended or self.gone or self._answered:
+            return None
+        return self._taken()
+
+    def answer(self, status: int, fixed: bytes, headers: Lines, body: bytes) -> bool:
+        """Write a whole answer; False where it has to wait, or has no body, or nobody is there."""
+        connection = self._connection
+        if self._started or self.gone or not self._may_have_body(status):
+            return False
+        if not connection.is_writable:
+            return False
+        more = b"".join([b"%s: %s\r\n" % line for line in headers])
+        if more.count(b"\n") != len(headers) or more.count(b"\r") != len(headers):
+            raise ValueError(_TWO_LINES)
+        if not self.keep:
+            more += _CLOSE
+        head = (_STATUS[status], connection.date(), len(body), fixed, more)
+        connection.write(b"%sdate: %s\r\ncontent-length: %d\r\n%s%s\r\n%s" % (*head, body))
+        self._started = True
+        self._finish()
+        return True
 
     # -- ASGI -------------------------------------------------------------------------------
 
-    async def _receive(self) -> Message:
+    async def __call__(self) -> Message:
         """The next part of the body; after the last, word that the client is gone."""
-        if self._waits_for_continue and self._more and not self._started:
-            self._waits_for_continue = False
-            await self._connection.writable()
-            self._connection.write(_CONTINUE)
-        while not self._gone and not self._answered:
+        if not self._asked:
+            self._asked = True
+            if self._more and not self._started:
+                await self._go_on()
+        while not self.gone and not self._answered:
             if self._parts or not (self._more or self._ended):
-                return self._next_part()
+                return {"type": "http.request", "body": self._taken(), "more_body": self._more}
             self._news = asyncio.get_running_loop().create_future()
             await self._news
         return {"type": "http.disconnect"}
 
-    def _next_part(self) -> Message:
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+    async def _go_on(self) -> None:
+        """Tell a client that waits to be told to send the body (RFC 9110, section 10.1.1)."""
+        if (b"expect", b"100-continue") in self._scope["headers"]:
+            await self._connection.writable()
+            self._connection.write(_CONTINUE)
+
+    def _taken(self) -> bytes:
+        """What has come of the body and was not handed out yet."""
+        body: bytes = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
         self._unread = 0
         self._ended = not self._more
         if self._paused:
             self._paused = False
             self._connection.resume_reading()
-        return {"type": "http.request", "body": body, "more_body": self._more}
+        return body
 
     def _tell(self) -> None:
         news, self._news = self._news, None
@@ -186,7 +223,7 @@ class Exchange:
             news.set_result(None)
 
     async def _send(self, message: Message) -> None:
-        if self._gone:
+        if self.gone:
             return
         if message["type"] == "http.response.start" and not self._started:
             self._start(message["status"], message.get("headers", []))
@@ -206,8 +243,8 @@ class Exchange:
             if name == b"content-length":
                 length = int(value)
         if not self.keep:
-            parts.append(b"connection: close\r\n")
-        self._bodiless = self._scope["method"] == "HEAD" or status in _WITHOUT_BODY
+            parts.append(_CLOSE)
+        self._bodiless = not self._may_have_body(status)
         self._chunked = length is None and not self._bodiless
         if self._chunked:
             parts.append(b"transfer-encoding: chunked\r\n")
@@ -215,7 +252,7 @@ class Exchange:
         head = b"".join(parts)
         lines = 2 + len(headers) + (not self.keep) + self._chunked
         if head.count(b"\n") != lines or head.count(b"\r") != lines:
-            raise ValueError("a header that is more than one line")
+            raise ValueError(_TWO_LINES)
         self._head = head + b"\r\n"
         self._started = True
 
@@ -234,9 +271,15 @@ class Exchange:
                 raise ValueError("a body that is not as long as its length says")
         self._connection.write(head + body)
         if not more:
-            self._answered = True
-            self._parts = []
-            self._connection.answered(keep=self.keep)
+            self._finish()
+
+    def _may_have_body(self, status: int) -> bool:
+        return self._scope["method"] != "HEAD" and status not in _WITHOUT_BODY
+
+    def _finish(self) -> None:
+        self._answered = True
+        self._parts = []
+        self._connection.answered(keep=self.keep)
 
 
 def refusal(status: int) -> bytes:

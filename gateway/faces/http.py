@@ -7,9 +7,9 @@ reading them is the face's. Nothing is redirected, compressed, or taken from a q
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from audit.value import value_type
 from gateway.errors import RequestRefused
@@ -18,6 +18,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]  # as ASGI gives them: names in lower case
+Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
+"""Header lines of an answer."""
 
 MAX_HEADERS = 32 * 1024
 """Bytes of all header names and values together."""
@@ -100,8 +102,34 @@ class Reply:
 
     status: int
     body: bytes = b""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Lines = ()
     call: str | None = None
+
+
+class Direct:
+    """A `receive` as our own listener gives it: what is whole needs no messages.
+
+    gone  whether the client is known to have left
+    """
+
+    __slots__ = ()
+
+    gone: bool
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        """The next message (ASGI)."""
+        raise NotImplementedError
+
+    def whole_body(self) -> bytes | None:
+        """The body, if all of it has come and nothing of it was handed out yet."""
+        raise NotImplementedError
+
+    def answer(self, status: int, fixed: bytes, headers: Lines, body: bytes) -> bool:
+        """Write a whole answer; False, and nothing is done, where it has to be sent instead.
+
+        fixed  header lines that are ours, as they are written
+        """
+        raise NotImplementedError
 
 
 class ClientGone(Exception):
@@ -166,31 +194,21 @@ async def read_body(receive: Receive, head: Head, rules: EdgeRules) -> bytes:
     Raises RequestRefused (`request.too_large`, `request.malformed`, `request.timeout`) and
     ClientGone.
     """
-    length = _declared_length(head)
-    if length is not None and length > rules.max_body:
-        raise _too_large(rules)
-    first = at_hand(receive)
-    if first is not None and not first.get("more_body", True):  # the whole of it: no need to wait
-        body: bytes = first["body"]
-    else:
-        body = await _collect_in_time(receive, rules, first)
+    body = receive.whole_body() if isinstance(receive, Direct) else None
+    if body is None:
+        _check_declared(head, rules)
+        body = await _collect_in_time(receive, rules)
     if len(body) > rules.max_body:
         raise _too_large(rules)
-    if length is not None and length != len(body):
+    stated = head.headers.get(b"content-length")
+    if stated is not None and stated != b"%d" % len(body):
         raise RequestRefused("request.malformed", "the body is not as long as Content-Length says")
     return body
 
 
-def at_hand(receive: Receive) -> MutableMapping[str, Any] | None:
-    """The next message, when it is there already; otherwise None, and nothing was taken."""
-    step = cast("Coroutine[Any, Any, MutableMapping[str, Any]]", receive())
-    try:
-        step.send(None)
-    except StopIteration as told:
-        message: MutableMapping[str, Any] = told.value
-        return message
-    step.close()
-    return None
+def has_left(receive: Receive) -> bool:
+    """Whether the client that the answer is for is known to be gone."""
+    return isinstance(receive, Direct) and receive.gone
 
 
 def trace_id(head: Head) -> str | None:
@@ -202,18 +220,25 @@ def trace_id(head: Head) -> str | None:
     return match[1] if match else None
 
 
-_ALWAYS = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
+_UNTYPED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_JSON = ((b"content-type", b"application/json"), *_UNTYPED)
+_UNTYPED_BYTES, _JSON_BYTES = (
+    b"".join(b"%s: %s\r\n" % line for line in lines) for lines in (_UNTYPED, _JSON)
 )
 
 
-async def respond(send: Send, reply: Reply) -> None:
-    """Write one answer; a `content-type` among its headers takes the place of JSON's."""
-    own_type = b"content-type" in [name for name, _ in reply.headers]
-    always = _ALWAYS[1:] if own_type or not reply.body else _ALWAYS
-    headers = [(b"content-length", b"%d" % len(reply.body)), *always, *reply.headers]
+async def respond(receive: Receive, send: Send, reply: Reply) -> None:
+    """Write one answer; a `content-type` among its headers takes the place of JSON's.
+
+    receive  of the request that is answered
+    """
+    own_type = not reply.body or any(name == b"content-type" for name, _ in reply.headers)
+    if isinstance(receive, Direct):
+        fixed = _UNTYPED_BYTES if own_type else _JSON_BYTES
+        if receive.answer(reply.status, fixed, reply.headers, reply.body):
+            return
+    fixed_lines = _UNTYPED if own_type else _JSON
+    headers = [(b"content-length", b"%d" % len(reply.body)), *fixed_lines, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
@@ -234,34 +259,32 @@ def _same(origin: bytes, host: bytes) -> bool:
     return origin in {b"http://" + host, b"https://" + host}
 
 
-def _declared_length(head: Head) -> int | None:
+def _check_declared(head: Head, rules: EdgeRules) -> None:
+    """Refuse a body by what is said of its length, before any of it is waited for."""
     value = head.headers.get(b"content-length")
     if value is None:
-        return None
+        return
     if not _LENGTH.fullmatch(value):
         raise RequestRefused("request.malformed", "Content-Length is not a plain decimal number")
-    return int(value)
+    if int(value) > rules.max_body:
+        raise _too_large(rules)
 
 
-async def _collect_in_time(
-    receive: Receive, rules: EdgeRules, first: MutableMapping[str, Any] | None
-) -> bytes:
+async def _collect_in_time(receive: Receive, rules: EdgeRules) -> bytes:
     try:
         async with asyncio.timeout(rules.body_seconds):
-            return await _collect(receive, rules, first)
+            return await _collect(receive, rules)
     except TimeoutError:
         raise RequestRefused(
             "request.timeout", f"no whole body within {rules.body_seconds:g} seconds"
         ) from None
 
 
-async def _collect(
-    receive: Receive, rules: EdgeRules, first: MutableMapping[str, Any] | None
-) -> bytes:
+async def _collect(receive: Receive, rules: EdgeRules) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
-        message, first = (first or await receive()), None
+        message = await receive()
         if message["type"] != "http.request":
             raise ClientGone
         part: bytes = message.get("body", b"")

@@ -45,8 +45,9 @@ class Handshake:
             return Reply(202)
         match message.method:
             case "tools/call":
-                called = await self._tools.call(caller, server, message, version=session.version)
-                return called.reply(message, {})
+                return await self._tools.call(
+                    caller, server, message, version=session.version, defaults={}
+                )
             case "tools/list":
                 value = self._tools.listed(caller.principal, server, message)
             case "ping":

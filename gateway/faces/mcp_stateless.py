@@ -33,8 +33,9 @@ INSTRUCTIONS = (
 )
 """What an agent's model should know; the same in both eras."""
 
+_COMPLETE: dict[str, Json] = {"resultType": "complete"}
 _FRESHNESS: dict[str, Json] = {
-    "resultType": "complete",
+    **_COMPLETE,
     "ttlMs": TTL_MS,
     "cacheScope": "private",  # a list depends on who asks
 }
@@ -61,8 +62,9 @@ class Stateless:
         self._check_envelope(caller, message)
         match message.method:
             case "tools/call":
-                outcome = await self._tools.call(caller, server, message, version=VERSION)
-                return outcome.reply(message, {"resultType": "complete"})
+                return await self._tools.call(
+                    caller, server, message, version=VERSION, defaults=_COMPLETE
+                )
             case "tools/list":
                 value = self._tools.listed(caller.principal, server, message)
             case "server/discover":

@@ -7,7 +7,6 @@ else a caller sends ends here. Definitions and results pass equal as JSON.
 from collections.abc import Callable
 
 from audit.canonical import Json
-from audit.value import value_type
 from gateway.action import Action, Outcome
 from gateway.diagnostics import begin_request
 from gateway.errors import RequestRefused
@@ -15,7 +14,6 @@ from gateway.faces.edge import Caller, Gate
 from gateway.faces.http import Reply, trace_id
 from gateway.faces.jsonrpc import INVALID_PARAMS, Message, RpcRefused, result
 from gateway.faces.mcp_headers import Mirrored, check_parameters, mirrored
-from gateway.faces.presence import attended
 from gateway.faces.receipts import receipt_header
 from gateway.principal import Principal
 from gateway.world import Worlds
@@ -28,20 +26,6 @@ META = "passavant/"
 
 _CALL_MEMBERS = frozenset({"name", "arguments", "_meta", "task"})
 _LIST_MEMBERS = frozenset({"cursor", "_meta"})
-
-
-@value_type
-class Called:
-    """A `tools/call` that has crossed, or been stopped at, the gate."""
-
-    outcome: Outcome
-    present: bool  # the caller still waits for the answer
-
-    def reply(self, message: Message, defaults: dict[str, Json]) -> Reply:
-        """The answer, with the receipt of its entry; `defaults` where the result lacks them."""
-        value = {**defaults, **call_result(self.outcome)}
-        call = self.outcome.call if self.present else None
-        return Reply(200, result(message.id, value), receipt_header(self.outcome), call)
 
 
 class McpTools:
@@ -80,9 +64,20 @@ class McpTools:
         return {"tools": [{**shown[name], "name": name} for name in sorted(shown)]}
 
     async def call(
-        self, caller: Caller, server: str | None, message: Message, *, version: str
-    ) -> Called:
-        """Take one `tools/call` across the gate. Raises RpcRefused."""
+        self,
+        caller: Caller,
+        server: str | None,
+        message: Message,
+        *,
+        version: str,
+        defaults: dict[str, Json],
+    ) -> Reply:
+        """Take one `tools/call` across the gate; the answer, with the receipt of its entry.
+
+        defaults  members of the result where it lacks them
+
+        Raises RpcRefused.
+        """
         name, arguments = _read_call(message)
         server, own_name = self._named(server, name)
         self._check_mirrored(caller, server, own_name, arguments)
@@ -98,10 +93,9 @@ class McpTools:
             source=caller.head.source,
             called=name,
         )
-        outcome, present = await attended(
-            self._gate.cross(caller.principal, action), caller.receive
-        )
-        return Called(outcome, present)
+        outcome = await self._gate.cross(caller.principal, action)
+        value = {**defaults, **call_result(outcome)}
+        return Reply(200, result(message.id, value), receipt_header(outcome), outcome.call)
 
     def _named(self, server: str | None, name: str) -> tuple[str, str]:
         """Server and own name of the tool that `name` means on this endpoint, if there is one."""

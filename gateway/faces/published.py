@@ -40,14 +40,13 @@ class PublishedFace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; a body, should there be one, is never read."""
-        del receive
         try:
             reply = await self._reply(scope)
         except RequestRefused as refused:
             await self._gate.refuse(None, source(scope), refused.code, str(refused))
             headers = ((b"allow", b"GET"),) if isinstance(refused, MethodRefused) else ()
             reply = problem(refused.code, str(refused), headers=headers)
-        await respond(send, reply)
+        await respond(receive, send, reply)
 
     async def _reply(self, scope: Scope) -> Reply:
         head = read_head(scope, self._rules)

@@ -29,7 +29,6 @@ from gateway.faces.http import (
     trace_id,
 )
 from gateway.faces.openapi import describe
-from gateway.faces.presence import attended
 from gateway.faces.problems import problem
 from gateway.faces.receipts import receipt_header
 from gateway.links.jsonrpc import dump
@@ -89,10 +88,7 @@ class RestFace:
         check_json_request(caller.head)
         body = await read_body(caller.receive, caller.head, self._edge.rules)
         action = self._read(caller, body, server, tool)
-        outcome, present = await attended(
-            self._gate.cross(caller.principal, action), caller.receive
-        )
-        return _reply(outcome, outcome.call if present else None)
+        return _reply(await self._gate.cross(caller.principal, action))
 
     def _read(self, caller: Caller, body: bytes, server: str, tool: str) -> Action:
         rules = self._edge.rules
@@ -116,8 +112,8 @@ class RestFace:
         )
 
 
-def _reply(outcome: Outcome, call: str | None) -> Reply:
-    receipt = receipt_header(outcome)
+def _reply(outcome: Outcome) -> Reply:
+    receipt, call = receipt_header(outcome), outcome.call
     if outcome.status in {"done", "error"} and outcome.result is not None:
         return Reply(200, dump(outcome.result), receipt, call)
     code = outcome.code or outcome.status

@@ -70,7 +70,7 @@ class WebhookFace:
             reply = problem(refused.code, str(refused), headers=headers)
         except AuditError as error:
             reply = problem(error.code, "the log cannot be written; nothing was done")
-        await respond(send, reply)
+        await respond(receive, send, reply)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         head = read_head(scope, self._rules)

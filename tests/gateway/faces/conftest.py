@@ -12,8 +12,7 @@ import pytest
 from audit.entry import Receipt
 from gateway.action import Action, Outcome
 from gateway.catalogue.tools import Catalogue, Tool
-from gateway.faces.edge import Lines
-from gateway.faces.http import EdgeRules, Headers, Scope
+from gateway.faces.http import Direct, EdgeRules, Headers, Lines, Scope
 from gateway.faces.mcp import McpFace, Sources
 from gateway.faces.rest import RestFace
 from gateway.identity.errors import AuthError
@@ -88,6 +87,37 @@ class Answered:
         return self.body["error"]
 
 
+class Sender(Direct):
+    """The `receive` of a request that comes in so many parts.
+
+    stays  until the answer comes
+    after  awaited before it goes, once the body was received
+    """
+
+    def __init__(self, parts: list[bytes], *, stays: bool, after: Callable[[], Any] | None) -> None:
+        self.gone = not stays
+        self._messages = [
+            {"type": "http.request", "body": part, "more_body": number < len(parts)}
+            for number, part in enumerate(parts, 1)
+        ]
+        self._stays, self._after = stays, after
+
+    async def __call__(self) -> dict[str, Any]:
+        if self._messages:
+            return self._messages.pop(0)
+        if self._after is not None:
+            await self._after()
+        elif self._stays:
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    def whole_body(self) -> bytes | None:
+        return None
+
+    def answer(self, status: int, fixed: bytes, headers: Lines, body: bytes) -> bool:
+        return False
+
+
 @dataclass
 class Agent:
     """Sends requests to the faces as one client would."""
@@ -121,20 +151,8 @@ class Agent:
             "headers": self._headers(headers or [], set(drop)),
             "client": ("127.0.0.1", 40001),
         }
-        messages = [
-            {"type": "http.request", "body": part, "more_body": number < len(parts)}
-            for number, part in enumerate(parts, 1)
-        ]
+        receive = Sender(parts, stays=self.stays, after=after)
         sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            if messages:
-                return messages.pop(0)
-            if after is not None:
-                await after()
-            elif self.stays:
-                await asyncio.Event().wait()
-            return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from gateway.action import Outcome
 from gateway.errors import RequestRefused
 from gateway.faces import http
 from gateway.faces.http import EdgeRules, Head, Headers, read_body, trace_id
@@ -325,3 +326,28 @@ def test_a_trace_id_is_taken_only_in_its_form(value: bytes, trace: str | None) -
 
 def test_a_peer_without_address_is_unknown() -> None:
     assert http.source({"client": None}) == "unknown"
+
+
+# -- whether an answer reached somebody: the gate must know, to give it to a resent call
+
+
+async def test_a_delivered_answer_is_reported_once(agent: Agent, gate: GateDouble) -> None:
+    await agent.modern("tools/call", CALL)
+    assert gate.answered == ["call-1"]
+
+
+async def test_an_answer_to_nobody_is_not_reported(
+    agent: Agent, caller: Agent, gate: GateDouble
+) -> None:
+    leaver = agent.of(stays=False)
+    await leaver.modern("tools/call", CALL)
+    await leaver.of(path="/mcp/ledger").modern("tools/call", {"name": "pay"})
+    await caller.of(stays=False).send(b"{}")
+    assert len(gate.crossed) == 3
+    assert gate.answered == []
+
+
+async def test_what_was_never_forwarded_owes_no_answer(agent: Agent, gate: GateDouble) -> None:
+    gate.outcome = Outcome("denied", "policy.denied", "No.")
+    await agent.modern("tools/call", CALL)
+    assert gate.answered == []
