@@ -19,7 +19,6 @@ from gateway.applications import Gateway, assemble
 from gateway.background import in_background
 from gateway.evidence import Evidence
 from gateway.flow import Flow
-from gateway.gate import Rooms
 from gateway.governing import governed
 from gateway.ground import Ground, grounded
 from gateway.guard.watch import Watch
@@ -35,6 +34,7 @@ from gateway.operator.credentials import Operators
 from gateway.operator.login_codes import LoginCodes
 from gateway.parts import Parts
 from gateway.refusals import Refusals
+from gateway.rooms import Rooms
 from gateway.runs.hop import Hop
 from gateway.runs.service import Orchestration, RunService
 from gateway.runs.tasks import Tasks

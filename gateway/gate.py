@@ -12,7 +12,6 @@ Authentication and reading of the request come before (`gateway.faces`, `gateway
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
 
 import structlog
 
@@ -21,37 +20,27 @@ from audit.entry import Receipt, Record
 from audit.errors import AuditError
 from gateway import answers
 from gateway.action import Action, Outcome, Status
-from gateway.approval.approvals import Approvals
 from gateway.approval.behind import people_behind
 from gateway.approval.request import Request
 from gateway.attempt import Attempt, Ground, attempt, outgrown, sees
-from gateway.calls import Call, Calls
+from gateway.calls import Call
 from gateway.catalogue.tools import Tool
-from gateway.epoch import Epoch
+from gateway.denials import Denials
 from gateway.errors import (
     ArgumentsInvalid,
     SessionEnded,
     ToolChanged,
 )
-from gateway.flow import Flow
 from gateway.forwarding import Forwarding
-from gateway.guard.watch import Watch
-from gateway.identity.revocation import Revocations
 from gateway.links.jsonrpc import dump
-from gateway.links.link import Answered, Caller, Link, Permit
-from gateway.metrics import Metrics
+from gateway.links.link import Answered, Caller, Permit
 from gateway.principal import Principal
-from gateway.recorder import Recorder
 from gateway.records import MODEL, decision_entry, model_used, outcome_entry, settled_charges
-from gateway.refusals import Refusals
 from gateway.releasing import release
-from gateway.runs.run import FACE
+from gateway.rooms import Rooms
 from gateway.session.charge import Charge
-from gateway.session.limits import Limits, Reservation, Short
-from gateway.session.session import Sessions
+from gateway.session.limits import Reservation, Short
 from gateway.session.terms import settlement
-from gateway.sharing import Sharing
-from gateway.world import Worlds
 
 log = structlog.get_logger(__name__)
 
@@ -63,37 +52,12 @@ _HELD_UP = frozenset({"guard.throttled", *answers.BARRED})
 """What an agent is told while it is held up or suspended is nothing new about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """What the gate works with; all of it lives as long as the gateway.
-
-    watch       counts what agents do against the guards
-    sharing     asks the fleet for more of a limit; None: there is no fleet
-    digest_key  32 bytes; keys the digests by which equal arguments are recognised
-    """
-
-    recorder: Recorder
-    sessions: Sessions
-    approvals: Approvals
-    calls: Calls
-    limits: Limits
-    flow: Flow
-    refusals: Refusals
-    revocations: Revocations
-    epoch: Epoch
-    worlds: Worlds
-    links: Mapping[str, Link]
-    metrics: Metrics
-    watch: Watch
-    sharing: Sharing | None
-    digest_key: bytes
-
-
 class Gate:
     """Decides, records and forwards; holds nothing of its own."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._denials = Denials(rooms)
         running = rooms.calls.running
         self._forwarding = Forwarding(rooms.links, running, rooms.watch, self._stopped)
 
@@ -138,22 +102,26 @@ class Gate:
     ) -> Outcome:
         """The whole path; once more when it had to wait for others before it could be counted."""
         if not self._confirmed():
-            return await self._unconfirmed(principal, action)
+            return await self._denials.unconfirmed(principal, action)
         try:
             call = self._attempt(principal, action, began)  # steps 3 to 6
         except SessionEnded as error:
-            return await self._refused(principal, action, error.code, "this session has ended")
+            return await self._denials.refused(
+                principal, action, error.code, "this session has ended"
+            )
         except ToolChanged as error:
-            return await self._refused(principal, action, error.code, answers.UNREVIEWED)
+            return await self._denials.refused(principal, action, error.code, answers.UNREVIEWED)
         except ArgumentsInvalid as error:
-            return await self._refused(principal, action, error.code, str(error))
+            return await self._denials.refused(principal, action, error.code, str(error))
         if call.tool is None or call.decision.effect == "deny":
-            return await self._denied(call)
+            return await self._denials.denied(call)
         bar = self._rooms.revocations.against(principal, call.facts.tool)
         if bar is not None:
-            return await self._barred(principal, action, bar)
+            return await self._denials.barred(principal, action, bar)
         if self._rooms.watch.holds(principal, call.facts.now):
-            return await self._refused(principal, action, "guard.throttled", answers.THROTTLED)
+            return await self._denials.refused(
+                principal, action, "guard.throttled", answers.THROTTLED
+            )
         earlier = None if call.is_read else self._rooms.calls.earlier(call.key(), call.facts.now)
         if earlier is not None:
             return await self._join(call, earlier)
@@ -169,12 +137,12 @@ class Gate:
         since others went on meanwhile.
         """
         if isinstance(short, str):
-            return await self._over_limit(call, short)
+            return await self._denials.over_limit(call, short)
         assert self._rooms.sharing is not None, "only what a fleet shares is ever short"
         refused = await self._rooms.sharing.cover(short)
         if refused is None and tries < MOST_TRIES:
             return await self._cross(call.principal, call.action, call.began, tries + 1)
-        return await self._over_limit(call, refused or short.missing[0][0])
+        return await self._denials.over_limit(call, refused or short.missing[0][0])
 
     def _attempt(self, principal: Principal, action: Action, began: int) -> Attempt:
         rooms = self._rooms
@@ -203,7 +171,7 @@ class Gate:
                 return await self._ask(call, request, differs)
             approval = request.id
         elif not call.is_read and self._rooms.watch.repeats(call.key(), call.facts.now):
-            return await self._guarded(call, "guard.repeats")
+            return await self._denials.guarded(call, "guard.repeats")
         self._rooms.watch.uses(call.facts.agent, call.facts.tool, call.facts.now)
         if call.is_read:
             receipt = await self._authorised(call, approval, reservation)
@@ -224,13 +192,13 @@ class Gate:
     ) -> Outcome:
         """Step 8: answer from the request that governs this call, or open one."""
         if request is not None and request.state == "denied":
-            receipt = await self._note(call)
+            receipt = await self._denials.noted(call)
             return answers.answered_no(call.action.called, request).recorded(receipt)
         if request is not None and request.state == "asked" and not differs:
-            receipt = await self._note(call, code="approval.pending")
+            receipt = await self._denials.noted(call, code="approval.pending")
             return answers.pending(call.action.called, request).recorded(receipt)
         if self._rooms.approvals.is_full(call.facts.agent):
-            return await self._crowded(call)
+            return await self._denials.crowded(call)
         key = call.key()
         traced = self._rooms.flow.traced(call.world.snapshot, call.facts, key.arguments)
         root = self._rooms.sessions.get(call.facts.tree)
@@ -282,7 +250,9 @@ class Gate:
         if call.rests and not call.is_read:
             self._rooms.flow.hold(call.id, call.facts.tree, call.write)
         try:
-            return await self._write(call, fields)
+            return await self._rooms.recorder.decide(
+                call.id, fields, subject=call.subject, words=call.words
+            )
         except (AuditError, OSError, asyncio.CancelledError):  # it may become durable all the same
             self._rooms.calls.abandon(call.id, call.facts.now)
             raise
@@ -381,88 +351,12 @@ class Gate:
                 return answers.outcome_unknown(call.action.called, error.code)
         return outcome
 
-    # -- the ways out -----------------------------------------------------------------------
-
-    async def _denied(self, call: Attempt) -> Outcome:
-        """A denial; without a rule that names this tool it reads as if there were no such tool."""
-        receipt = await self._note(call)
-        if call.tool is None or not call.decision.rules:
-            outcome = answers.not_permitted(call.action.called, call.action.request_id)
-        else:
-            outcome = answers.denied(call.action.called, call.decision, call.action.request_id)
-        return outcome.recorded(receipt)
-
-    async def _over_limit(self, call: Attempt, limit: str) -> Outcome:
-        receipt = await self._note(call.denied(f"limit:{limit}"))
-        outcome = answers.over_limit(call.action.called, limit, call.action.request_id)
-        return outcome.recorded(receipt)
-
-    async def _guarded(self, call: Attempt, code: str) -> Outcome:
-        """A guard of the deployment holds the call up, whatever the rules say."""
-        receipt = await self._note(call.denied(code.replace(".", ":")))
-        outcome = answers.guarded(call.action.called, code, call.action.request_id)
-        return outcome.recorded(receipt)
-
-    async def _crowded(self, call: Attempt) -> Outcome:
-        """People have enough questions of this agent: it may come again, and a run waits for it."""
-        if call.action.face != FACE:
-            self._rooms.watch.crowds(call.facts.agent, call.facts.now)
-            return await self._guarded(call, "guard.questions")
-        receipt = await self._note(call, code="approval.pending")
-        return answers.in_line(call.action.called).recorded(receipt)
-
-    async def _barred(self, principal: Principal, action: Action, bar: str) -> Outcome:
-        receipt = await self._note_refusal(principal, action, bar, answers.BARRED[bar])
-        return answers.barred(bar, action.request_id).recorded(receipt)
-
-    async def _unconfirmed(self, principal: Principal, action: Action) -> Outcome:
-        why = answers.BARRED["epoch_unknown"]
-        receipt = await self._note_refusal(principal, action, "epoch_unknown", why)
-        return answers.epoch_unknown(action.called, action.request_id).recorded(receipt)
-
-    async def _refused(self, principal: Principal, action: Action, code: str, why: str) -> Outcome:
-        receipt = await self._note_refusal(principal, action, code, why)
-        return answers.refused(code, why, action.request_id).recorded(receipt)
-
-    async def _note_refusal(
-        self, principal: Principal, action: Action, code: str, why: str
-    ) -> Receipt | None:
-        return await self._rooms.refusals.refuse(
-            principal,
-            source=action.source,
-            code=code,
-            detail=why,
-            facts={
-                "tool": {"name": f"{action.server}.{action.tool}", "pin": None},
-                "session": principal.session,
-            },
-        )
-
     async def _join(self, call: Attempt, earlier: Call) -> Outcome:
         """Give a resent call the answer that its first sending is still owed."""
-        receipt = await self._note(call, joined=earlier.id)
+        receipt = await self._denials.noted(call, joined=earlier.id)
         shared = await asyncio.shield(earlier.answer)
         self._rooms.metrics.joined += 1
         return self._given(call, shared).recorded(receipt, earlier.id)
-
-    async def _note(
-        self, call: Attempt, *, joined: str | None = None, code: str = "policy.denied"
-    ) -> Receipt | None:
-        """Record a decision that authorises nothing; in a flood of denials it is counted."""
-        rooms = self._rooms
-        if joined is None and not rooms.refusals.admits(
-            call.principal.agent, known=True, code=code, now=call.facts.now
-        ):
-            return None
-        return await self._write(call, decision_entry(call, joined=joined))
-
-    def _write(self, call: Attempt, fields: dict[str, Json]) -> "asyncio.Future[Receipt]":
-        """Write the decision entry of a call, with its arguments sealed."""
-        recorder = self._rooms.recorder
-        record = recorder.seal(
-            call.id, "decision", fields, subject=call.subject, name="args", words=call.words
-        )
-        return recorder.enqueue(record)
 
     def _confirmed(self) -> bool:
         """Whether it can be told now that nothing was withdrawn that is not known here."""

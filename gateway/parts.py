@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from gateway.activation import Activation
 from gateway.evidence import Evidence
 from gateway.fleet import Fleet
-from gateway.gate import Rooms
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.rotation import Rotation
 from gateway.operator.credentials import Operators
 from gateway.operator.login_codes import LoginCodes
+from gateway.rooms import Rooms
 from gateway.runs.service import RunService
 from gateway.runs.tasks import Tasks
 from gateway.settings import Settings, milliseconds

@@ -81,6 +81,13 @@ class Recorder:
         fields[name] = {"commit": sealed.commit, "kept": is_kept, "len": sealed.length}
         return Record(entry_id, kind, fields, sealed if is_kept else None)
 
+    def decide(
+        self, call_id: str, fields: dict[str, Json], *, subject: str, words: bytes
+    ) -> "asyncio.Future[Receipt]":
+        """Write the decision entry of a call, with its arguments sealed; see `enqueue`."""
+        record = self.seal(call_id, "decision", fields, subject=subject, name="args", words=words)
+        return self._log.enqueue(record)
+
     def enqueue(self, record: Record) -> "asyncio.Future[Receipt]":
         """Write a record, made by `seal` for one; the future is done when it is durable.
 

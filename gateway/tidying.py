@@ -4,10 +4,10 @@ import asyncio
 from contextlib import suppress
 
 from audit.errors import AuditError
-from gateway.gate import Rooms
 from gateway.identity.errors import KeyFileRefused
 from gateway.identity.rotation import Rotation
 from gateway.memory.retention import Retention
+from gateway.rooms import Rooms
 from gateway.state import State
 
 EVERY_S = 1.0

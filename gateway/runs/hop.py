@@ -21,11 +21,12 @@ from gateway.approval.request import OPEN
 from gateway.attempt import sees
 from gateway.catalogue.agents import PromptSpec
 from gateway.errors import ApprovalRefused, SessionEnded
-from gateway.gate import Gate, Rooms
+from gateway.gate import Gate
 from gateway.idempotency import is_remembered
 from gateway.identity.errors import DelegationRefused
 from gateway.identity.minting import Mint
 from gateway.links.jsonrpc import dump
+from gateway.rooms import Rooms
 from gateway.runs.errors import RunRefused
 from gateway.runs.kept import Kept
 from gateway.runs.made import MadeAgents, spec_of

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from audit.canonical import Json
 from audit.errors import SealBroken, SubjectErased
 from gateway.catalogue.agents import PromptSpec
-from gateway.gate import Gate, Rooms
+from gateway.gate import Gate
 from gateway.identity import scopes
 from gateway.links.jsonrpc import dump
 from gateway.principal import Principal, actor
 from gateway.recorder import Recorder
+from gateway.rooms import Rooms
 from gateway.runs.errors import RunRefused
 from gateway.store.row import from_row, to_row
 

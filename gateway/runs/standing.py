@@ -8,11 +8,11 @@ import asyncio
 
 from audit.canonical import Json
 from gateway.errors import SessionEnded
-from gateway.gate import Rooms
 from gateway.identity import scopes
 from gateway.identity.delegation import check_chain, lent
 from gateway.identity.minting import Mint, Order
 from gateway.principal import Principal
+from gateway.rooms import Rooms
 from gateway.runs.run import FACE, Grant, Run
 from gateway.session.session import HandedOn, Session
 

@@ -9,10 +9,10 @@ import asyncio
 from dataclasses import dataclass
 
 from audit.canonical import Json
-from gateway.gate import Rooms
 from gateway.identity import scopes
 from gateway.links.jsonrpc import dump
 from gateway.principal import Principal
+from gateway.rooms import Rooms
 from gateway.runs.errors import RunRefused
 from gateway.runs.run import Cause, Forked, Grant, Run
 from gateway.runs.runs import Runs

@@ -14,8 +14,9 @@ from typing import Literal
 from audit.canonical import Json
 from gateway.approval.request import Request
 from gateway.catalogue.tools import Tool
-from gateway.gate import Gate, Rooms
+from gateway.gate import Gate
 from gateway.principal import Principal
+from gateway.rooms import Rooms
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
 from gateway.runs.made import PREFIX, Made, MadeAgents, Making

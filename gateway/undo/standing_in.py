@@ -11,9 +11,10 @@ from audit.value import value_type
 from gateway.action import Action, Outcome
 from gateway.approval.request import OPEN
 from gateway.errors import SessionEnded
-from gateway.gate import Gate, Rooms
+from gateway.gate import Gate
 from gateway.identity.minting import Mint, Order
 from gateway.principal import Principal
+from gateway.rooms import Rooms
 from gateway.runs.run import request_id
 from gateway.session.session import Session
 from gateway.undo.deeds import Deed

@@ -18,9 +18,9 @@ import structlog
 from audit.canonical import Json
 from audit.errors import AuditError
 from audit.index import Index
-from gateway.gate import Rooms
 from gateway.idempotency import is_remembered
 from gateway.identity.minting import Mint
+from gateway.rooms import Rooms
 from gateway.runs.runs import Runs
 from gateway.runs.steps import Taken
 from gateway.undo.compensation import arguments, sealed
