@@ -12,21 +12,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from gateway.links.jsonrpc import dump
 from gateway.runs.run import Json
 from gateway.runs.step import Step
 from orchestration.around import Around
 from orchestration.lease import Lease
-from orchestration.parts import Agent, Approve, Part, Prompt, Tool
+from orchestration.parts import Agent, Approve, Part, Tool
 from orchestration.place import Place
 from orchestration.race import Enough, verdict
-from orchestration.reach import Told, addressed, opened, reached
+from orchestration.reach import Told, addressed, narrowed, opened, reached
 from orchestration.spec import Guard
 from orchestration.stop import Stopped
 from orchestration.tripwires import checked
-
-_SHORT = frozenset({"run.calls", "run.tokens", "run.cost"})
-"""Codes of stops for which nothing was set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +49,13 @@ class Context:
 
     async def call(self, node: Part, value: Json, label: str | None = None) -> Json:
         """Have one node done. Raises Stopped."""
-        path = self._next(label or label_of(node))
+        path = self.next(label or label_of(node))
         if not isinstance(node, Agent | Tool | Approve):
             return await self.around.perform(self._below(path), node, value)
         value = self.around.instead.get(path, value)
         if isinstance(node, Tool):
             await self._check(node, path, value)
-        answer = opened(await self._step(node, path, value))
+        answer = opened(await self.step(node, path, value))
         inside = self.around.inside.get(node.name) if isinstance(node, Agent) else None
         if inside is None:
             return answer
@@ -88,7 +84,7 @@ class Context:
         assert aside is not None, "whoever performs a task holds its races"
         branches = self._branches(jobs, max_parallel, shares_kept=1)
         tasks = {path: aside.create_task(branch) for path, branch in branches.items()}
-        place = self._next("enough")
+        place = self.next("enough")
 
         async def over() -> Json:
             return await verdict(hop, run, place, tasks, enough)
@@ -104,17 +100,48 @@ class Context:
     def guarded(self, guard: Guard) -> "Context":
         """A place below in which every tool has to pass the checks of a guard, too."""
         guards = (*self.place.guards, guard) if guard.tools else self.place.guards
-        path = self._next("guarded")
+        path = self.next("guarded")
         return Context(self.around, replace(self.place, path=path, guards=guards))
 
     def checking(self) -> "Context":
         """A place below for a check, which is not checked itself."""
-        return Context(self.around, replace(self.place, path=self._next("check"), guards=()))
+        return Context(self.around, replace(self.place, path=self.next("check"), guards=()))
+
+    async def bounded(self, lease: Lease, wall_s: int | None) -> "Context":
+        """This place with a lease and a time of its own; to be used in its stead from now on.
+
+        wall_s  how long it has from the first time on, in seconds; None: as long as here
+        """
+        around = self.around
+        if wall_s is not None:
+            hop, most = around.hop, around.until_s
+
+            async def until() -> Json:
+                return min(hop.now_s + wall_s, most)
+
+            ends = await self._checkpoint(f"{self.path}/until", wall_s, until)
+            around = replace(around, until_s=cast("int", ends))
+        return Context(around, replace(self.place, lease=lease))
+
+    async def lent(self, tools: Sequence[str]) -> "Context":
+        """A place below, in whose name nothing but these may be used. Raises Stopped."""
+        hop, run, grant, path = (
+            self.around.hop,
+            self.around.run,
+            self.place.grant,
+            self.next("work"),
+        )
+
+        async def made() -> Json:
+            return await narrowed(hop, run, grant, path, tools)
+
+        opened(cast("Told", await self._checkpoint(path, [grant, *tools], made)))
+        return Context(self.around, replace(self.place, path=path, grant=path))
 
     async def human(self, by: str, question: str, about: Json) -> bool:
         """Ask people; whether they agree. Raises Stopped for anything but a yes or a no."""
         node = Approve(by=by, question=question, otherwise="go-on")
-        answer = opened(await self._step(node, self._next(f"ask-{by}"), about))
+        answer = opened(await self.step(node, self.next(f"ask-{by}"), about))
         return cast("dict[str, bool]", answer)["approved"]
 
     async def tools(self, names: Sequence[str]) -> dict[str, Json]:
@@ -124,41 +151,12 @@ class Context:
         async def found() -> Json:
             return cast("Json", await hop.tools(run, self.place.grant, names))
 
-        told = await self._checkpoint(self._next("tools"), list[Json](names), found)
+        told = await self._checkpoint(self.next("tools"), list[Json](names), found)
         return cast("dict[str, Json]", told)
-
-    async def ask(
-        self, node: Prompt, messages: Sequence[Json], tools: Sequence[Json]
-    ) -> dict[str, Json]:
-        """Ask a model once; its message. Raises Stopped.
-
-        What it can use at most is set aside before: a token is a byte at least.
-        """
-        path = self._next(f"model.{node.model}")
-        args: dict[str, Json] = {
-            "messages": [*messages],
-            "tools": [*tools],
-            "max_tokens": node.max_output,
-        }
-        most = len(dump(args)) + node.max_output
-        dearest = max(node.price_read, node.price_written)
-        cost = -(-most * dearest // 1_000_000)
-        told = await self._step(
-            Tool(name=f"model.{node.model}"), path, args, tokens=most, cost=cost
-        )
-        try:
-            answer = cast("dict[str, Json]", opened(told))
-        except Stopped as stopped:
-            if stopped.reason != "unknown" and stopped.code not in _SHORT:
-                self._settle(path, tokens=most, cost=cost)
-            raise
-        used, paid = cast("int", answer["tokens"]), cast("int", answer["cost"])
-        self._settle(path, tokens=max(0, most - used), cost=max(0, cost - paid))
-        return cast("dict[str, Json]", answer["message"])
 
     async def wait(self, seconds: int) -> None:
         """Let time pass; after a crash no more than is left of it. Raises Stopped."""
-        hop, run, path = self.around.hop, self.around.run, self._next("wait")
+        hop, run, path = self.around.hop, self.around.run, self.next("wait")
 
         async def until() -> Json:
             return hop.now_s + seconds
@@ -195,7 +193,7 @@ class Context:
 
     # -- one step ---------------------------------------------------------------------------
 
-    async def _step(
+    async def step(
         self,
         node: Part,
         path: str,
@@ -209,7 +207,7 @@ class Context:
         value = self.around.instead.get(path, value)
         try:
             server, tool, args = addressed(node, value, at=path)
-            if not self._reuses(path):  # what is taken over was paid for there
+            if not self.reuses(path):  # what is taken over was paid for there
                 self.place.lease.take(at=path, tokens=tokens, cost=cost)
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
@@ -224,13 +222,9 @@ class Context:
         given: Json = [grant, server, tool, args]
         return cast("Told", await self._checkpoint(path, given, made, turn))
 
-    def _reuses(self, path: str) -> bool:
+    def reuses(self, path: str) -> bool:
+        """Whether a step is taken over by a fork, which has paid for it elsewhere."""
         return self.around.hop.reuses(self.around.run, path)
-
-    def _settle(self, path: str, *, tokens: int, cost: int) -> None:
-        """Take back what was set aside for a step and not used, where anything was."""
-        if not self._reuses(path):
-            self.place.lease.settle(tokens=tokens, cost=cost)
 
     async def _checkpoint(
         self,
@@ -257,9 +251,9 @@ class Context:
         leases = self._shares(parts, len(jobs) - parts, shares_kept) if parts else []
         branches: dict[str, Coroutine[None, None, Told]] = {}
         for job in jobs:
-            path = self._next(job.label)
+            path = self.next(job.label)
             if self._is_single(job.node):
-                branches[path] = self._step(job.node, path, job.value, turn)
+                branches[path] = self.step(job.node, path, job.value, turn)
             else:
                 branches[path] = self._part(job, path, turn, leases.pop())
         return branches
@@ -302,7 +296,8 @@ class Context:
         detail = "agents and parts lie too deep in each other"
         return Stopped("exhausted", detail, at=path, code="run.depth")
 
-    def _next(self, label: str) -> str:
+    def next(self, label: str) -> str:
+        """The path of what is done next here."""
         self._made += 1
         place = f"{self._made}:{label}"
         return f"{self.path}/{place}" if self.path else place

@@ -9,7 +9,7 @@ from orchestration.conditions import check
 from orchestration.errors import FlowInvalid
 from orchestration.flow import Flow, nodes
 from orchestration.parts import Part
-from orchestration.spec import Fan, Router
+from orchestration.spec import Contract, Fan, Router
 from policies.errors import PolicyInvalid
 from policies.source import MAX_BYTES, Source
 
@@ -76,5 +76,5 @@ def _conditions(node: Part) -> Iterator[tuple[str, str]]:
     """Each with the member that it stands in."""
     if isinstance(node, Router):
         yield from (("when", route.when) for route in node.conditions)
-    elif isinstance(node, Fan) and node.accept is not None:
+    elif isinstance(node, Fan | Contract) and node.accept is not None:
         yield "accept", node.accept

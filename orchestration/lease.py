@@ -29,9 +29,7 @@ class Lease:
         """Use one call, and set aside what it can use at most. Raises Stopped; then nothing is."""
         for name, wanted in (("calls", 1), ("tokens", tokens), ("cost", cost)):
             if wanted > getattr(self, name):
-                raise Stopped(
-                    "exhausted", f"the run has no {name} left for this", at=at, code=f"run.{name}"
-                )
+                raise Stopped("exhausted", f"no {name} left for this", at=at, code=f"run.{name}")
         self.calls -= 1
         self.tokens -= tokens
         self.cost -= cost
@@ -53,6 +51,15 @@ class Lease:
         self.tokens -= share.tokens * parts
         self.cost -= share.cost * parts
         return [Lease(share.calls, share.tokens, share.cost) for _ in range(parts)]
+
+    def part(self, *, calls: int | None, tokens: int | None, cost: int | None) -> "Lease":
+        """Set aside so much for a piece of work, or all that there is; None: all that there is."""
+        left, most = (self.calls, self.tokens, self.cost), (calls, tokens, cost)
+        share = Lease(*(a if b is None else min(a, b) for a, b in zip(left, most, strict=True)))
+        self.calls -= share.calls
+        self.tokens -= share.tokens
+        self.cost -= share.cost
+        return share
 
     def give_back(self, left: "Lease") -> None:
         """Take in what a part has left of its share."""

@@ -6,6 +6,7 @@ from typing import Any
 from gateway.runs.run import Json
 from orchestration.context import Context
 from orchestration.parts import Agent, Approve, Part, Prompt, Tool, Wait
+from orchestration.patterns.contract import contract
 from orchestration.patterns.group_chat import group_chat
 from orchestration.patterns.guard import guard
 from orchestration.patterns.handoff import handoff
@@ -18,6 +19,7 @@ from orchestration.patterns.sequential import sequential
 from orchestration.patterns.supervisor import supervisor
 from orchestration.patterns.waiting import wait
 from orchestration.spec import (
+    Contract,
     GroupChat,
     Guard,
     Handoff,
@@ -42,6 +44,7 @@ _PATTERNS: Mapping[type[Part], Callable[[Context, Any, Json], Awaitable[Json]]] 
     Magentic: magentic,
     GroupChat: group_chat,
     Guard: guard,
+    Contract: contract,
     Wait: wait,
     Prompt: prompt,
 }

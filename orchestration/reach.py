@@ -5,7 +5,7 @@ replay then sees the same, whatever the gate would say today.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from gateway.action import Outcome
@@ -66,6 +66,12 @@ async def reached(hop: Way, step: Step, node: Part, value: Json, *, hand_to: str
     if outcome.status == "done":
         return {"value": _value(outcome)}
     return _stopped(outcome, step.path)
+
+
+async def narrowed(hop: Way, run: str, grant: str, path: str, tools: Sequence[str]) -> Told:
+    """Let nothing but these tools be used under `path`, in the name of `grant`."""
+    refused = await hop.narrow(run, grant, path, tools)
+    return {"value": None} if refused is None else _stopped(refused, path)
 
 
 def opened(told: Told) -> Json:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestration.flow import Flow, nodes
-from orchestration.parts import Agent, Approve, Part, Tool
-from orchestration.spec import Fan, Guard, Magentic
+from orchestration.parts import Agent, Part, Tool
+from orchestration.spec import Contract, Fan
+from orchestration.terms import Bound, asked
 from policies.decision import Effect
 from policies.finding import Finding, Position, Severity
 from policies.matrix import marks
@@ -52,6 +53,7 @@ class _Review:
         for tool, node in sorted(reached.items()):
             yield from self._of_tool(tool, node)
         yield from self._of_races()
+        yield from self._of_contracts()
 
     def _of_tool(self, tool: str, node: Part) -> Iterator[Finding]:
         if tool not in self.snapshot.tools:
@@ -90,6 +92,27 @@ class _Review:
                 message = f"{tool} is irreversible, and a branch that loses a race may have used it"
                 yield self._finding("flow.race", message, severity="warning")
 
+    def _of_contracts(self) -> Iterator[Finding]:
+        """A contract lends no more than there is."""
+        every = nodes(self.reviewed.flow.flow)
+        bounds = [Bound.of(node) for node in every if isinstance(node, Contract)]
+        for tool in sorted({tool for bound in bounds for tool in bound.tools or ()}):
+            if tool not in self.snapshot.tools:
+                message = f"a contract lends {tool}, and no policy states that tool"
+                yield self._finding("flow.contract", message)
+        for tool in sorted({tool for bound in bounds for tool in _not_lent(bound)}):
+            message = f"{tool} is used within a contract that does not lend it"
+            yield self._finding("flow.contract", message)
+        yield from self._of_what_is_given_back(bounds)
+
+    def _of_what_is_given_back(self, bounds: Iterable[Bound]) -> Iterator[Finding]:
+        """The work of a contract may be done a second time."""
+        again = {tool for bound in bounds for tool in _done_again(bound)}
+        for tool in sorted(again & self.snapshot.tools.keys()):
+            if self.snapshot.tools[tool].risk == "irreversible":
+                message = f"{tool} is irreversible, and is used again where a result does not fit"
+                yield self._finding("flow.again", message, severity="warning")
+
     def _effects(self, tool: str) -> frozenset[Effect]:
         name = self.reviewed.flow.name
         found = marks(self.snapshot, name, tool, user=None, now=self.now)
@@ -104,15 +127,23 @@ def _is_race(node: Part) -> bool:
     return isinstance(node, Fan) and node.until != "all"
 
 
+def _not_lent(bound: Bound) -> Iterator[str]:
+    """The tools that a flow uses where a contract does not let it."""
+    if bound.tools is not None:
+        every = {node.name for node in nodes(bound.work) if isinstance(node, Tool)}
+        yield from every - bound.tools
+
+
+def _done_again(bound: Bound) -> Iterator[str]:
+    """The tools of work that is given back where what comes of it does not fit."""
+    if not isinstance(bound.work, Tool):
+        yield from (node.name for node in nodes(bound.work) if isinstance(node, Tool))
+
+
 def _reached(node: Part) -> Iterator[str]:
     """The tools that a node is to the gate."""
     if isinstance(node, Agent):
         yield f"agents.{node.name}"
     elif isinstance(node, Tool):
         yield node.name
-    elif isinstance(node, Approve):
-        yield f"approvals.{node.by}"
-    elif isinstance(node, Magentic) and node.review is not None:
-        yield f"approvals.{node.review}"
-    elif isinstance(node, Guard) and node.override is not None:
-        yield f"approvals.{node.override}"
+    yield from (f"approvals.{by}" for by in asked(node))

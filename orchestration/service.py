@@ -38,7 +38,7 @@ from orchestration.errors import FlowInvalid
 from orchestration.execution import Execution
 from orchestration.flow import Flow, nodes
 from orchestration.lease import Lease
-from orchestration.parts import Approve, Part, Tool
+from orchestration.parts import Part, Tool
 from orchestration.performing import perform
 from orchestration.place import Place
 from orchestration.plans import Plan, Plans
@@ -46,9 +46,9 @@ from orchestration.pools import gateways_share, supervised, workers_of
 from orchestration.queues import Queues
 from orchestration.remote import models_link, prompt_node, remote_agents
 from orchestration.seal import derived
-from orchestration.spec import Guard, Magentic
 from orchestration.store import Store
 from orchestration.task import Queued
+from orchestration.terms import asked
 from orchestration.untaken import Untaken
 
 log = structlog.get_logger(__name__)
@@ -99,11 +99,13 @@ class Flows:
         """The servers `agents`, `approvals` and `model`. Raises AddressRefused."""
         told = {name: flow.title or f"The flow {name}." for name, flow in self._flows.items()}
         told |= {name: f"The agent {name}." for name in self._bodies}
-        asked = {by for flow in self._flows.values() for by in _asked(flow)}
+        asked_of = {
+            by for flow in self._flows.values() for node in nodes(flow.flow) for by in asked(node)
+        }
         over_http = remote_agents(self._remote, means, masks)
         return (
             agents_link(self._agents, over_http, told, is_run=self._is_run),
-            people_link(sorted(asked), is_run=self._is_run),
+            people_link(sorted(asked_of), is_run=self._is_run),
             models_link(self._models, means, masks),
         )
 
@@ -314,14 +316,3 @@ class Service:
         if flow is None or flow.pool is None:
             return None
         return Queued(flow.pool, flow.priority, run.by)
-
-
-def _asked(flow: Flow) -> Iterable[str]:
-    """Who is asked in a flow."""
-    for node in nodes(flow.flow):
-        if isinstance(node, Approve):
-            yield node.by
-        elif isinstance(node, Magentic) and node.review is not None:
-            yield node.review
-        elif isinstance(node, Guard) and node.override is not None:
-            yield node.override

@@ -15,9 +15,29 @@ evaluated, beside the policy's own conditions in a router. Everything has a boun
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
-from orchestration.parts import Agent, Approve, Name, Part, Rounds, Tool, Wait
+from orchestration.parts import (
+    Agent,
+    Approve,
+    Duration,
+    Name,
+    Part,
+    Rounds,
+    Sentence,
+    Tool,
+    ToolName,
+    Wait,
+)
+from orchestration.shape import check_schema
 from orchestration.spelling import kind_of, spelled
 
 OnError = Literal["fail", "keep", "drop"]
@@ -136,7 +156,9 @@ class Supervisor(Part):
     """A manager that gives tasks to workers until it has an answer.
 
     It is given {"task", "workers", "results"} and answers {"tasks": [{"worker", "input"}, ...]},
-    {"answer": ...}, or {"forward": n} for the n-th result as it is.
+    {"answer": ...}, or {"forward": n} for the n-th result as it is. A task may have a "contract":
+    the terms that its worker is bound to beside those of the flow, and in "check" the name of
+    another worker who looks at what comes of it.
     """
 
     kind: Literal["supervisor"] = "supervisor"
@@ -230,6 +252,55 @@ class Guard(Part):
         return self
 
 
+class Terms(Part):
+    """What a piece of work is bound to by whoever gives it; it may do nothing that they may not.
+
+    goal    what is to come of it, in words
+    result  the JSON schema that what comes of it must meet; members that it does not name are
+            refused
+    tools   the only ones that may be used for it; None: those that may be used here
+    calls, tokens, cost, wall  how much of what is left here, as in the limits of a flow
+    """
+
+    goal: Sentence | None = None
+    result: dict[str, JsonValue] | None = None
+    tools: Annotated[tuple[ToolName, ...], Field(max_length=24, strict=False)] | None = None
+    calls: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    tokens: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
+    cost: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
+    wall: Duration | None = None
+
+    @field_validator("result")
+    @classmethod
+    def _checks(cls, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if schema is not None:
+            check_schema(schema)
+        return schema
+
+
+class Contract(Terms):
+    """A node that is bound to terms, and what comes of it counts only if it keeps them.
+
+    It is given {"contract": <the terms>, "input": <the value>}. What does not fit is given back
+    once, with {"objection", "before"} beside these; a tool is not called again.
+
+    accept  a condition of the policy's language that what comes of it (`args`) has to meet
+    checks  each is given {"contract", "input", "result"} and answers {"approved": true}, or
+            {"approved": false, "feedback": ...}
+    """
+
+    kind: Literal["contract"] = "contract"
+    of: "Node"
+    accept: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    checks: Annotated[tuple["Node", ...], Field(max_length=8, strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _others_check(self) -> Self:
+        if self.of in self.checks:
+            raise ValueError("nobody checks their own work: `of` is one of `checks`")
+        return self
+
+
 Node = Annotated[
     Annotated[Agent, Tag("agent")]
     | Annotated[Tool, Tag("tool")]
@@ -244,7 +315,8 @@ Node = Annotated[
     | Annotated[MakerChecker, Tag("maker_checker")]
     | Annotated[Magentic, Tag("magentic")]
     | Annotated[GroupChat, Tag("group_chat")]
-    | Annotated[Guard, Tag("guard")],
+    | Annotated[Guard, Tag("guard")]
+    | Annotated[Contract, Tag("contract")],
     Discriminator(kind_of),
     BeforeValidator(spelled),
 ]

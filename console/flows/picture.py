@@ -6,6 +6,7 @@ from typing import Any
 from console.drawing import Block, Chain, Frame, Leaf
 from orchestration.parts import Agent, Approve, Part, Tool, Wait
 from orchestration.spec import (
+    Contract,
     Fan,
     GroupChat,
     Guard,
@@ -110,6 +111,24 @@ def _guard(node: Guard) -> Block:
     return Frame("guard", note, picture(node.of), parts)
 
 
+def _contract(node: Contract) -> Block:
+    """What it is bound to; the checks stand beside the work."""
+    terms = [f"up to {getattr(node, name)} {name}" for name in ("calls", "tokens", "cost")]
+    bounds = [text for text, most in zip(terms, _most(node), strict=True) if most is not None]
+    if node.wall is not None:
+        bounds.append(f"within {node.wall}")
+    if node.tools is not None:
+        bounds.append(f"with {', '.join(node.tools) or 'no tool'}")
+    if node.result is not None or node.accept is not None:
+        bounds.append("result looked at")
+    parts = tuple(("checks", picture(check)) for check in node.checks)
+    return Frame("contract", ", ".join(bounds), picture(node.of), parts)
+
+
+def _most(node: Contract) -> tuple[int | None, ...]:
+    return node.calls, node.tokens, node.cost
+
+
 def _ends(node: Fan) -> str:
     if node.until == "all":
         return "" if node.on_error == "fail" else f", {node.on_error} what stops"
@@ -145,4 +164,5 @@ _LOOKS: Mapping[type[Part], Callable[[Any], Block]] = {
     Magentic: _magentic,
     GroupChat: _group_chat,
     Guard: _guard,
+    Contract: _contract,
 }

@@ -131,12 +131,28 @@ def _specialist(task: Task) -> Any:
 def _lead(task: Task) -> Any:
     results = task["results"]
     if not results:
-        looks = [{"worker": name, "input": task["task"]} for name in ("web", "papers")]
-        return {"tasks": looks}
+        return {"tasks": [_look(name, task["task"]) for name in ("web", "papers")]}
     if len(results) == 2:  # both have looked
         notes = [each.get("result") for each in results]
         return {"tasks": [{"worker": "analyst", "input": {"notes": notes}}]}
     return {"forward": len(results) - 1}
+
+
+def _look(worker: str, question: str) -> Any:
+    """A task with what its worker may use for it, and what is to come of it."""
+    result = {
+        "type": "object",
+        "properties": {"found": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+        "required": ["found"],
+    }
+    contract = {"goal": "Say what was written about it.", "result": result, "calls": 2}
+    return {"worker": worker, "input": question, "contract": {**contract, "wall": "5m"}}
+
+
+def _papers(task: Task) -> Any:
+    """Somebody who reads a contract only when it is held against them."""
+    found = [f"{number} paper on {task['input']}" for number in ("one", "another")]
+    return {"found": found} if "objection" in task else found
 
 
 # -- refund
@@ -201,7 +217,7 @@ AGENTS: Mapping[str, Callable[[Task], Any]] = {
     "lead": _lead,
     "legal": lambda _: {"legal": "low"},
     "optimist": _votes("go"),
-    "papers": lambda task: f"two papers on {task}",
+    "papers": _papers,
     "planner": _planner,
     "proofreader": _proofreader,
     "realist": _votes("go, but slowly"),
@@ -213,6 +229,6 @@ AGENTS: Mapping[str, Callable[[Task], Any]] = {
     "specialist": _specialist,
     "tester": lambda _: "passes",
     "triage": _triage,
-    "web": lambda task: f"three pages on {task}",
+    "web": lambda task: {"found": [f"three pages on {task['input']}"]},
     "writer": _writer,
 }

@@ -110,6 +110,14 @@ class Away:
         refused = (await self._of_run("hand-on", run_id, fields))["refused"]
         return None if refused is None else _outcome(cast("dict[str, Json]", refused))
 
+    async def narrow(
+        self, run_id: str, grant: str, path: str, tools: Sequence[str]
+    ) -> Outcome | None:
+        """Let no more than these tools be used under `path`."""
+        fields: dict[str, Json] = {"grant": grant, "path": path, "tools": list(tools)}
+        refused = (await self._of_run("narrow", run_id, fields))["refused"]
+        return None if refused is None else _outcome(cast("dict[str, Json]", refused))
+
     async def tools(self, run_id: str, grant: str, names: Sequence[str]) -> dict[str, Json]:
         """Tools that may be seen."""
         told = await self._of_run("tools", run_id, {"grant": grant, "names": list(names)})

@@ -23,7 +23,7 @@ from gateway.catalogue.agents import PromptSpec
 from gateway.errors import ApprovalRefused, SessionEnded
 from gateway.gate import Gate
 from gateway.idempotency import is_remembered
-from gateway.identity.errors import DelegationRefused
+from gateway.identity.errors import DelegationRefused, ScopeInvalid
 from gateway.identity.minting import Mint
 from gateway.links.jsonrpc import dump
 from gateway.rooms import Rooms
@@ -93,6 +93,24 @@ class Hop:
             return self._over(run_id)
         except AuditError:
             return answers.not_recorded(agent)
+        return None
+
+    async def narrow(
+        self, run_id: str, grant: str, path: str, tools: Sequence[str]
+    ) -> Outcome | None:
+        """Let who acts under `grant` use no more than these tools under `path`.
+
+        What it comes to, when that cannot be; then there is no grant at `path`.
+        """
+        run = self.runs.get(run_id)
+        if path in run.grants:
+            return None
+        try:
+            await self._standing.narrow(run, grant, path, tools)
+        except ScopeInvalid as invalid:
+            return Outcome("denied", "run.contract", f"These tools cannot be lent: {invalid}.")
+        except AuditError:
+            return answers.not_recorded(run.grants[grant].agent)
         return None
 
     async def tools(self, run_id: str, grant: str, names: Sequence[str]) -> dict[str, Json]:

@@ -73,8 +73,9 @@ class Runs:
 
     def hands_on(self, run_id: str, path: str) -> bool:
         """Whether what was done at this place of a run was to hand work on, and nothing else."""
-        run = self._by_id.get(run_id)
-        return run is not None and path != ROOT and path in run.grants
+        run, made = self._by_id.get(run_id), self._steps.of(run_id).get(path)
+        given = None if run is None or path == ROOT else run.grants.get(path)
+        return given is not None and made is not None and made.tool == f"agents.{given.agent}"
 
     def in_session(self, session: str) -> Run | None:
         """The run whose steps are made in this session."""

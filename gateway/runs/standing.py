@@ -5,11 +5,14 @@ is minted when a step needs it, and renewed in time.
 """
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
 
 from audit.canonical import Json
 from gateway.errors import SessionEnded
 from gateway.identity import scopes
 from gateway.identity.delegation import check_chain, lent
+from gateway.identity.errors import ScopeInvalid
 from gateway.identity.minting import Mint, Order
 from gateway.principal import Principal
 from gateway.rooms import Rooms
@@ -91,6 +94,19 @@ class Standing:
             user=subject.user,
             groups=subject.user_groups,
         )
+        fields: dict[str, Json] = {"run": run.id, "path": path, **given.to_json()}
+        await self._rooms.recorder.write("run.granted", fields)
+
+    async def narrow(self, run: Run, grant: str, path: str, tools: Iterable[str]) -> None:
+        """Let who acts under `grant` act under `path`, too, with no more than these tools.
+
+        Raises ScopeInvalid where they are too many, no tools, or none of those that it may use,
+        and AuditUnavailable.
+        """
+        before, most = run.grants[grant], scopes.parse(" ".join(tools))
+        given = replace(before, scopes=scopes.intersect(before.scopes, most))
+        if not given.scopes:  # a credential is good for something
+            raise ScopeInvalid("none of them may be used here")
         fields: dict[str, Json] = {"run": run.id, "path": path, **given.to_json()}
         await self._rooms.recorder.write("run.granted", fields)
 

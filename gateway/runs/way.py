@@ -34,6 +34,11 @@ class Way(Protocol):
     async def hand_on(self, run_id: str, grant: str, path: str, agent: str) -> Outcome | None:
         """Let `agent` act for the agent of `grant`, under `path`; what it comes to, or None."""
 
+    async def narrow(
+        self, run_id: str, grant: str, path: str, tools: Sequence[str]
+    ) -> Outcome | None:
+        """Let no more than these tools be used under `path`; what it comes to, or None."""
+
     async def tools(self, run_id: str, grant: str, names: Sequence[str]) -> dict[str, Json]:
         """Those of the tools that may be seen in the name of a grant."""
 

@@ -7,7 +7,7 @@ and no other. A step that two ask for, since one took the run over from the othe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -72,6 +72,14 @@ class HandOn(_OfRun):
     grant: Text
     path: Text
     agent: Text
+
+
+class Narrow(_OfRun):
+    """See `Hop.narrow`."""
+
+    grant: Text
+    path: Text
+    tools: Annotated[list[Text], Field(max_length=1000)]
 
 
 class Tools(_OfRun):
@@ -167,7 +175,17 @@ class Work:
     async def hand_on(self, agent: str, asked: HandOn) -> Json:
         """Let an agent go on in its own name. Raises RunRefused."""
         self._check(agent, asked)
-        refused = await asyncio.shield(self._handed_on(asked))
+        place = asked.run, asked.grant, asked.path
+        granting = self._granting(asked, lambda: self._hop.hand_on(*place, asked.agent))
+        refused = await asyncio.shield(granting)
+        return {"refused": None if refused is None else _told(refused)}
+
+    async def narrow(self, agent: str, asked: Narrow) -> Json:
+        """Let no more than these tools be used. Raises RunRefused."""
+        self._check(agent, asked)
+        place = asked.run, asked.grant, asked.path
+        granting = self._granting(asked, lambda: self._hop.narrow(*place, asked.tools))
+        refused = await asyncio.shield(granting)
         return {"refused": None if refused is None else _told(refused)}
 
     async def tools(self, agent: str, asked: Tools) -> Json:
@@ -222,12 +240,14 @@ class Work:
             task.add_done_callback(lambda _: self._steps.pop(place))
         return task
 
-    def _handed_on(self, asked: HandOn) -> asyncio.Task[Outcome | None]:
+    def _granting(
+        self, asked: HandOn | Narrow, grant: Callable[[], Coroutine[Any, Any, Outcome | None]]
+    ) -> asyncio.Task[Outcome | None]:
+        """What is given at a place, given once however often it is asked for."""
         place = asked.run, asked.path
         task = self._handing.get(place)
         if task is None:
-            handing = self._hop.hand_on(asked.run, asked.grant, asked.path, asked.agent)
-            task = self._handing[place] = asyncio.create_task(handing)
+            task = self._handing[place] = asyncio.create_task(grant())
             task.add_done_callback(lambda _: self._handing.pop(place))
         return task
 
@@ -244,6 +264,7 @@ VERBS: Mapping[str, tuple[type[BaseModel], Answer]] = {
     "claim": (Claim, Work.claim),
     "deliver": (Deliver, Work.deliver),
     "hand-on": (HandOn, Work.hand_on),
+    "narrow": (Narrow, Work.narrow),
     "tools": (Tools, Work.tools),
     "sleep": (Sleep, Work.sleep),
     "cut": (CutOff, Work.cut),

@@ -11,6 +11,7 @@ from gateway.errors import NotUnderstood
 from gateway.links.jsonrpc import dump, read
 from gateway.runs.run import Json
 from orchestration.context import Context
+from orchestration.models import ask
 from orchestration.parts import Prompt, Tool
 from orchestration.stop import Stopped
 
@@ -28,7 +29,7 @@ async def prompt(here: Context, node: Prompt, value: Json) -> Json:
     tools = await here.tools(node.tools)
     offered = [_offered(name, tool) for name, tool in tools.items()]
     for _ in range(node.max_turns):
-        message = await here.ask(node, messages, offered)
+        message = await ask(here, node, messages, offered)
         messages.append({"role": "assistant", **message})
         wanted = message.get("tool_calls")
         if not isinstance(wanted, list) or not wanted:

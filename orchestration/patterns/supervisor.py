@@ -1,9 +1,9 @@
 """Supervisor: a manager that gives tasks to workers until it has an answer."""
 
-from collections.abc import Mapping
 from typing import cast
 
 from gateway.runs.run import Json
+from orchestration.assignment import Assignment
 from orchestration.context import Context, Job
 from orchestration.spec import Supervisor
 from orchestration.stop import Stopped
@@ -24,23 +24,32 @@ async def supervisor(here: Context, node: Supervisor, value: Json) -> Json:
             return said["answer"]
         if "forward" in said:
             return _forwarded(here, results, said["forward"])
-        jobs = _jobs(here, node, said.get("tasks"))
-        done = await here.fan(jobs, max_parallel=node.max_parallel)
-        results += [_result(job, each) for job, each in zip(jobs, done, strict=True)]
+        results += await _round(here, node, _tasks(here, node, said.get("tasks")))
     raise here.exhausted("rounds", f"no answer after {node.max_rounds} rounds")
 
 
-def _jobs(here: Context, node: Supervisor, tasks: Json) -> list[Job]:
+async def _round(here: Context, node: Supervisor, given: list[Assignment]) -> list[Json]:
+    """What became of the tasks of one round, in their order."""
+    jobs = [each.job(node, at=here.path) for each in given]
+    may = [job for job in jobs if isinstance(job, Job)]
+    done = iter(await here.fan(may, max_parallel=node.max_parallel))
+    results = [next(done) if isinstance(job, Job) else job for job in jobs]
+    return [_told(*each) for each in zip(given, results, strict=True)]
+
+
+def _told(given: Assignment, result: "Json | Stopped") -> Json:
+    if isinstance(result, Stopped):
+        return {"worker": given.worker, "input": given.input, "stopped": result.to_json()}
+    return {"worker": given.worker, "input": given.input, "result": result}
+
+
+def _tasks(here: Context, node: Supervisor, tasks: Json) -> list[Assignment]:
     if not isinstance(tasks, list) or not 0 < len(tasks) <= MOST_TASKS:
         raise here.failed("manager", f"the manager gave no list of 1 to {MOST_TASKS} tasks")
-    jobs = []
-    for task in tasks:
-        worker = task.get("worker") if isinstance(task, Mapping) else None
-        if not isinstance(worker, str) or worker not in node.workers:
-            raise here.failed("worker", "the manager gave a task to a worker that there is not")
-        given = cast("Mapping[str, Json]", task).get("input")
-        jobs.append(Job(node.workers[worker], given, worker))
-    return jobs
+    found = [Assignment.read(task) for task in tasks]
+    if any(each.worker not in node.workers for each in found):
+        raise here.failed("worker", "the manager gave a task to a worker that there is not")
+    return found
 
 
 def _forwarded(here: Context, results: list[Json], which: Json) -> Json:
@@ -50,9 +59,3 @@ def _forwarded(here: Context, results: list[Json], which: Json) -> Json:
     if "result" not in result:
         raise here.failed("manager", "the manager forwards a result that was stopped")
     return result["result"]
-
-
-def _result(job: Job, done: "Json | Stopped") -> Json:
-    if isinstance(done, Stopped):
-        return {"worker": job.label, "input": job.value, "stopped": done.to_json()}
-    return {"worker": job.label, "input": job.value, "result": done}

@@ -75,6 +75,7 @@ def on_stage(node: Any) -> Any:  # noqa: ANN401 - as written
     if isinstance(members, list):
         return {kind: on_stage(members)}
     names = {"each", "manager", "maker", "checker", "moderator", "classifier", "branches"}
+    names |= {"of", "checks"}
     groups = {"workers", "team", "members", "agents", "routes"}
     written = dict(members)
     for name in names & members.keys():

@@ -9,7 +9,12 @@ import pytest
 from tests.orchestration.house import Agents, flow, house, policy
 from tests.orchestration.test_resume import PLAYS, Play
 
-GOES_ON = {("supervisor", "web"), ("supervisor", "papers"), ("race", "a")}
+GOES_ON = {
+    ("supervisor", "web"),
+    ("supervisor", "papers"),
+    ("race", "a"),
+    ("orchestrator-worker", "web"),
+}
 """Where a flow may do without what is denied."""
 
 

@@ -199,12 +199,8 @@ async def test_a_model_that_wants_what_it_may_not_is_told(
             "exhausted: no answer after 3",
             id="ever",
         ),
-        pytest.param(
-            replies(said("hm")), {"tokens": 100}, "exhausted: the run has no tokens", id="few"
-        ),
-        pytest.param(
-            replies(said("hm")), {"cost": 100}, "exhausted: the run has no cost", id="dear"
-        ),
+        pytest.param(replies(said("hm")), {"tokens": 100}, "exhausted: no tokens left", id="few"),
+        pytest.param(replies(said("hm")), {"cost": 100}, "exhausted: no cost left", id="dear"),
         pytest.param(lambda _: (429, {}), {}, "failed: the provider answered", id="refused"),
         pytest.param(replies({"choices": []}), {}, "unknown: ", id="garbage"),
         pytest.param(

@@ -44,6 +44,19 @@ def manager(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
     return {"done": True} if asked["history"] else {"next": "web", "input": "look"}
 
 
+def lead(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Of an orchestrator: one worker, bound to a contract, whose result it forwards."""
+    if asked["results"]:
+        return {"forward": 0}
+    contract = {"goal": "Count.", "result": {"type": "integer"}, "calls": 4, "tools": ["stage.web"]}
+    return {"tasks": [{"worker": "web", "input": 1, "contract": contract}]}
+
+
+def corrected(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """A worker that gives a number only when it is told that it has to."""
+    return 3 if "objection" in asked else "three"
+
+
 PLAYS = (
     Play(
         "sequential",
@@ -125,6 +138,30 @@ PLAYS = (
         [[1, "web"], [1, "papers"]],
     ),
     Play(
+        "contract",
+        {
+            "contract": {
+                "of": {"sequential": ["a"]},
+                "goal": "Count.",
+                "result": {"type": "integer"},
+                "tools": ["stage.a"],
+                "calls": 5,
+                "wall": "10m",
+                "checks": ["b"],
+            }
+        },
+        {"a": corrected, "b": lambda asked: {"approved": asked["result"] == 3}},
+        ("a", "a", "b"),
+        3,
+    ),
+    Play(
+        "orchestrator-worker",
+        {"supervisor": {"manager": "lead", "workers": {"web": {"sequential": ["web"]}}}},
+        {"lead": lead, "web": corrected},
+        ("lead", "web", "web", "lead"),
+        3,
+    ),
+    Play(
         "maker-checker",
         {"maker_checker": {"maker": "maker", "checker": "checker"}},
         {
@@ -161,7 +198,7 @@ PLAYS = (
     ),
 )
 
-ALWAYS = {"sequential-2-b", "supervisor-3-papers"}
+ALWAYS = {"sequential-2-b", "supervisor-3-papers", "orchestrator-worker-3-web"}
 """Cases of every run of the tests; the others are run with `--crash`."""
 
 

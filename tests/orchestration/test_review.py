@@ -58,6 +58,23 @@ def codes(node: Any, policy: str = POLICY, name: str = "job") -> list[str]:  # n
         pytest.param("desk.look", [], id="nothing"),
         pytest.param("desk.none", ["flow.unknown-tool"], id="unknown-tool"),
         pytest.param("web", ["flow.unknown-tool"], id="unknown-agent"),
+        pytest.param({"contract": {"of": "desk.look", "tools": ["desk.look"]}}, [], id="lent"),
+        pytest.param(
+            {"contract": {"of": "desk.look", "tools": ["desk.none", "desk.look"]}},
+            ["flow.contract"],
+            id="lends-what-there-is-not",
+        ),
+        pytest.param(
+            {"contract": {"of": "desk.look", "tools": ["desk.refund"]}},
+            ["flow.contract"],
+            id="uses-what-it-was-not-lent",
+        ),
+        pytest.param(
+            {"contract": {"of": {"sequential": ["desk.book"]}, "accept": "args.n > 1"}},
+            ["flow.again"],
+            id="done-twice",
+        ),
+        pytest.param({"contract": {"of": "desk.book", "accept": "args.n > 1"}}, [], id="done-once"),
         pytest.param("desk.hidden", ["flow.denied"], id="denied"),
         pytest.param("desk.pay", ["flow.final"], id="final"),
         pytest.param("desk.refund", [], id="final-and-asked"),

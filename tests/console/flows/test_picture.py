@@ -37,6 +37,19 @@ FLOWS: dict[str, tuple[Any, list[str]]] = {
         {"handoff": {"start": "a", "agents": {"a": "a", "b": "b"}, "edges": {"a": ["b"]}}},
         ["a: begins; to b", "b: to nobody"],
     ),
+    "contract": (
+        {
+            "contract": {
+                "of": "a",
+                "calls": 3,
+                "wall": "5m",
+                "tools": ["desk.look"],
+                "accept": "args.n > 1",
+                "checks": ["b"],
+            }
+        },
+        ["up to 3 calls, within 5m, with desk.look, result looked at", "checks", "b"],
+    ),
     "supervisor": (
         {"supervisor": {"manager": "lead", "workers": {"web": "searcher"}}},
         ["lead", "web:", "searcher"],
