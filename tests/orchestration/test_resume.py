@@ -45,9 +45,9 @@ def manager(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
 
 
 def lead(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    """Of an orchestrator: one worker, bound to a contract, whose result it forwards."""
+    """Of an orchestrator: one worker, bound to a contract, whose result is its answer, if any."""
     if asked["results"]:
-        return {"forward": 0}
+        return {"answer": asked["results"][0].get("result")}
     contract = {"goal": "Count.", "result": {"type": "integer"}, "calls": 4, "tools": ["stage.web"]}
     return {"tasks": [{"worker": "web", "input": 1, "contract": contract}]}
 
