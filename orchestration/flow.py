@@ -39,6 +39,8 @@ class Flow(Part):
     title  a sentence for people
     pool   the workers that carry its runs; None: the gateway itself
     priority  among the runs that wait for these workers; 1 comes first
+    on_failure  of a run that ends in any way but done, and that nobody stopped: what it has done
+                is left until a person orders otherwise, or taken back at once (`undo`)
     """
 
     api_version: Literal["passavant/v1"] = Field(default="passavant/v1", alias="apiVersion")
@@ -48,6 +50,7 @@ class Flow(Part):
     limits: Limits = Limits()
     pool: Name | None = None
     priority: Annotated[int, Field(ge=1, le=9)] = 5
+    on_failure: Literal["leave", "undo"] = "leave"
     flow: Node
 
     model_config = ConfigDict(populate_by_name=True)

@@ -6,7 +6,7 @@ another one has made, which is its own only step.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from gateway.catalogue.agents import ModelSpec, PromptSpec
@@ -25,12 +25,14 @@ class Plan:
 
     inside  what the agents do that are in it, and those that these call
     digest  SHA-256, hex, of all of it
+    takes_back  what a run has done is to be taken back when it fails
     """
 
     node: Part
     limits: Limits
     inside: Mapping[str, Part]
     digest: str
+    takes_back: bool = False
 
 
 class Plans:
@@ -58,11 +60,14 @@ class Plans:
         agent = agent_of(flow)
         if agent is None:
             known = self._flows.get(flow)
-            return None if known is None else self._planned(known.flow, known.limits, known.digest)
+            return None if known is None else self._of_flow(known)
         if agent.startswith(PREFIX):
             return self._of_made(agent)
-        alone = self._alone(agent)
-        return self._planned(alone.flow, alone.limits, alone.digest)
+        return self._of_flow(self._alone(agent))
+
+    def _of_flow(self, flow: Flow) -> Plan:
+        plan = self._planned(flow.flow, flow.limits, flow.digest)
+        return replace(plan, takes_back=flow.on_failure == "undo")
 
     def _of_made(self, agent: str) -> Plan | None:
         spec = self._made(agent)
@@ -79,7 +84,9 @@ class Plans:
         limits = Limits() if inner is None else inner.limits
         around = {"calls": limits.calls + 1, "depth": limits.depth + 1}
         step = Agent(name=agent)
-        return Flow(name=agent, flow=step, limits=limits.model_copy(update=around))
+        alone = Flow(name=agent, flow=step, limits=limits.model_copy(update=around))
+        update = {"on_failure": "leave" if inner is None else inner.on_failure}
+        return alone.model_copy(update=update)
 
     def _planned(self, node: Part, limits: Limits, digest: str) -> Plan:
         inside = self._inside(node)

@@ -54,6 +54,8 @@ class _Review:
             yield from self._of_tool(tool, node)
         yield from self._of_races()
         yield from self._of_contracts()
+        if self.reviewed.flow.on_failure == "undo":
+            yield from self._of_undoing(self.reviewed.flow, set())
 
     def _of_tool(self, tool: str, node: Part) -> Iterator[Finding]:
         if tool not in self.snapshot.tools:
@@ -113,8 +115,41 @@ class _Review:
                 message = f"{tool} is irreversible, and is used again where a result does not fit"
                 yield self._finding("flow.again", message, severity="warning")
 
-    def _effects(self, tool: str) -> frozenset[Effect]:
-        name = self.reviewed.flow.name
+    def _of_undoing(self, flow: Flow, seen: set[str]) -> Iterator[Finding]:
+        """Where a failed run waits for a person, though it is to be taken back by itself.
+
+        flow  the one that is reviewed, or one that it hands work on to, whose agent acts there
+        seen  those that were looked at
+        """
+        seen.add(flow.name)
+        every = tuple(nodes(flow.flow))
+        handed = {n.name for n in every if isinstance(n, Agent) and self._is_handed_on(flow, n)}
+        for name in sorted(handed & self.flows.keys() & self.snapshot.agents.keys() - seen):
+            yield from self._of_undoing(self.flows[name].flow, seen)
+        reached = {tool for node in every for tool in _reached(node)}
+        for tool in sorted(reached - {f"agents.{name}" for name in handed}):
+            why = self._not_undone(flow.name, tool)
+            if why is not None:
+                message = f"what {tool} did waits for a person when the run fails: {why}"
+                yield self._finding("flow.undo", message, severity="warning")
+
+    def _is_handed_on(self, flow: Flow, node: Agent) -> bool:
+        return node.name in self.flows or (flow.name, node.name) in self.snapshot.delegation.edges
+
+    def _not_undone(self, agent: str, tool: str) -> str | None:
+        """Why nothing takes a call of this tool back; None: something does, or nothing need."""
+        rule = self.snapshot.tools.get(tool)
+        if rule is None or rule.risk == "read" or tool.startswith("approvals."):
+            return None
+        if rule.undo is None:
+            return "no undo is stated"
+        known = rule.undo.tool in self.snapshot.tools
+        if not known or not self._effects(rule.undo.tool, agent) - {"deny"}:
+            return f"no rule lets {agent} use {rule.undo.tool}"
+        return None
+
+    def _effects(self, tool: str, agent: str | None = None) -> frozenset[Effect]:
+        name = agent or self.reviewed.flow.name
         found = marks(self.snapshot, name, tool, user=None, now=self.now)
         return frozenset(mark.effect for mark in found)
 

@@ -167,7 +167,16 @@ class Service:
         plan = self._plans.of(flow) if flow in self._flows else None
         if plan is None:
             raise RunRefused("run.flow", f"there is no flow {flow}")
-        start = Start(flow, plan.digest, flow, by, key, given, plan.limits.wall_s)
+        start = Start(
+            flow=flow,
+            digest=plan.digest,
+            agent=flow,
+            by=by,
+            key=key,
+            input=given,
+            lifetime_s=plan.limits.wall_s,
+            takes_back=plan.takes_back,
+        )
         run = await self._hop.start(start)
         await self._begin(run, plan, given)
         return run
@@ -189,6 +198,7 @@ class Service:
             lifetime_s=plan.limits.wall_s,
             cause=cause,
             labels=labels,
+            takes_back=plan.takes_back,
         )
         run = await self._hop.start(start)
         await self._begin(run, plan, given)
@@ -216,6 +226,7 @@ class Service:
             lifetime_s=plan.limits.wall_s,
             forked=Forked(run_id, at, taken.index),
             instead=instead,
+            takes_back=plan.takes_back,
         )
         run = await self._hop.start(start)
         await self._begin(run, plan, start.input)
@@ -245,6 +256,7 @@ class Service:
             lifetime_s=plan.limits.wall_s,
             caller=caller,
             most=ALL if made is None else made.scopes,
+            takes_back=plan.takes_back,
         )
         run = await self._hop.start(start)
         await self._begin(run, plan, given)

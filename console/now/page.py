@@ -29,6 +29,7 @@ async def now(services: Here, visitor: Viewer, request: Request) -> Response:
         hour=hour,
         chart=draw(hour),
         alarms=services.state.alarms.recent(),
+        stopped=[each for each in services.state.rollbacks.all() if each.state == "stopped"],
         servers=servers,
         away=sum(state != "up" for _, state in servers),
         trouble=services.log.trouble,

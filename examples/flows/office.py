@@ -212,6 +212,7 @@ AGENTS: Mapping[str, Callable[[Task], Any]] = {
     "compliance": lambda _: {"compliance": "low"},
     "counsel": _counsel,
     "courier": _courier,
+    "courier-recall": lambda task: {"called_off": task},
     "financial": _financial,
     "first-line": _first_line,
     "lead": _lead,

@@ -16,6 +16,7 @@ Event: TypeAlias = Literal[
     "approval.ended",
     "approval.escalated",
     "approval.reviewed",
+    "rollback.stopped",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)
 """Kinds of entries that can be told."""

@@ -76,7 +76,7 @@ class Notices:
 
     def noted(self, body: Mapping[str, Json], index: int) -> None:
         """An entry of one of the kinds that can be told."""
-        names = _OF_ALARMS if body["kind"] == "alarm.raised" else _OF_APPROVALS
+        names = _SAID.get(cast("str", body["kind"]), ("state",))
         self._notices[index] = Notice(
             id=cast("str", body["id"]),
             kind=cast("str", body["kind"]),
@@ -114,5 +114,8 @@ class Notices:
         self._notices = dict(sorted(self._notices.items()))
 
 
-_OF_ALARMS = ("alarm", "agent", "tool", "server", "then")
-_OF_APPROVALS = ("state",)
+_SAID: Mapping[str, tuple[str, ...]] = {
+    "alarm.raised": ("alarm", "agent", "tool", "server", "then"),
+    "rollback.stopped": ("rollback",),
+}
+"""What is said of kinds that are not of a request for approval."""

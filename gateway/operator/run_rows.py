@@ -3,7 +3,7 @@
 from audit.canonical import Json
 from gateway.approval.approvals import Approvals
 from gateway.approval.request import Request
-from gateway.runs.run import ROOT, Run, place_of
+from gateway.runs.run import ROOT, UNDO, Run, place_of
 from gateway.runs.runs import Runs
 from gateway.runs.steps import Taken
 
@@ -23,6 +23,7 @@ def row(run: Run) -> dict[str, Json]:
         "result": run.result,
         "detail": run.detail,
         "cause": None if run.cause is None else run.cause.to_json(),
+        "on_failure": UNDO if run.takes_back else "leave",
         "forked": None if run.forked is None else run.forked.to_json(),
     }
 

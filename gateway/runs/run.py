@@ -19,6 +19,9 @@ FACE = "run"
 ROOT = ""
 """The path of the grant that a run begins with."""
 
+UNDO = "undo"
+"""What the entry of a start says of a run that is to be taken back when it fails."""
+
 State = Literal["running", "paused", "stopping", "ended"]
 
 
@@ -159,6 +162,7 @@ class Run:
     input_at      the entry that holds what it was started with
     grants        by the path at which they were given; ROOT is the flow's own
     cuts          by the path of the race
+    takes_back    what it has done is to be taken back when it fails
     result        how it ended: `done`, or a reason why not
     detail        a sentence about that
     """
@@ -181,6 +185,7 @@ class Run:
     forked: Forked | None = None  # from another run; None: it began at its beginning
     cause: Cause | None = None  # the trigger that started it; None: a person or an agent did
     cuts: Mapping[str, Cut] = field(default_factory=dict)
+    takes_back: bool = False
 
     def is_cut(self, path: str) -> bool:
         """Whether a step lies in a branch that has lost a race."""
@@ -189,6 +194,12 @@ class Run:
     def is_open(self, path: str) -> bool:
         """Whether a step may still be made there, now or once the run is resumed."""
         return self.state in {"running", "paused"} and not self.is_cut(path)
+
+    @property
+    def is_owed_undo(self) -> bool:
+        """Whether it has failed and is to be taken back; whoever stops a run decides themselves."""
+        failed = self.state == "ended" and self.result not in {"done", "cancelled"}
+        return self.takes_back and failed and not self.cancelled
 
     def is_of(self, principal: Principal) -> bool:
         """Whether it was this principal that started it, in the session that it acts in now."""
@@ -220,6 +231,7 @@ class Run:
             caller=cast("str | None", body.get("caller")),
             forked=Forked.from_entry(body["forked"]) if "forked" in body else None,
             cause=Cause.from_entry(body["cause"]) if "cause" in body else None,
+            takes_back=body.get("on_failure") == UNDO,
         )
 
 

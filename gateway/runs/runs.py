@@ -22,6 +22,9 @@ KEEP_S = 24 * 3600
 _PEOPLE = "approvals."
 """Tools that are questions to people."""
 
+_ANY = ""
+"""Where it does not matter which run."""
+
 _MOVES: Mapping[str, tuple[State, frozenset[State]]] = {
     "run.paused": ("paused", frozenset({"running"})),
     "run.resumed": ("running", frozenset({"paused"})),
@@ -42,6 +45,7 @@ class Runs:
         self._in_session: dict[str, str] = {}  # session -> run
         self._moved: dict[str, asyncio.Future[None]] = {}
         self._news: dict[str, asyncio.Future[None]] = {}
+        self._failed: dict[str, asyncio.Future[None]] = {}
         self.changed: set[str] = set()
 
     def find(self, run_id: str) -> Run | None:
@@ -96,6 +100,10 @@ class Runs:
         Shared by all who wait: nobody may cancel it.
         """
         return _next(self._news, run_id)
+
+    def failed(self) -> "asyncio.Future[None]":
+        """Done when the next run has failed that is to be taken back."""
+        return _next(self._failed, _ANY)
 
     def stirred(self, run_id: str) -> None:
         """There is news of a run."""
@@ -191,6 +199,8 @@ class Runs:
                 ended_at=index,
             )
         )
+        if self._by_id[run.id].is_owed_undo:
+            _done(self._failed, _ANY)
         return run.session
 
     def decided(self, body: Mapping[str, Json], index: int, *, authorised: bool) -> None:

@@ -14,7 +14,7 @@ from gateway.links.jsonrpc import dump
 from gateway.principal import Principal
 from gateway.rooms import Rooms
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import Cause, Forked, Grant, Run
+from gateway.runs.run import UNDO, Cause, Forked, Grant, Run
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
 
@@ -34,6 +34,7 @@ class Start:
     forked      the run that it goes on from, and where; None: it begins at the beginning
     instead     the value that the first step of a fork is given; (): what it would have had
     cause       the trigger that starts it; None: a person or an agent does
+    takes_back  what the run has done is to be taken back when it fails
     labels      of what it is given
     most        what a run of a caller may be used for, of what the caller may
     """
@@ -51,6 +52,7 @@ class Start:
     instead: tuple[Json, ...] = ()
     cause: Cause | None = None
     labels: frozenset[str] = frozenset()
+    takes_back: bool = False
 
 
 class Starting:
@@ -104,6 +106,8 @@ class Starting:
         }
         if start.cause is not None:
             fields["cause"] = start.cause.to_json()
+        if start.takes_back:
+            fields["on_failure"] = UNDO
         if start.forked is not None:
             fields["forked"] = start.forked.to_json()
         await self._rooms.recorder.write_sealed(

@@ -6,6 +6,7 @@ none, and neither is what only reads or only hands work on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from audit.canonical import Json
@@ -91,7 +92,19 @@ def deeds(
     acted = [(decisions[call], outcome) for call, outcome in outcomes.items() if call in decisions]
     found = [Deed.of(*each) for each in acted if not _is_hand_on(each[0].body, hands_on)]
     changing = [deed for deed in found if not reads(deed.tool) and not _asks(deed.tool)]
-    return tuple(sorted(changing, key=lambda deed: deed.settled, reverse=True))
+    return tuple(sorted(_once(changing), key=lambda deed: deed.settled, reverse=True))
+
+
+def _once(found: Iterable[Deed]) -> Iterator[Deed]:
+    """Of calls that were sent with one key the one that tells most: their server acted once."""
+    by_key: dict[tuple[str, str], Deed] = {}
+    for deed in sorted(found, key=lambda deed: (deed.done, deed.settled)):
+        if deed.key is None:
+            yield deed
+            continue
+        first = by_key.get((deed.tool, deed.key), deed)
+        by_key[deed.tool, deed.key] = replace(deed, keyed=min(deed.keyed, first.keyed))
+    yield from by_key.values()
 
 
 def _entries(index: Index, sessions: Iterable[str], until: int) -> Iterator[Entry]:

@@ -18,14 +18,17 @@ import structlog
 from audit.canonical import Json
 from audit.errors import AuditError
 from audit.index import Index
+from gateway.background import in_background
 from gateway.idempotency import is_remembered
 from gateway.identity.minting import Mint
 from gateway.rooms import Rooms
+from gateway.runs.run import Run
 from gateway.runs.runs import Runs
 from gateway.runs.steps import Taken
 from gateway.undo.compensation import arguments, sealed
 from gateway.undo.deeds import Deed, deeds
 from gateway.undo.errors import RollbackRefused
+from gateway.undo.failures import Failures
 from gateway.undo.rollback import Rollback, again
 from gateway.undo.rollbacks import Rollbacks
 from gateway.undo.standing_in import Call, StandingIn
@@ -64,8 +67,10 @@ class TakingBack:
         for each in self._rollbacks.all():
             if each.state == "running":
                 self._go_on(each.id)
+        failures = Failures(self._runs, self._rollbacks, self._rooms.sessions, self._of_run)
         try:
-            yield
+            async with in_background(failures.answer()):
+                yield
         finally:
             tasks = tuple(self._tasks.values())
             for task in tasks:
@@ -151,6 +156,9 @@ class TakingBack:
         )
 
     # -- one rollback -----------------------------------------------------------------------
+
+    async def _of_run(self, run: Run) -> Rollback:
+        return await self.begin(run.session, by=f"run:{run.id}", run=run.id)
 
     async def _begun(self, sessions: tuple[str, ...], *, by: str, run: str | None) -> Rollback:
         session = self._rooms.sessions.get(sessions[0])

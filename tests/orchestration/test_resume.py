@@ -5,9 +5,10 @@ is recorded yet. A call that only reads is made again, which the run cannot be h
 may have acted is not, and the run says so.
 """
 
+import asyncio
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
-from tests.harness.child import Child
+from tests.gateway.links.http_upstream import Heard
+from tests.gateway.undo.test_taking_back import Bank
+from tests.harness.child import Child, child
 from tests.orchestration.crashing import Stage, ended, played
+from tests.orchestration.test_rollback import BOOK, PAY
 
 KEY = "the-one"
 
@@ -256,3 +261,107 @@ async def test_nothing_that_may_have_acted_is_sent_again(
         assert found["result"] in {"unknown", "done"}  # a manager may go on without a worker
         assert not Counter(name for name, _ in stage.asked) - Counter(play.calls)
         assert any(step["status"] == "unknown" for step in found["steps"])
+
+
+# -- what a failed run takes back by itself
+
+BREAKS = {"tool": {"name": "desk.look", "args": {"at": 3}}}  # refused: a number is no text
+RULES = """\
+apiVersion: passavant/v1
+kind: Policy
+name: saga
+default: deny
+users: {default: unrestricted}
+agents: {job: {}}
+tools:
+  desk.pay:
+    risk: irreversible
+    undo: {tool: desk.refund, args: {payment: result.payment, amount: args.amount}}
+  desk.refund: {risk: irreversible}
+  desk.book: {risk: write, undo: {tool: desk.free, args: {room: args.room}}}
+  desk.free: {risk: write}
+  desk.look: {risk: read}
+rules:
+  - id: does
+    agents: [job]
+    tools: [desk.pay, desk.refund, desk.book, desk.free, desk.look]
+    effect: allow
+    why: This is a test.
+"""
+KEYED = RULES.replace("  desk.pay:\n", "  desk.pay:\n    idempotency: 24h\n").replace(
+    "desk.refund: {risk: irreversible", "desk.refund: {risk: irreversible, idempotency: 24h"
+)
+
+
+class Victim(Bank):
+    """A bank that acts, and then has the gateway killed before that is recorded, once."""
+
+    def __init__(self, kill_at: str) -> None:
+        super().__init__()
+        self._kill_at = kill_at
+        self.kill: Callable[[], None] | None = None
+
+    async def _acts(self, heard: Heard, writer: asyncio.StreamWriter) -> None:
+        name = heard.message["params"]["name"]
+        if name == self._kill_at and self.kill is not None:
+            self.loses.add(name)
+            kill, self.kill = self.kill, None
+            kill()
+        await super()._acts(heard, writer)
+
+
+@pytest.mark.parametrize(
+    ("rules", "at", "state", "made"),
+    [
+        pytest.param(KEYED, "refund", "ended", ["refund", "refund", "free"], id="undo-by-its-key"),
+        pytest.param(
+            RULES, "refund", "stopped", ["refund"], id="undo-for-a-person", marks=pytest.mark.crash
+        ),
+        pytest.param(
+            RULES,
+            "free",
+            "stopped",
+            ["refund", "free"],
+            id="last-undo-for-a-person",
+            marks=pytest.mark.crash,
+        ),
+        pytest.param(KEYED, "pay", "ended", ["refund", "free"], id="step-by-its-key"),
+        pytest.param(RULES, "pay", "stopped", [], id="step-for-a-person", marks=pytest.mark.crash),
+    ],
+)
+async def test_what_a_failed_run_takes_back_goes_on_by_itself(
+    tmp_path: Path, rules: str, at: str, state: str, made: list[str]
+) -> None:
+    file = tmp_path / "job.flow.yaml"
+    steps = {"sequential": [BOOK, PAY, BREAKS]}
+    written = {"apiVersion": "passavant/v1", "kind": "Flow", "name": "job", "flow": steps}
+    file.write_text(yaml.safe_dump({**written, "on_failure": "undo"}))
+    async with (
+        Victim(at) as bank,
+        child(tmp_path, rules, {"desk": bank}, {"flows": [str(file)]}) as gateway,
+    ):
+        process = gateway.process
+        assert process is not None
+        bank.kill = lambda: process.send_signal(signal.SIGKILL)
+        with suppress(httpx.HTTPError):  # it may be killed before it has answered
+            await start(gateway)
+        await process.wait()
+        await gateway.kill()
+        await gateway.start()
+        run = await start(gateway)
+        assert (await ended(gateway, run))["result"] != "done"
+        assert (await rolled_back(gateway, run))["state"] == state
+        assert [name for name, _ in bank.made if name in {"refund", "free"}] == made
+        assert bank.payments == 1
+        assert len(await gateway.entries("rollback.started")) == 1
+
+
+async def rolled_back(gateway: Child, run: str) -> dict[str, Any]:
+    """The rollback that nobody ordered, when it has ended or stopped."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await gateway.operate("GET", f"/api/runs/{run}/rollback", check=False)
+            found: dict[str, Any] = answer.json()
+            if answer.status_code == 200 and found["state"] != "running":
+                return found
+            await asyncio.sleep(0.05)  # another process has no event

@@ -109,3 +109,48 @@ def test_an_edge_is_enough() -> None:
 
 def test_a_flow_must_be_an_agent_of_the_policy() -> None:
     assert codes("desk.look", name="other") == ["flow.agent"]
+
+
+SAGA = POLICY.replace(
+    "  desk.hidden",
+    """\
+  desk.note: {risk: write}
+  desk.keep: {risk: write, undo: {tool: desk.hidden, args: {}}}
+  desk.hidden""",
+).replace("desk.pay, desk.book]", "desk.pay, desk.book, desk.note, desk.keep]")
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        pytest.param("desk.look", [], id="reads"),
+        pytest.param("desk.book", [], id="undone"),
+        pytest.param("desk.note", ["desk.note: no undo is stated"], id="no-undo"),
+        pytest.param(
+            "desk.keep", ["desk.keep: no rule lets job use desk.hidden"], id="denied-undo"
+        ),
+        pytest.param({"approve": {"by": "editors", "question": "?"}}, [], id="asks"),
+        pytest.param(
+            {"sequential": [{"parallel": ["desk.note", "desk.book"]}]},
+            ["desk.note: no undo is stated"],
+            id="deep",
+        ),
+        pytest.param("inner", ["desk.note: no undo is stated"], id="in-a-flow-that-it-calls"),
+    ],
+)
+@pytest.mark.parametrize("on_failure", ["undo", "leave"])
+def test_what_a_failed_run_leaves_to_people_is_said_beforehand(
+    node: Any,  # noqa: ANN401 - as written
+    told: list[str],
+    on_failure: str,
+) -> None:
+    snapshot = compile_snapshot(read_policies([("p.yaml", (SAGA + EDGE).encode())]), None)
+    saga = flow(node).model_copy(update={"on_failure": on_failure})
+    flows = [Reviewed("job.yaml", saga), Reviewed("i.yaml", flow("desk.note", "inner"))]
+    found = [each for each in review(flows, snapshot, now=0) if each.code == "flow.undo"]
+    expected = told if on_failure == "undo" else []
+    assert [each.severity for each in found] == ["warning"] * len(expected)
+    for each, part in zip(found, expected, strict=True):
+        tool, _, why = part.partition(": ")
+        assert f"what {tool} did waits for a person" in each.message
+        assert why in each.message

@@ -8,6 +8,7 @@ import pytest
 
 from cli.help import texts
 from console.app import shown
+from gateway.notices.hooks import EVENTS
 from gateway.runs.run import Run
 from tests.gateway.undo.test_taking_back import Bank
 from tests.harness.console import console, csrf_of, person, said
@@ -88,6 +89,10 @@ async def test_what_is_irreversible_is_foretold_and_left_by_a_person(tmp_path: P
         await rests(home, run)
         page = await adam.get(place(run))
         assert "nothing takes desk.burn back" in page.text
+        assert "Taking back has stopped" in said(await adam.get("/"))
+        told = home.gateway.gateway.services.state.notices.next("pager", EVENTS)
+        assert told is not None
+        assert told.kind == "rollback.stopped"
         refused = await adam.send(page, place(run), seen=seen(page.text), leave="yes")
         assert (refused.status_code, "expected the reason" in refused.text.lower()) == (400, True)
         fields = {"seen": seen(page.text), "leave": "yes", "reason": "written off"}
