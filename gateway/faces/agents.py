@@ -43,7 +43,7 @@ class AgentsApp:
             ready = _plain(200, b"ready") if self._ready() else _plain(503, b"not")
             return respond(receive, send, ready)
         for prefix, face in self._faces.get(_first_part(path), ()):
-            if path == prefix or path.startswith(f"{prefix}/"):
+            if path == prefix or (path.startswith(prefix) and path[len(prefix)] == "/"):
                 return face(scope, receive, send)
         return self._others(scope, receive, send)
 

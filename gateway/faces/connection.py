@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self.deadline = self._loop.time() + HEAD_S
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._peers: dict[str, tuple[str, int] | None] = {}
+        self._about: dict[str, object] = {}  # of every scope
         self._in_head = False
         self._head_bytes = 0
         self._url = b""
@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._answering: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
         self._last = False  # no request begins any more
+        self._held = False  # the client waits with the rest
         self._writable: asyncio.Future[None] | None = None
 
     def finish(self) -> None:
@@ -90,9 +91,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self._about = {"type": "http", "asgi": _ASGI, "scheme": "http", "root_path": ""}
         for name, key in (("client", "peername"), ("server", "sockname")):
             address = transport.get_extra_info(key)
-            self._peers[name] = (str(address[0]), int(address[1])) if address else None
+            self._about[name] = (str(address[0]), int(address[1])) if address else None
         self._open.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -165,12 +167,9 @@ class Connection(asyncio.Protocol):
         if self._last:
             return
         parser = self._parser
-        keep = (
-            parser.should_keep_alive()
-            and parser.get_http_version() == "1.1"
-            and not parser.should_upgrade()
-        )
-        self._reading = exchange = Exchange(self, self._scope(), keep=keep)
+        version = parser.get_http_version()
+        keep = parser.should_keep_alive() and version == "1.1" and not parser.should_upgrade()
+        self._reading = exchange = Exchange(self, self._scope(version), keep=keep)
         if self._answering is None:
             self._begin(exchange)
         else:
@@ -198,12 +197,14 @@ class Connection(asyncio.Protocol):
         """Let the client wait with the rest."""
         assert self._transport is not None
         if not self._transport.is_closing():
+            self._held = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Let the client go on, unless requests wait already."""
         assert self._transport is not None
-        if not self._waiting and not self._transport.is_closing():
+        if self._held and not self._waiting and not self._transport.is_closing():
+            self._held = False
             self._transport.resume_reading()
 
     @property
@@ -239,17 +240,13 @@ class Connection(asyncio.Protocol):
         self.deadline = _NEVER  # from here on faces and gate bound the time
         self.task = self._loop.create_task(exchange.run(self._app))
 
-    def _scope(self) -> Scope:
+    def _scope(self, version: str) -> Scope:
         return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": self._parser.get_http_version(),
-            "method": self._parser.get_method().decode("ascii"),
-            "scheme": "http",
-            "root_path": "",
-            "headers": self._headers,
+            **self._about,
             **_target(self._url),
-            **self._peers,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "headers": self._headers,
         }
 
     def _refuse(self, status: int) -> None:

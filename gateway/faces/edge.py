@@ -36,7 +36,7 @@ from gateway.identity.errors import AuthError
 from gateway.identity.public_keys import ALGORITHMS
 from gateway.principal import Principal
 
-Authenticate: TypeAlias = Callable[[Scope], tuple[Principal, Lines]]
+Authenticate: TypeAlias = Callable[[Scope, Head], tuple[Principal, Lines]]
 """Who sends a request, and what its answer must carry besides. Raises AuthError."""
 
 METADATA = "/.well-known/oauth-protected-resource"
@@ -115,7 +115,7 @@ class Edge:
         try:
             head = read_head(scope, self.rules)
             _check_found(resource)
-            principal, lines = self._authenticate(scope)
+            principal, lines = self._authenticate(scope, head)
             _check_no_query(scope)
             reply = await answer(Caller(principal, head, receive))
             return replace(reply, headers=(*reply.headers, *lines)) if lines else reply

@@ -8,7 +8,7 @@ to agree; a message is then answered by its era: `mcp_stateless` (2026-07-28) or
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from audit.canonical import Json
 from gateway.errors import RequestRefused
@@ -74,13 +74,11 @@ class McpFace:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one HTTP request; never raises for anything the caller can cause."""
-        path = _PATH.fullmatch(scope["path"])
-        server = path[1] if path else None
-        resource = None if path is None else "/mcp" if server is None else f"/mcp/{server}"
-        answer = partial(self._answer, server=server)
+        server, resource = _place(scope["path"])
+        answer = partial(self._answer, server)
         return self._edge.serve(scope, receive, send, resource=resource, answer=answer)
 
-    async def _answer(self, caller: Caller, server: str | None) -> Reply:
+    async def _answer(self, server: str | None, caller: Caller) -> Reply:
         era: Handshake | Stateless | None = None
         message: Message | None = None
         try:
@@ -138,6 +136,16 @@ class McpFace:
         )
         own = None if era is None else era.statuses.get(refused.number)
         return Reply(own or status_of(refused.code), error(refused))
+
+
+@lru_cache(maxsize=256)
+def _place(path: str) -> tuple[str | None, str | None]:
+    """The server and the resource that a path names; agents send few different ones."""
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return None, None
+    server = found[1]
+    return server, "/mcp" if server is None else f"/mcp/{server}"
 
 
 def _check_kind(message: Message) -> None:

@@ -12,7 +12,7 @@ import pytest
 from audit.entry import Receipt
 from gateway.action import Action, Outcome
 from gateway.catalogue.tools import Catalogue, Tool
-from gateway.faces.http import Direct, EdgeRules, Headers, Lines, Scope
+from gateway.faces.http import Direct, EdgeRules, Head, Headers, Lines, Scope
 from gateway.faces.mcp import McpFace, Sources
 from gateway.faces.rest import RestFace
 from gateway.identity.errors import AuthError
@@ -241,12 +241,13 @@ def greeting(version: Value = "2025-11-25") -> dict[str, Any]:
     }
 
 
-def authenticate(scope: Scope) -> tuple[Principal, Lines]:
+def authenticate(scope: Scope, head: Head) -> tuple[Principal, Lines]:
     """Tokens here are names: what tokens prove is tested with `gateway.identity`."""
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
-    if not values:
+    assert head.method == scope["method"]
+    value = head.headers.get(b"authorization")
+    if value is None:
         raise AuthError("missing", "an access token is needed")
-    agent, _, session = values[0].decode().removeprefix("Bearer ").partition("/")
+    agent, _, session = value.decode().removeprefix("Bearer ").partition("/")
     if agent == "expired":
         raise AuthError("expired", "its time is over")
     principal = Principal(
