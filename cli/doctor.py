@@ -14,8 +14,8 @@ from cli.errors import Exit, stop
 from cli.looks import look
 from cli.options import AsJson
 from cli.output import as_json
+from gateway.deployment import load
 from gateway.errors import GatewayError
-from gateway.settings import load
 from policies.inert import inert
 
 app = typer.Typer()

@@ -8,9 +8,10 @@ import typer
 from cli.errors import stop
 from cli.output import say
 from cli.running import listen, run
+from gateway.deployment import load
 from gateway.errors import GatewayError
 from gateway.listeners import address_of
-from gateway.settings import Listen, Settings, load
+from gateway.settings import Listen, Settings
 from gateway.volatile import is_volatile
 
 app = typer.Typer()

@@ -14,6 +14,7 @@ import uvloop
 
 from cli.errors import stop
 from cli.output import say
+from gateway.deployment import load
 from gateway.diagnostics import configure
 from gateway.errors import GatewayError
 from gateway.known_secrets import KnownSecrets
@@ -27,7 +28,7 @@ from gateway.redaction import Redaction
 from gateway.runs.asking import Asking, Identity, client
 from gateway.runs.away import Away
 from gateway.runs.token import WorkerToken
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 
 app = typer.Typer()
 

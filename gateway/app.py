@@ -19,6 +19,7 @@ from gateway.applications import Gateway, assemble
 from gateway.background import in_background
 from gateway.evidence import Evidence
 from gateway.flow import Flow
+from gateway.forms import milliseconds
 from gateway.governing import governed
 from gateway.ground import Ground, grounded
 from gateway.guard.watch import Watch
@@ -40,7 +41,7 @@ from gateway.runs.service import Orchestration, RunService
 from gateway.runs.tasks import Tasks
 from gateway.session.memories import Memories
 from gateway.session.secret_finder import SecretFinder
-from gateway.settings import Settings, milliseconds
+from gateway.settings import Settings
 from gateway.state import State
 from gateway.store.claims import FleetClaims
 from gateway.store.fleet import FleetDatabase

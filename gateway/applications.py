@@ -25,6 +25,7 @@ from gateway.faces.webhooks import PREFIX as WEBHOOKS
 from gateway.faces.webhooks import WebhookFace
 from gateway.faces.work import PREFIX as WORK
 from gateway.faces.work import WorkFace
+from gateway.forms import milliseconds
 from gateway.gate import Gate
 from gateway.identity.dpop import Proofs
 from gateway.identity.issuers import UserIssuers
@@ -40,7 +41,7 @@ from gateway.operator.browser_sessions import BrowserSessions
 from gateway.operator.challenges import Challenges
 from gateway.operator.services import Services
 from gateway.parts import Parts
-from gateway.settings import Settings, milliseconds
+from gateway.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from gateway.faces.http import EdgeRules
 from gateway.faces.log_in import LogInFace
 from gateway.faces.oauth import OAuthFace, Refuse
 from gateway.faces.visits import Visits
+from gateway.forms import milliseconds
 from gateway.identity import applications
 from gateway.identity.assertions import Assertions
 from gateway.identity.authorization_server import AuthorizationServer
@@ -26,7 +27,6 @@ from gateway.identity.refresh_tokens import RefreshTokens
 from gateway.identity.throttle import Throttle
 from gateway.operator.services import Services
 from gateway.parts import Parts
-from gateway.settings import milliseconds
 
 LOGINS_PER_SOURCE = 30
 """Log-ins of people a minute that one place may begin: each asks their issuer."""

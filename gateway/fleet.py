@@ -26,8 +26,9 @@ from gateway.activation import Activation
 from gateway.epoch import Epoch
 from gateway.errors import ActivationRefused, FleetUnavailable
 from gateway.identity.revocation import GRACE_S, Untold
+from gateway.in_force import FLEET
 from gateway.recorder import Recorder
-from gateway.state import FLEET, State
+from gateway.state import State
 from gateway.store.fleet import Fact, FleetDatabase, News, Telling
 from policies.errors import PolicyError
 

@@ -11,6 +11,7 @@ from gateway.approval.tools import approval_tools
 from gateway.catalogue.tools import Catalogue
 from gateway.errors import ActivationRefused
 from gateway.ground import Ground
+from gateway.in_force import FLEET
 from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
 from gateway.links.oauth_client import Means
@@ -18,7 +19,6 @@ from gateway.memory.tools import memory_link
 from gateway.runs import tasks as agents
 from gateway.runs.doors import doors
 from gateway.runs.tasks import Tasks
-from gateway.state import FLEET
 from gateway.surroundings import Mode, Surroundings
 from gateway.upstream import Kept, Upstream, upstream
 from gateway.world import World, Worlds

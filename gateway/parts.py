@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gateway.activation import Activation
 from gateway.evidence import Evidence
 from gateway.fleet import Fleet
+from gateway.forms import milliseconds
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
@@ -15,7 +16,7 @@ from gateway.operator.login_codes import LoginCodes
 from gateway.rooms import Rooms
 from gateway.runs.service import RunService
 from gateway.runs.tasks import Tasks
-from gateway.settings import Settings, milliseconds
+from gateway.settings import Settings
 from gateway.state import State
 from gateway.triggers.triggers import Triggers
 from gateway.undo.taking_back import TakingBack

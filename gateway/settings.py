@@ -1,13 +1,9 @@
-"""Settings: one deployment, read once from `passavant.yaml` and checked as a whole.
+"""Settings: one deployment, read once (`gateway.deployment`) and checked as a whole.
 
 Rules live in policy files, never here: this file says where the gateway listens, what it
-reaches and whom it believes. Every setting of the models is honoured; what only a later version
-can do is refused by its place (`NOT_YET`), since what is written and not done would be believed.
+reaches and whom it believes. Every setting of the models is honoured.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,80 +12,24 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from gateway.catalogue.agents import AgentSpec, ModelSpec
 from gateway.catalogue.servers import ServerSpec
-from gateway.errors import SettingsInvalid
+from gateway.forms import Address, Interval, Life, Url, WholeSeconds, is_loopback, milliseconds
 from gateway.guard.rules import Guards
 from gateway.identity import trust
 from gateway.identity.applications import ApplicationId, ApplicationSpec, check_redirects
 from gateway.links.credentials import Reference
 from gateway.notices.hooks import HookName, WebhookSpec
 from gateway.runs.spec import RunsSpec
-from policies.errors import PolicyInvalid
-from policies.source import Source
 
-NOT_YET = (
-    "audit.witnesses",
-    "audit.quorum",
-)
-"""Places of the format that this version cannot honour; `*` is any name."""
-
-_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
-_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
-)
-_SQLITE = "sqlite:///"
-_USUAL_PORT = {"http": "80", "https": "443"}
-_DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>ms|s|m|h|d)")
-_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_LEAST_INTERVAL_MS = 100
 _LABELS = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*"
 _ORIGIN = rf"^{_LABELS}(?:/{_LABELS})*$"  # also a path below /audit/log/: no part is `..`
-
-
-def milliseconds(text: str) -> int:
-    """A duration as written in files (`15m`, `1s`, `250ms`), in milliseconds. Raises ValueError."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no duration such as 15m, 10s or 250ms")
-    return int(found["number"]) * _UNIT_MS[found["unit"]]
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine and nowhere else, whatever a resolver says."""
-    found = _URL.match(url)
-    host = "" if found is None else found["host"].strip("[]")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _whole_seconds(text: str) -> str:
-    if milliseconds(text) % 1000:
-        raise ValueError(f"{text!r} is not a whole number of seconds")
-    return text
-
-
-def _life(text: str) -> str:
-    if not milliseconds(_whole_seconds(text)):
-        raise ValueError("a token must live for a second at least")
-    return text
-
-
-def _interval(text: str) -> str:
-    if milliseconds(text) < _LEAST_INTERVAL_MS:
-        raise ValueError(f"{text!r} is shorter than {_LEAST_INTERVAL_MS}ms")
-    return text
+_SQLITE = "sqlite:///"
 
 
 def _sqlite(text: str) -> str:
@@ -98,28 +38,7 @@ def _sqlite(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    found = _ADDRESS.fullmatch(text)
-    if found is None or int(found["port"]) > 65_535:
-        raise ValueError(f"{text!r} is no address such as 127.0.0.1:7300")
-    return text
-
-
-def _url(text: str) -> str:
-    found = _URL.fullmatch(text)
-    if found is None or int(found["port"] or 0) > 65_535:
-        raise ValueError(f"{text!r} is no http(s) URL of a host in lower case, without a path")
-    if found["port"] == _USUAL_PORT[found["scheme"]]:
-        raise ValueError(f"{text!r} names the usual port, which no client sends: leave it out")
-    return text
-
-
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-WholeSeconds = Annotated[str, AfterValidator(_whole_seconds)]
-Life = Annotated[str, AfterValidator(_life)]
-Interval = Annotated[str, AfterValidator(_interval)]
-Address = Annotated[str, AfterValidator(_address)]
-Url = Annotated[str, AfterValidator(_url)]
 
 
 class _Model(BaseModel):
@@ -315,89 +234,3 @@ class Settings(_Model):
         if database != "sqlite":
             raise ValueError("this version keeps its state in sqlite alone")
         return database
-
-
-def load(path: Path) -> Settings:
-    """Read a deployment file; relative paths in it are relative to its folder.
-
-    Raises SettingsInvalid, which names every place that is wrong.
-    """
-    try:
-        source = Source.read(str(path), path.read_bytes())
-    except OSError as error:
-        raise SettingsInvalid(f"{path}: {error.strerror}") from error
-    except PolicyInvalid as error:
-        raise SettingsInvalid(str(error)) from error
-    early = tuple(_not_yet(source.value))
-    if early:
-        raise SettingsInvalid("\n".join(_refusal(source, place) for place in early))
-    try:
-        settings = Settings.model_validate(source.value)
-    except ValidationError as error:
-        raise SettingsInvalid(_complaints(source, error)) from error
-    base = path.resolve().parent
-    return settings.model_copy(
-        update={
-            "home": base / settings.home,
-            "policy": [str(base / name) for name in settings.policy],
-            "flows": [str(base / name) for name in settings.flows],
-            "agents": _instructed(settings.agents, base),
-            "identity": _rooted(settings.identity, base),
-            "fleet": None if settings.fleet is None else settings.fleet.below(base),
-        }
-    )
-
-
-def _instructed(agents: Mapping[str, AgentSpec], base: Path) -> dict[str, AgentSpec]:
-    """The same with the instructions of prompt agents read. Raises SettingsInvalid."""
-    try:
-        return {name: spec.below(base) for name, spec in agents.items()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"agents: instructions cannot be read: {error}") from error
-
-
-def _rooted(identity: Identity, base: Path) -> Identity:
-    """The same with the keys of clients and workloads found from the file's folder."""
-    clients = {
-        name: client.model_copy(update={"private_key_jwt": base / client.private_key_jwt})
-        if client.private_key_jwt is not None
-        else client
-        for name, client in identity.clients.items()
-    }
-    workloads = {name: issuer.below(base) for name, issuer in identity.workloads.items()}
-    return identity.model_copy(update={"clients": clients, "workloads": workloads})
-
-
-Place = tuple[str, ...]
-
-
-def _not_yet(value: object) -> Iterator[Place]:
-    """The places of `NOT_YET` that the file has something at."""
-    for pattern in NOT_YET:
-        yield from _present(value, tuple(pattern.split(".")), ())
-
-
-def _present(value: object, pattern: Place, at: Place) -> Iterator[Place]:
-    if not pattern:
-        yield at
-    elif isinstance(value, Mapping):
-        names = tuple(value) if pattern[0] == "*" else (pattern[0],)
-        for name in names:
-            if name in value:
-                yield from _present(value[name], pattern[1:], (*at, name))
-
-
-def _refusal(source: Source, place: Place) -> str:
-    return f"{source.at_key(*place)}: {'.'.join(place)}: this version cannot honour it"
-
-
-def _complaints(source: Source, error: ValidationError) -> str:
-    return "\n".join(
-        f"{source.at(*found['loc'])}: {'.'.join(map(str, found['loc']))}: {_said(found)}"
-        for found in error.errors(include_input=False, include_url=False)
-    )
-
-
-def _said(found: ErrorDetails) -> str:
-    """Pydantic's words, or ours where they would not help who writes the file."""
-    return "there is no such setting" if found["type"] == "extra_forbidden" else found["msg"]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from gateway.settings import milliseconds
+from gateway.forms import milliseconds
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
 TOOL = r"^[a-z][a-z0-9-]{0,19}\.[A-Za-z0-9_.-]{1,128}$"

@@ -10,9 +10,9 @@ from functools import reduce
 from typing import Self
 
 from gateway.errors import NotUnderstood
+from gateway.forms import milliseconds
 from gateway.links.jsonrpc import read
 from gateway.runs.run import Json
-from gateway.settings import milliseconds
 from orchestration.conditions import holds
 from orchestration.flow import nodes
 from orchestration.lease import Lease

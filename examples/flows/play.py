@@ -12,8 +12,9 @@ from office import serving
 from cli.dev import make_operator
 from cli.output import say
 from cli.running import listen, run
+from gateway.deployment import load
 from gateway.listeners import address_of
-from gateway.settings import Listen, Settings, load
+from gateway.settings import Listen, Settings
 
 HERE = Path(__file__).resolve().parent
 LEDGER = HERE.parent / "ledger"

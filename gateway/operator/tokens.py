@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from audit.canonical import Json
+from gateway.forms import milliseconds
 from gateway.identity import names, scopes
 from gateway.identity.errors import AuthError, OAuthError
 from gateway.identity.issuers import MAX_LIFE_S, User
@@ -17,7 +18,6 @@ from gateway.operator.services import Services
 from gateway.principal import actor
 from gateway.session.purpose import Purpose
 from gateway.session.session import Session
-from gateway.settings import milliseconds
 
 router = Routes()
 

@@ -1,7 +1,7 @@
 """Wait: nothing is done for a time."""
 
+from gateway.forms import milliseconds
 from gateway.runs.run import Json
-from gateway.settings import milliseconds
 from orchestration.context import Context
 from orchestration.parts import Wait
 

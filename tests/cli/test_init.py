@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 
 from cli.help import explanation, texts
-from gateway.settings import NOT_YET, load
+from gateway.deployment import NOT_YET, load
 from policies.source import Source
 from tests.cli.deployment import PORTAL, Deployment, passavant
 

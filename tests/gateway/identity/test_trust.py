@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.settings import Identity, load
+from gateway.deployment import load
+from gateway.settings import Identity
 
 CORP = {"issuer": "https://id.acme.example", "audience": "passavant"}
 CLUSTER = {

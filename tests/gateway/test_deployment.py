@@ -1,4 +1,4 @@
-"""Settings: what is written is done, or refused with its place."""
+"""The deployment file: what is written is done, or refused with its place."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.deployment import NOT_YET, load
 from gateway.errors import SettingsInvalid
-from gateway.settings import NOT_YET, is_loopback, load, milliseconds
+from gateway.forms import is_loopback
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "passavant.yaml"
 
@@ -74,14 +75,6 @@ def test_keys_of_clients_are_found_from_the_file(tmp_path: Path) -> None:
     text = f"{LEAST}identity: {{clients: {{bot: {{private_key_jwt: keys/bot.jwk}}}}}}\n"
     settings = load(written(tmp_path, text))
     assert settings.identity.key_files == {"bot": tmp_path / "keys/bot.jwk"}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("250ms", 250), ("0s", 0), ("10s", 10_000), ("15m", 900_000), ("8h", 28_800_000)],
-)
-def test_durations_are_read_in_their_unit(text: str, expected: int) -> None:
-    assert milliseconds(text) == expected
 
 
 # -- what is refused ---------------------------------------------------------------------------
