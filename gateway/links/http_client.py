@@ -25,6 +25,7 @@ from gateway.errors import (
     NotUnderstood,
 )
 from gateway.links.deadlines import NEVER, Deadlines
+from gateway.links.slots import Slots
 
 
 class Events(Protocol):
@@ -53,10 +54,16 @@ class Limits:
 
 @value_type
 class Response:
-    """One answer. headers: names in lower case; `body` is empty for a stream of events."""
+    """One answer.
+
+    headers  names in lower case
+    kind     media type, without parameters and in lower case; empty where none is stated
+    body     empty for a stream of events
+    """
 
     status: int
     headers: dict[bytes, bytes]
+    kind: bytes
     body: bytes
 
 
@@ -81,7 +88,8 @@ class HttpClient:
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._deadlines = Deadlines(self._all)
-        self._slots = asyncio.Semaphore(limits.connections)
+        self._slots = Slots(limits.connections)
+        self._loop = asyncio.get_running_loop()
         self._closed = False
         self.busy = 0
 
@@ -95,10 +103,8 @@ class HttpClient:
         Raises LinkDown when nothing was sent, else LinkTimeout, LinkLost or LinkGarbage.
         """
         patience = min(self._limits.connect_s, timeout_s)
-        if self._slots.locked():
+        if not self._slots.take():
             await self._wait_for_slot(patience)
-        else:
-            await self._slots.acquire()  # does not wait
         self.busy += 1
         try:
             connection = self._take() or await self._open(patience)
@@ -110,7 +116,7 @@ class HttpClient:
                 raise
         finally:
             self.busy -= 1
-            self._slots.release()
+            self._slots.give_back()
 
     def retire(self) -> None:
         """Take no more requests; whoever waits for an answer still gets it."""
@@ -126,7 +132,7 @@ class HttpClient:
         self._deadlines.close()
 
     def _take(self) -> "Connection | None":
-        oldest = asyncio.get_running_loop().time() - self._limits.idle_s
+        oldest = self._loop.time() - self._limits.idle_s
         while self._idle:
             connection = self._idle.pop()
             if connection.usable and connection.idle_since >= oldest:
@@ -160,7 +166,7 @@ class HttpClient:
     async def _wait_for_slot(self, patience: float) -> None:
         try:
             async with asyncio.timeout(patience):
-                await self._slots.acquire()
+                await self._slots.wait()
         except TimeoutError as error:
             raise LinkDown(self._server, "all connections to it are busy") from error
 
@@ -173,7 +179,7 @@ class HttpClient:
         elif self._closed:
             connection.abort()
         else:
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.idle_since = self._loop.time()
             self._idle.append(connection)
 
 
@@ -199,6 +205,7 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._deadlines = deadlines
         self._released = released
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._busy = False
@@ -219,7 +226,7 @@ class Connection(asyncio.Protocol):
         self._busy = True
         self._wire_bytes = 0
         self._events = events
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         self._timeout_s = timeout_s
         self._ends_within(timeout_s)
         self._transport.write(request)
@@ -250,7 +257,8 @@ class Connection(asyncio.Protocol):
         self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
-            self._check_size()
+            if self._wire_bytes > self._limits.head_bytes:
+                self._check_size()
         except NotUnderstood as error:
             self._fail(LinkGarbage(self._server, str(error)))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -290,8 +298,8 @@ class Connection(asyncio.Protocol):
         self._until_close = b"content-length" not in headers and b"transfer-encoding" not in headers
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise NotUnderstood("an encoded body, which was not asked for")
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        self._streaming = kind == b"text/event-stream" and self._status == 200
+        self._kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        self._streaming = self._kind == b"text/event-stream" and self._status == 200
 
     def on_body(self, chunk: bytes) -> None:
         """A part of the body."""
@@ -324,13 +332,14 @@ class Connection(asyncio.Protocol):
         """Nothing of an answer is there yet."""
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
+        self._kind = b""
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_done = self._keep = self._until_close = self._streaming = False
 
     def _check_size(self) -> None:
         limits = self._limits
-        if not self._head_done and self._wire_bytes > limits.head_bytes:
+        if not self._head_done:
             raise NotUnderstood(f"a head of more than {limits.head_bytes} bytes")
         if self._wire_bytes > limits.head_bytes + 4 * limits.body_bytes:
             raise NotUnderstood("more framing than content")
@@ -339,7 +348,8 @@ class Connection(asyncio.Protocol):
         waiter, self._waiter, self._events = self._waiter, None, None
         self.deadline = NEVER
         if waiter is not None and not waiter.done():
-            waiter.set_result(Response(self._status, self._headers, b"".join(self._body)))
+            body = b"".join(self._body)
+            waiter.set_result(Response(self._status, self._headers, self._kind, body))
 
     def _fail(self, error: LinkError) -> None:
         waiter, self._waiter, self._events = self._waiter, None, None
@@ -349,5 +359,5 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _ends_within(self, seconds: float) -> None:
-        self.deadline = asyncio.get_running_loop().time() + seconds
+        self.deadline = self._loop.time() + seconds
         self._deadlines.watch(self.deadline)

@@ -6,7 +6,7 @@ for another definition is refused here, however the server was restarted in betw
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -166,9 +166,9 @@ class McpLink:
         conversation.tools = self._read_definitions(definitions, conversation)
         return tuple(tool for tool in definitions if tool["name"] in conversation.tools)
 
-    async def prepare(self, caller: Caller) -> None:
+    def prepare(self, caller: Caller) -> Coroutine[None, None, None]:
         """See that there is a credential for a call of `caller`."""
-        await self._live().transport.prepare(caller)
+        return self._live().transport.prepare(caller)
 
     async def call(self, permit: Permit, *, timeout_s: float) -> Answered:
         """Send the call once and return what came back."""
