@@ -142,7 +142,7 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
     words = canonical.write(action.args)
     known = _known(principal, action, ground, name, words, exists=tool is not None)
     facts = known.facts
-    decision = decide(world.snapshot, facts)
+    decision = decide(world.snapshot, facts, seen=tool is not None)
     if tool is None and decision.effect != "deny":
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
         decision = replace(decision, effect="deny", rules=("engine-error",), obligations=())

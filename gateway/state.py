@@ -260,12 +260,15 @@ class State:
         charges = self.limits.charged(body)
         if "marks" in body:
             self.objects.marked(body)
-        write = body.get("write")
-        session = self.sessions.get(cast("str", body["session"]))
-        if write is not None and session is not None:
-            self.uses.spent(cast("str", body["id"]), session.root, cast("str", write))
+        if "write" in body:
+            self._spent(body)
         if self.calls.authorised(body, index, leaf, charges):
             self.on_abandoned(body, index, leaf)
+
+    def _spent(self, body: Mapping[str, Json]) -> None:
+        session = self.sessions.get(cast("str", body["session"]))
+        if session is not None:
+            self.uses.spent(cast("str", body["id"]), session.root, cast("str", body["write"]))
 
     def _outcome(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:
         call_id = cast("str", body["call"])

@@ -24,10 +24,14 @@ _STATED = frozenset({"risk", "sink"})
 """Facts that the policy itself states of the tool."""
 
 
-def decide(snapshot: Snapshot, facts: Facts) -> Decision:
-    """The answer of the policy. Never raises: any failure inside is a denial."""
+def decide(snapshot: Snapshot, facts: Facts, *, seen: bool = False) -> Decision:
+    """The answer of the policy. Never raises: any failure inside is a denial.
+
+    seen  `may_see` has said yes for the same snapshot, caller and tool: what it looked at is not
+          looked at again
+    """
     try:
-        return _decided(snapshot, facts)
+        return _decided(snapshot, facts, seen=seen)
     except Exception as error:  # noqa: BLE001 - the outermost handler of a decision
         return Decision(
             effect="deny",
@@ -73,9 +77,9 @@ def may_see(
         return False
 
 
-def refusal(snapshot: Snapshot, facts: Facts) -> Refusal | None:
-    """What refuses the call before any rule is read, or None."""
-    for check in _CHECKS:
+def refusal(snapshot: Snapshot, facts: Facts, *, seen: bool = False) -> Refusal | None:
+    """What refuses the call before any rule is read, or None. seen  as in `decide`"""
+    for check in _IN_TIME if seen else _CHECKS:
         refused = check(snapshot, facts)
         if refused is not None:
             return refused
@@ -87,8 +91,8 @@ def _digest(snapshot: object) -> str:
     return snapshot.digest if isinstance(snapshot, Snapshot) else ""
 
 
-def _decided(snapshot: Snapshot, facts: Facts) -> Decision:
-    refused = refusal(snapshot, facts)
+def _decided(snapshot: Snapshot, facts: Facts, *, seen: bool) -> Decision:
+    refused = refusal(snapshot, facts, seen=seen)
     if refused is not None:
         return _denied(snapshot, (refused[0],), refused[1])
     if not snapshot.engine.roots.isdisjoint(_STATED):
@@ -97,8 +101,8 @@ def _decided(snapshot: Snapshot, facts: Facts) -> Decision:
     for link in facts.chain:
         if not match.allowed:
             break
-        seen = replace(facts, agent=link)
-        match = _both(match, snapshot.engine.match(link, facts.tool, seen))
+        of_link = replace(facts, agent=link)
+        match = _both(match, snapshot.engine.match(link, facts.tool, of_link))
     if match.allowed:
         return _permitted(snapshot, match)
     return _refused_by_rules(snapshot, facts, match)
@@ -264,6 +268,9 @@ _CHECKS: tuple[Callable[[Snapshot, Facts], Refusal | None], ...] = (
     _was_handed_on,
     _user_may,
 )
+
+_IN_TIME = (_agents_have_time, _purpose_needs_it)
+"""Those whose answer is another from call to call: they read what `may_see` is not told."""
 
 
 # -- joining what several clauses, or several links, say ---------------------------------------

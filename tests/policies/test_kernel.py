@@ -507,6 +507,29 @@ def test_listings_leave_out_what_is_always_refused() -> None:
     assert may_see(policy, "clerk", None, frozenset(), (), ("*",), "s.read")
 
 
+@given(
+    asked=st.fixed_dictionaries(
+        {
+            "agent": st.sampled_from([*SNAPSHOT.agents, "nobody"]),
+            "tool": st.sampled_from([*SNAPSHOT.tools, "s.unlisted"]),
+            "user": st.sampled_from([None, "gast", "kim"]),
+            "user_groups": st.sampled_from([frozenset[str](), frozenset({"oidc:group/interns"})]),
+            "chain": st.sampled_from([(), ("boss",), ("clerk",), ("guest",), ("boss", "clerk")]),
+            "scopes": st.sampled_from([("*",), ("s.*",), ("s.read",), ()]),
+            "proven": st.booleans(),
+        }
+    ),
+    purpose_tools=st.sampled_from([None, ("s.read",), ("*",), ()]),
+    now=st.sampled_from([0, NOON_OF_MARCH_31, NOON_OF_MARCH_31 + DAY]),
+)
+def test_what_was_looked_at_for_the_listing_changes_no_decision(
+    asked: dict[str, Any], purpose_tools: tuple[str, ...] | None, now: int
+) -> None:
+    if may_see(SNAPSHOT, **asked):
+        facts = Facts(args={"n": 3, "text": "t"}, purpose_tools=purpose_tools, now=now, **asked)
+        assert decide(SNAPSHOT, facts, seen=True) == decide(SNAPSHOT, facts)
+
+
 def test_members_of_groups_are_known() -> None:
     assert SNAPSHOT.members("people") == {"kim", "lee"}
     assert SNAPSHOT.members("leads") == SNAPSHOT.members("nobody") == frozenset()
