@@ -5,6 +5,7 @@ administrative route here, and none can be mounted: the table below is closed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from gateway.faces.http import Receive, Reply, Scope, Send, respond
@@ -32,6 +33,7 @@ class AgentsApp:
             self._faces[prefix.split("/")[1]].append((prefix, face))
         self._others = others
         self._ready = ready
+        self._face_of = lru_cache(maxsize=256)(self._find)  # agents use few different paths
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one HTTP request."""
@@ -42,10 +44,13 @@ class AgentsApp:
         if path == "/readyz":
             ready = _plain(200, b"ready") if self._ready() else _plain(503, b"not")
             return respond(receive, send, ready)
+        return self._face_of(path)(scope, receive, send)
+
+    def _find(self, path: str) -> App:
         for prefix, face in self._faces.get(_first_part(path), ()):
-            if path == prefix or (path.startswith(prefix) and path[len(prefix)] == "/"):
-                return face(scope, receive, send)
-        return self._others(scope, receive, send)
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return face
+        return self._others
 
 
 def _first_part(path: str) -> str:

@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
     open_     all connections of a listener: this one is among them while it lasts, or works
     clock     seconds since 1970
     deadline  when it is closed unless something has happened by then; the loop's seconds
+    is_writable  whether the client has taken most of what was written before
     task      what answers a request now, or did last
     """
 
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self.deadline = self._loop.time() + HEAD_S
+        self.is_writable = True
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._about: dict[str, object] = {}  # of every scope
@@ -132,10 +134,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read: nothing more is written until it does."""
+        self.is_writable = False
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """The client reads again, or is gone."""
+        self.is_writable = True
         writable, self._writable = self._writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)
@@ -203,14 +207,9 @@ class Connection(asyncio.Protocol):
     def resume_reading(self) -> None:
         """Let the client go on, unless requests wait already."""
         assert self._transport is not None
-        if self._held and not self._waiting and not self._transport.is_closing():
+        if not self._waiting and not self._transport.is_closing():
             self._held = False
             self._transport.resume_reading()
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether the client has taken most of what was written before."""
-        return self._writable is None
 
     async def writable(self) -> None:
         """Wait until it has, or is gone."""
@@ -233,7 +232,8 @@ class Connection(asyncio.Protocol):
             self.end()
         else:
             self.deadline = self._loop.time() + IDLE_S
-        self.resume_reading()
+        if self._held:
+            self.resume_reading()
 
     def _begin(self, exchange: Exchange) -> None:
         self._answering = exchange

@@ -34,7 +34,12 @@ log = structlog.get_logger(__name__)
 
 
 class Connection(Protocol):
-    """What an exchange asks of the connection that it came over."""
+    """What an exchange asks of the connection that it came over.
+
+    is_writable  whether the client has taken most of what was written before
+    """
+
+    is_writable: bool
 
     def date(self) -> bytes:
         """The time, as a header line has it."""
@@ -47,10 +52,6 @@ class Connection(Protocol):
 
     def end(self) -> None:
         """Close once everything written has been sent."""
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether the client has taken most of what was written before."""
 
     async def writable(self) -> None:
         """Wait until it has, or is gone."""
@@ -144,7 +145,8 @@ class Exchange(Direct):
                 self._connection.end()
             return
         self._parts.append(chunk)
-        self._tell()
+        if self._news is not None:
+            self._tell()
         if self._unread > READ_AHEAD:
             self._paused = True
             self._connection.pause_reading()
@@ -152,7 +154,8 @@ class Exchange(Direct):
     def complete(self) -> None:
         """The whole body has come."""
         self._more = False
-        self._tell()
+        if self._news is not None:
+            self._tell()
 
     def disconnect(self) -> None:
         """The client is gone."""

@@ -232,7 +232,7 @@ async def respond(receive: Receive, send: Send, reply: Reply) -> None:
 
     receive  of the request that is answered
     """
-    own_type = not reply.body or any(name == b"content-type" for name, _ in reply.headers)
+    own_type = not reply.body or b"content-type" in dict(reply.headers)
     if isinstance(receive, Direct):
         fixed = _UNTYPED_BYTES if own_type else _JSON_BYTES
         if receive.answer(reply.status, fixed, reply.headers, reply.body):

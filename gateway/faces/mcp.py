@@ -102,10 +102,10 @@ class McpFace:
         comes under a header that is none of theirs, is read as the stateless era reads it: which
         then says what does not agree.
         """
-        stated = caller.head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
         meta = message.params.get("_meta")
         if isinstance(meta, dict) and VERSION_KEY in meta:
             return self._stateless
+        stated = caller.head.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
         if message.method == "initialize" or not stated or stated in mcp_handshake.VERSIONS:
             return self._handshake
         return self._stateless

@@ -19,7 +19,8 @@ VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-_SENTINEL = re.compile(r"=\?base64\?(.*)\?=")
+_WRAPPED = b"=?base64?"
+_SENTINEL = re.compile(rb"=\?base64\?(.*)\?=")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DECIMAL = re.compile(r"(-?[0-9]+)(?:\.0+)?")
 _MARK = "x-mcp-header"
@@ -119,13 +120,14 @@ def _text(value: bytes | None) -> str | None:
 
 def _decoded(value: bytes | None) -> str | None:
     """A header's text; what HTTP cannot carry comes as `=?base64?…?=`, in canonical form."""
-    text = _text(value)
-    wrapped = _SENTINEL.fullmatch(text or "")
+    if value is None or not value.startswith(_WRAPPED):
+        return _text(value)
+    wrapped = _SENTINEL.fullmatch(value)
     if wrapped is None:
-        return text
+        return _text(value)
     try:
         raw = base64.b64decode(wrapped[1], validate=True)
-        return raw.decode() if base64.b64encode(raw).decode() == wrapped[1] else None
+        return raw.decode() if base64.b64encode(raw) == wrapped[1] else None
     except (binascii.Error, UnicodeDecodeError):
         return None
 

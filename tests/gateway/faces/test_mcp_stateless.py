@@ -264,6 +264,7 @@ async def test_every_method_but_those_of_tools_is_unknown(
         pytest.param([(b"mcp-name", b"=?base64?bGVkZ2VyX19wYXl?=")], id="broken-base64"),
         pytest.param([(b"mcp-name", b"=?base64?bGVkZ2VyX19wYXk?=")], id="unpadded-base64"),
         pytest.param([(b"mcp-name", b"=?base64?/////w==?=")], id="base64-of-no-text"),
+        pytest.param([(b"mcp-name", b"=?base64?bGVkZ2\xe9yX19wYXk=?=")], id="no-base64-letter"),
         pytest.param([(b"mcp-name", b"ledger__p\xc3\xa4y")], id="raw-bytes"),
         pytest.param([(b"mcp-protocol-version", b"2025-11-25")], id="an-earlier-version"),
         pytest.param([(b"mcp-protocol-version", b"2027-01-01")], id="a-later-version"),
