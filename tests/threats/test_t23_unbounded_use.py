@@ -39,10 +39,10 @@ async def pay(agents: Sequence[Agent], times: int) -> Counter[str | None]:
     async def one(n: int) -> str | None:
         agent = agents[n % len(agents)]
         async with turnstile:
+            code: str | None = "epoch_unknown"
             for _ in range(TRIES):
-                code = (await agent.call("desk.pay", amount=1, note=str(n))).code
-                if code != "epoch_unknown":
-                    break
+                if code == "epoch_unknown":
+                    code = (await agent.call("desk.pay", amount=1, note=str(n))).code
             return code
 
     return Counter(await asyncio.gather(*(one(n) for n in range(times))))
