@@ -18,9 +18,11 @@ from gateway.catalogue.tools import Catalogue
 from gateway.errors import ActivationRefused
 from gateway.recorder import Recorder
 from gateway.world import Contents, World, Worlds
-from policies.compile import Snapshot, ToolSchema, compile_snapshot
+from policies.compile import compile_snapshot
 from policies.errors import PolicyError
 from policies.loader import read_policies
+from policies.pinned import ToolSchema
+from policies.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 

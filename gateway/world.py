@@ -6,7 +6,7 @@ either the old rules and tools or the new ones, never some of each.
 from dataclasses import dataclass, field
 
 from gateway.catalogue.tools import Catalogue
-from policies.compile import Snapshot
+from policies.snapshot import Snapshot
 
 Contents = tuple[tuple[str, bytes], ...]
 """Policy files as they were read: name and bytes."""

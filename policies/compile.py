@@ -5,14 +5,12 @@ concern, and everything is put where a decision finds it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from itertools import chain
 from types import MappingProxyType
 from typing import TypeVar
 
-from policies import own_tools
 from policies.clause import Clause
 from policies.condition import Condition
 from policies.condition_book import ConditionBook
@@ -22,10 +20,11 @@ from policies.document import Edge, Guardrail, PolicyDocument, Rule, Statement
 from policies.document import FrontEnd as Stated
 from policies.engine import Engine
 from policies.errors import PolicyInvalid
-from policies.finding import Finding, nearest
+from policies.finding import Finding
 from policies.history import windows
 from policies.instant import end_of
 from policies.notation import ANY
+from policies.pinned import ToolSchema, check_tools
 from policies.reach import reached
 from policies.references import check_references
 from policies.register import UNDECLARED_LABELS, Approval, Risk, Tool
@@ -34,21 +33,10 @@ from policies.shape import Shape, read_schema
 from policies.snapshot import UNTRUSTED, Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
 from policies.source import Path
 
-__all__ = ["Snapshot", "ToolRule", "ToolSchema", "compile_snapshot"]
-
 T = TypeVar("T")
 
 MEMO = 65_536
 """How many pairs of agent and tool an engine remembers; each takes about a kilobyte."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSchema:
-    """What the catalogue has pinned of one tool: its name in policies, and what it takes."""
-
-    name: str
-    pin: str
-    input_schema: Mapping[str, object] | None
 
 
 def compile_snapshot(
@@ -107,7 +95,7 @@ class _Compiler:
         further = read_by_tool(releases)
         self._check_invariants()
         if self._catalogue is not None:
-            self._check_tools(self._catalogue)
+            self._findings += check_tools(self._documents, self._catalogue, self._args)
         if any(finding.severity == "error" for finding in self._findings):
             raise PolicyInvalid(sorted(self._findings, key=lambda finding: finding.at))
         roles = {name: agent.roles for name, agent in self._agents.items()}
@@ -225,22 +213,6 @@ class _Compiler:
                 named = self._reached(never.tools, ()) if never.tools else ()
                 self._condition(document, path, never.when, named)
 
-    def _check_tools(self, catalogue: Mapping[str, ToolSchema]) -> None:
-        # Whom flows ask differs from deployment to deployment; their files are not ours to read.
-        servers = {_server(name) for name in catalogue} - {"approvals"}
-        for document in self._documents:
-            for name, tool in document.policy.tools.items():
-                path: Path = ("tools", name)
-                if name in catalogue:
-                    self._findings.extend(_misnamed(document, path, tool, self._args(name)))
-                elif not _is_own(name, servers):
-                    self._findings.append(_unpinned(document, path, name, catalogue, servers))
-                if tool.undo is not None and tool.undo.tool in catalogue:
-                    args = self._args(tool.undo.tool)
-                    self._findings.extend(
-                        _unknown(document, path, tool.undo.tool, tool.undo.args, args)
-                    )
-
     def _users(self) -> Users:
         stated = [policy.users for policy in (each.policy for each in self._documents)]
         for users in stated:
@@ -336,55 +308,6 @@ def _obligation(name: str, approval: Approval) -> Obligation:
 def _finding(document: PolicyDocument, path: Path, remark: Remark) -> Finding:
     at = document.source.at(*path, offset=remark.offset)
     return Finding(remark.code, remark.message, at, remark.hint, remark.severity)
-
-
-def _misnamed(document: PolicyDocument, path: Path, tool: Tool, args: Shape) -> Iterator[Finding]:
-    """Arguments that the policy speaks of and the pinned schema does not have."""
-    undo = {} if tool.undo is None else tool.undo.args
-    values = [*(tool.cost or {}).values(), *undo.values()]
-    paths = [str(value).split(".") for value in values]
-    named = [*tool.target, *(at[1] for at in paths if at[0] == "args")]
-    return _unknown(document, path, str(path[1]), named, args)
-
-
-def _unknown(
-    document: PolicyDocument, path: Path, tool: str, named: Iterable[str], args: Shape
-) -> Iterator[Finding]:
-    """Arguments that a tool does not have."""
-    for name in named:
-        if name not in args.members and not args.is_open:
-            yield Finding(
-                "policy.unknown-argument",
-                f"the tool {tool!r} has no argument {name!r}",
-                document.source.at(*path),
-                nearest(name, args.members),
-            )
-
-
-def _is_own(name: str, servers: set[str]) -> bool:
-    """Whether it can be a tool of the gateway's own, which no lock holds; a running gateway's
-    catalogue has those of its flows and agents too, and then knows better.
-    """
-    server = _server(name)
-    return name in own_tools.RISKS or (server in own_tools.SERVERS and server not in servers)
-
-
-def _unpinned(
-    document: PolicyDocument, path: Path, name: str, catalogue: Iterable[str], servers: set[str]
-) -> Finding:
-    """A tool that is not in the catalogue: misspelt, or of a server that was never looked at."""
-    is_known = _server(name) in servers
-    return Finding(
-        "policy.unknown-tool" if is_known else "policy.unpinned-tool",
-        f"the catalogue has no tool {name!r}: calls of it are refused",
-        document.source.at_key(*path),
-        nearest(name, catalogue),
-        "error" if is_known else "warning",
-    )
-
-
-def _server(tool: str) -> str:
-    return tool.partition(".")[0]
 
 
 def _lent(edges: Iterable[Edge]) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from policies.compile import ToolSchema, compile_snapshot
+from policies.compile import compile_snapshot
 from policies.decision import Facts
 from policies.errors import PolicyInvalid
 from policies.finding import Finding
 from policies.kernel import decide
 from policies.loader import read_policies
+from policies.pinned import ToolSchema
 from policies.snapshot import Snapshot
 
 HEAD = """\

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.canonical import Json
-from policies.compile import ToolSchema, compile_snapshot
+from policies.compile import compile_snapshot
 from policies.decision import Facts
 from policies.grant import Grant, Wanted, grant
 from policies.kernel import decide
 from policies.loader import read_policies
+from policies.pinned import ToolSchema
 from policies.snapshot import Snapshot
 
 POLICY = """\

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.compile import ToolSchema, compile_snapshot
+from policies.compile import compile_snapshot
 from policies.decision import Effect, Facts
 from policies.errors import PolicyInvalid
 from policies.explain import explain
@@ -14,6 +14,7 @@ from policies.kernel import decide, may_see
 from policies.lint import lint
 from policies.loader import read_policies
 from policies.matrix import marks
+from policies.pinned import ToolSchema
 from policies.reach import reached
 from policies.register import RISKS, Risk
 from policies.snapshot import Snapshot

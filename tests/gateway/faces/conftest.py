@@ -18,7 +18,7 @@ from gateway.faces.rest import RestFace
 from gateway.identity.errors import AuthError
 from gateway.principal import Principal
 from gateway.world import World, Worlds
-from policies.compile import Snapshot
+from policies.snapshot import Snapshot
 
 Value: TypeAlias = Any  # JSON whose shape is what a test is about
 

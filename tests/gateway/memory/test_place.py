@@ -7,8 +7,10 @@ import pytest
 from gateway.links.link import Caller
 from gateway.memory.definitions import DEFINITIONS, SERVER
 from gateway.memory.place import Place, reach
-from policies.compile import Snapshot, ToolSchema, compile_snapshot
+from policies.compile import compile_snapshot
 from policies.loader import read_policies
+from policies.pinned import ToolSchema
+from policies.snapshot import Snapshot
 
 HEAD = """\
 apiVersion: passavant/v1
