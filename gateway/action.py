@@ -40,6 +40,7 @@ class Action:
     source: str  # peer address, "127.0.0.1:41022"
     called: str  # the name as the caller wrote it: what answers say, whether it exists or not
     again: str | None = None  # the key of a call of ours that this one repeats; None: it is new
+    until_s: int | None = None  # when nobody waits for it any more, seconds since 1970
 
 
 @value_type

@@ -230,6 +230,7 @@ class Gate:
             receipt,
             call.sent_as,
             who,
+            call.action.until_s,
         )
         outcome, status, labels = await self._forward(call, permit)
         if status != "refused":

@@ -29,6 +29,10 @@ from gateway.links.process import Command
 from gateway.links.remote import ANSWER_S, MOST_BYTES
 from gateway.links.sandbox import Confinement, Sandbox
 from gateway.links.user_tokens import Connected
+from policies.notation import Duration
+
+LONGEST_S = 3600
+"""How long an agent over A2A may take for a call, where nothing is said of it."""
 
 _LOOK_AGAIN_S = 60.0  # over HTTP no server can say by itself that its tools changed
 
@@ -58,7 +62,7 @@ class SandboxSpec(_Model):
 _OF_KIND: Mapping[str, frozenset[str]] = {
     "url": frozenset({"credential", "allow_private", "versions"}),
     "command": frozenset({"env", "cwd", "sandbox", "versions"}),
-    "a2a": frozenset({"credential", "allow_private"}),
+    "a2a": frozenset({"credential", "allow_private", "longest"}),
 }
 """What else may be said of a server, by its kind."""
 
@@ -68,6 +72,8 @@ _PARTICULAR = frozenset().union(*_OF_KIND.values())
 class ServerSpec(_Model):
     """One server as the configuration describes it: a `command` to start, a `url` to reach, or the
     `a2a` URL of an agent, or of its card, which then is a server of one tool.
+
+    longest  how long an agent may take for one call at most, in seconds
     """
 
     url: str | None = None
@@ -79,6 +85,7 @@ class ServerSpec(_Model):
     credential: Credential | None = None
     allow_private: bool = False
     versions: list[Version] = Field(default=list(VERSIONS), min_length=1)
+    longest: Duration = LONGEST_S
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -173,6 +180,9 @@ def _agent(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpLi
         Destination.parse(card_url(url), allow_private=spec.allow_private),
         authorization=_authorization(name, spec, url, around),
         fetcher=around.means.fetcher.patient(timeout_s=ANSWER_S, max_bytes=MOST_BYTES),
+        sender=around.means.fetcher.patient(timeout_s=spec.longest, max_bytes=MOST_BYTES),
+        longest_s=spec.longest,
+        now_s=around.means.now_s,
         new_id=around.means.new_id,
     )
 

@@ -1,8 +1,9 @@
 """Agents of others over A2A, as transports of MCP: one tool, which is asked by sending a message.
 
 So a link to such an agent is one to a server like any other: watched, pinned, reviewed, its
-secrets masked. Each call is one message, sent once; a task that goes on is asked for until it is
-over or time is up. What is not answered by then is unknown.
+secrets masked. Each call is one message, sent once, to be answered at once with a task; that is
+asked for until it is over or time is up, which may be hours. What is not answered by then is
+unknown.
 """
 
 import asyncio
@@ -34,8 +35,11 @@ from gateway.links.jsonrpc import Answer, Failure, read
 from gateway.links.link import Caller
 from gateway.links.mcp import Request
 
-AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before a task is asked for again; the last one is repeated."""
+
+_AWAY = frozenset({401, 408, 425, 429, 500, 502, 503, 504})
+"""Statuses that say nothing of a task: it can be asked for again, with a new token after 401."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class A2aAgent:
     card           where its card stands
     authorization  our own credential for it; None where it wants none
     fetcher        asks it
+    sender         the same, for the message: with patience for one who answers when all is done
+    longest_s      how long a call may take at most
+    now_s          seconds since 1970, by the log's clock
     new_id         names messages, where their calls have no key of their own
     """
 
@@ -53,6 +60,9 @@ class A2aAgent:
     card: Destination
     authorization: Authorization | None = field(repr=False)
     fetcher: Fetcher
+    sender: Fetcher
+    longest_s: int
+    now_s: Callable[[], int]
     new_id: Callable[[], str]
 
 
@@ -75,17 +85,17 @@ class A2aTransport:
         """Get the credential for a call of `caller`, if it is not there."""
         await self._authorized(caller)
 
-    async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
+    async def ask(
+        self,
+        request: Request,
+        *,
+        timeout_s: float,  # noqa: ARG002 - of tools; an agent takes as long as is said of it
+    ) -> Answer | Failure:
         """Answer as an MCP server would that has the agent for its only tool."""
         if request.method == "tools/list":
             return Answer(0, {"tools": [dict((await self._looked_again()).definition)]})
         if request.method == "tools/call":
-            try:
-                async with asyncio.timeout(timeout_s):
-                    return await self._asked(request)
-            except TimeoutError:
-                detail = f"no answer in {timeout_s:g} s"
-                raise LinkTimeout(self._server, detail) from None
+            return await self._in_time(request)
         return Answer(0, {"supportedVersions": [MODERN]})
 
     async def tell(self, notification: Request) -> None:
@@ -128,38 +138,66 @@ class A2aTransport:
 
     # -- one message ------------------------------------------------------------------------
 
-    async def _asked(self, request: Request) -> Answer | Failure:
+    async def _in_time(self, request: Request) -> Answer | Failure:
+        now_s = self._agent.now_s()
+        ends_s = now_s + self._agent.longest_s
+        if request.until_s is not None:
+            ends_s = min(ends_s, request.until_s)
+        if ends_s <= now_s:
+            raise LinkDown(self._server, "no time is left for a call")
+        try:
+            async with asyncio.timeout(ends_s - now_s):
+                return await self._asked(request, ends_s)
+        except TimeoutError:
+            raise LinkTimeout(self._server, f"no answer in {ends_s - now_s} s") from None
+
+    async def _asked(self, request: Request, ends_s: int) -> Answer | Failure:
         assert self._card is not None, "calls are made while the conversation is open"
         card, params = self._card, read(request.params, max_bytes=len(request.params))
         members = cast("Mapping[str, Mapping[str, Json]]", params)
         key = members.get("_meta", {}).get(IDEMPOTENCY_KEY)  # the agent then acts once for it
         message_id = key if isinstance(key, str) else self._agent.new_id()
         sent = card.wire.message(members["arguments"]["task"], message_id, card.tenant)
-        said = await self._said(card.wire.send, sent, request.caller, is_first=True)
+        said = await self._sent(card, sent, request.caller)
         pauses = iter(AGAIN_S)
         while isinstance(said, Said) and said.goes_on and said.task is not None:
             await asyncio.sleep(next(pauses, AGAIN_S[-1]))
-            wanted = card.wire.task(said.task, card.tenant)
-            said = await self._said(card.wire.get, wanted, request.caller, is_first=False)
+            if self._agent.now_s() >= ends_s:
+                raise TimeoutError
+            said = await self._looked(card, said, said.task, request.caller)
         return said if isinstance(said, Failure) else Answer(0, said.result())
 
-    async def _said(
-        self, method: str, params: dict[str, Json], caller: Caller | None, *, is_first: bool
+    async def _sent(
+        self, card: Card, message: dict[str, Json], caller: Caller | None
     ) -> Said | Failure:
-        """One JSON-RPC request. Raises LinkDown where nothing of the call was sent."""
-        assert self._card is not None, "calls are made while the conversation is open"
-        agent, card = self._agent, self._card
-        headers = {**await self._authorized(caller), **card.wire.headers}
-        body: dict[str, Json] = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        """Send the message. Raises LinkDown where nothing of it was sent."""
+        headers = await self._headers(card, caller)
         try:
-            fetched = await agent.fetcher.post_json(card.endpoint, body, headers)
+            body = _body(card.wire.send, message)
+            fetched = await self._agent.sender.post_json(card.endpoint, body, headers)
         except (AddressRefused, FetchUnreached) as error:
-            kind = LinkDown if is_first else LinkLost
-            raise kind(self._server, str(error)) from error
+            raise LinkDown(self._server, str(error)) from error
         except FetchFailed as error:
             raise LinkLost(self._server, str(error)) from error
         self._check_status(fetched, headers)
         return self._read(fetched)
+
+    async def _looked(self, card: Card, before: Said, task: str, caller: Caller | None) -> Said:
+        """How a task stands; as before, while that cannot be told: asking again does no harm."""
+        try:
+            headers = await self._headers(card, caller)
+            body = _body(card.wire.get, card.wire.task(task, card.tenant))
+            fetched = await self._agent.fetcher.post_json(card.endpoint, body, headers)
+        except (AddressRefused, FetchFailed, LinkDown):
+            return before
+        if fetched.status in _AWAY:
+            self._check_token(fetched, headers)
+            return before
+        self._check_status(fetched, headers)
+        said = self._read(fetched)
+        if isinstance(said, Failure):  # of the task this says nothing
+            raise LinkGarbage(self._server, f"it does not tell of the task: {said.code}")
+        return said
 
     def _read(self, fetched: Fetched) -> Said | Failure:
         try:
@@ -171,11 +209,17 @@ class A2aTransport:
         except (FetchFailed, NotUnderstood) as error:
             raise LinkGarbage(self._server, str(error)) from error
 
-    def _check_status(self, fetched: Fetched, headers: Mapping[str, str]) -> None:
+    def _check_token(self, fetched: Fetched, headers: Mapping[str, str]) -> None:
         if fetched.status == 401 and self._agent.authorization is not None:
             self._agent.authorization.refused(headers["Authorization"])
+
+    def _check_status(self, fetched: Fetched, headers: Mapping[str, str]) -> None:
+        self._check_token(fetched, headers)
         if fetched.status != 200:
             raise LinkGarbage(self._server, f"it answered with HTTP {fetched.status}")
+
+    async def _headers(self, card: Card, caller: Caller | None) -> dict[str, str]:
+        return {**await self._authorized(caller), **card.wire.headers}
 
     async def _authorized(self, caller: Caller | None) -> dict[str, str]:
         """The header with our credential. Raises LinkDown: nothing was sent."""
@@ -187,3 +231,7 @@ class A2aTransport:
             raise
         except GatewayError as error:
             raise CredentialRefused(self._server, str(error)) from error
+
+
+def _body(method: str, params: dict[str, Json]) -> dict[str, Json]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

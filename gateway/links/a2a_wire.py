@@ -33,13 +33,17 @@ class Wire:
         return {} if self is V03 else {"A2A-Version": self.version}
 
     def message(self, task: Json, message_id: str, tenant: str) -> dict[str, Json]:
-        """The parameters of `send`: one message, to be answered when there is an answer."""
+        """The parameters of `send`: one message, to be answered at once, with a task that goes on
+        where there is no answer yet.
+        """
         if self is V03:
             said: dict[str, Json] = {"kind": "message", "role": "user", "parts": [_old_part(task)]}
-            return {"message": {**said, "messageId": message_id}}
+            message: Json = {**said, "messageId": message_id}
+            return {"message": message, "configuration": {"blocking": False}}
         part: Json = {"text": task} if isinstance(task, str) else {"data": task}
-        message: Json = {"messageId": message_id, "role": "ROLE_USER", "parts": [part]}
-        return {"message": message, **({"tenant": tenant} if tenant else {})}
+        message = {"messageId": message_id, "role": "ROLE_USER", "parts": [part]}
+        sent: dict[str, Json] = {"message": message, "configuration": {"returnImmediately": True}}
+        return sent | ({"tenant": tenant} if tenant else {})
 
     def task(self, task_id: str, tenant: str) -> dict[str, Json]:
         """The parameters of `get`."""

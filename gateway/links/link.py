@@ -40,6 +40,7 @@ class Permit:
     receipt       of the audit entry that authorises the call
     key           by which a server that honours it knows this call when it is sent again
     principal     in whose name our own tools go on; None: nobody's. No upstream learns of it
+    until_s       when nobody waits for it any more, seconds since 1970; None: as long as it takes
     """
 
     server: str
@@ -51,6 +52,7 @@ class Permit:
     receipt: Receipt
     key: str | None = None
     principal: Principal | None = field(default=None, repr=False)
+    until_s: int | None = None
 
 
 @value_type

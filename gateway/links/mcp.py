@@ -54,6 +54,7 @@ class Request:
     name       mirrored in `Mcp-Name` over HTTP, where the era asks for it
     mirrored   `Mcp-Param-*` header lines, and that with the call's idempotency key
     caller     for whom it is made; None: the gateway itself
+    until_s    when nobody waits for it any more, seconds since 1970; None: nothing is known of it
     """
 
     method: str
@@ -62,6 +63,7 @@ class Request:
     name: str | None = None
     mirrored: bytes = b""
     caller: Caller | None = None
+    until_s: int | None = None
 
 
 class Transport(Protocol):
@@ -184,8 +186,9 @@ class McpLink:
             tail = conversation.era.keyed_tail(permit.key)
             mirrored += idempotency.header_line(permit.key)
         params = tool.head + permit.arguments + tail
+        caller, until_s = permit.caller, permit.until_s
         request = Request(
-            "tools/call", conversation.era, params, permit.tool, mirrored, permit.caller
+            "tools/call", conversation.era, params, permit.tool, mirrored, caller, until_s
         )
         message = await conversation.transport.ask(request, timeout_s=timeout_s)
         if isinstance(message, Failure) and message.code in eras.OUTDATED:

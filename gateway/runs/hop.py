@@ -271,7 +271,9 @@ class Hop:
             return answers.not_recorded(f"{step.server}.{step.tool}")
         place = request_id(step.run, step.path)
         name = f"{step.server}.{step.tool}"
-        action = Action(step.server, step.tool, step.args, FACE, place, None, FACE, name)
+        action = Action(
+            step.server, step.tool, step.args, FACE, place, None, FACE, name, None, step.until_s
+        )
         outcome = await self._gate.cross(principal, action)
         if outcome.call is not None:
             self._gate.delivered(outcome.call)

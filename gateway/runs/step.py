@@ -10,7 +10,8 @@ class Step:
 
     grant    the path at which that was given in whose name it is done
     path     its own place in the run: the same place is the same step
-    until_s  when the run's time is up, seconds since 1970: no answer of people is waited for longer
+    until_s  when the run's time is up, seconds since 1970: no answer of people, or of an agent over
+             A2A, is waited for longer
     """
 
     run: str

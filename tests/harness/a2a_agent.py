@@ -21,6 +21,8 @@ from a2a.types.a2a_pb2 import (
     Message,
     Part,
     Role,
+    TaskState,
+    TaskStatus,
 )
 from a2a.types.a2a_pb2 import Task as A2aTask
 from starlette.applications import Starlette
@@ -112,7 +114,9 @@ class _Executor(AgentExecutor):
         state = context.call_context.state
         self._agent.heard.append(dict(state.get("headers", {})))
         task = context.current_task or A2aTask(
-            id=context.task_id or "", context_id=context.context_id or ""
+            id=context.task_id or "",
+            context_id=context.context_id or "",
+            status=TaskStatus(state=TaskState.TASK_STATE_SUBMITTED),
         )
         await event_queue.enqueue_event(task)
         updater = TaskUpdater(event_queue, task.id, task.context_id)

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a2a.server.tasks import TaskUpdater
+from pydantic import ValidationError
 
+from gateway.catalogue.servers import ServerSpec
 from gateway.errors import AddressRefused, NotUnderstood
 from gateway.links.a2a_card import Card, card_url
 from gateway.links.a2a_wire import read_said
 from gateway.links.address import Destination
 from tests.gateway.links.http_upstream import Heard, Upstream, http
 from tests.harness.a2a_agent import RemoteAgent, Says, answers, ends, later, remote_agent
-from tests.harness.gateway import Running, running
+from tests.harness.gateway import Clock, Running, running
 from tests.harness.policy import HEAD
+from tests.orchestration.house import flow, house
 
 POLICY = (
     HEAD
@@ -31,12 +35,32 @@ rules:
 
 @asynccontextmanager
 async def linked(
-    folder: Path, does: Says = answers, *, version: str = "1.0", policy: str = POLICY
+    folder: Path,
+    does: Says = answers,
+    *,
+    version: str = "1.0",
+    policy: str = POLICY,
+    **more: Any,  # noqa: ANN401 - of the server in the configuration
 ) -> AsyncIterator[tuple[Running, RemoteAgent]]:
     async with remote_agent(does, version=version) as agent:
-        spec = {"a2a": agent.url, "allow_private": True}
-        async with running(folder, policy, {"research": spec}, mode="dev") as gateway:
+        spec = {"a2a": agent.url, "allow_private": True, **more}
+        async with running(
+            folder, policy, {"research": spec}, mode="dev", clock=Clock()
+        ) as gateway:
             yield gateway, agent
+
+
+class Slow:
+    """An agent that is at it until a test lets it answer."""
+
+    def __init__(self) -> None:
+        self.begun, self.over = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, said: Any, updater: TaskUpdater) -> None:  # noqa: ANN401 - JSON
+        await updater.start_work()
+        self.begun.set()
+        await self.over.wait()
+        await answers(said, updater)
 
 
 @pytest.mark.parametrize("version", ["1.0", "0.3"])
@@ -70,6 +94,96 @@ async def test_a_task_that_goes_on_is_waited_for(tmp_path: Path, version: str) -
         answered = await (await gateway.agent()).call("research.ask", task="tides")
         assert answered.done
         assert agent.told == ["tides"]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks are asked for again at once."""
+    monkeypatch.setattr("gateway.links.a2a.AGAIN_S", (0.01,))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("version", ["1.0", "0.3"])
+async def test_a_task_may_take_the_better_part_of_an_hour(tmp_path: Path, version: str) -> None:
+    slow = Slow()
+    async with linked(tmp_path, slow, version=version) as (gateway, agent):
+        clerk = await gateway.agent()
+        calling = asyncio.create_task(clerk.call("research.ask", task="tides"))
+        await gateway.until(slow.begun.is_set)
+        gateway.clock.pass_s(3500)
+        slow.over.set()
+        answered = await calling
+        assert answered.done, answered
+        assert agent.told == ["tides"]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("more", "passes"),
+    [
+        pytest.param({}, 3600, id="an-hour"),
+        pytest.param({"longest": "5m"}, 300, id="as-the-deployment-says"),
+    ],
+)
+async def test_what_takes_longer_is_unknown_and_sent_once(
+    tmp_path: Path, more: dict[str, str], passes: int
+) -> None:
+    slow = Slow()
+    async with linked(tmp_path, slow, **more) as (gateway, agent):
+        clerk = await gateway.agent()
+        calling = asyncio.create_task(clerk.call("research.ask", task="tides"))
+        await gateway.until(slow.begun.is_set)
+        gateway.clock.pass_s(passes)
+        assert (await calling).code == "upstream.timeout"
+        assert agent.told == ["tides"]
+        assert gateway.entries("outcome")[-1]["status"] == "unknown"
+        slow.over.set()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_step_waits_no_longer_than_its_run_has(tmp_path: Path) -> None:
+    slow, ask = Slow(), {"tool": {"name": "research.ask", "args": {"task": "tides"}}}
+    rules = POLICY.replace("agents:\n", "agents:\n  job: {roles: [clerk]}\n", 1)
+    async with remote_agent(slow) as agent:
+        spec = {"a2a": agent.url, "allow_private": True}
+        flows = [flow({"sequential": [ask]}, wall="2m")]
+        async with house(
+            tmp_path, flows, rules=rules, servers={"research": spec}, clock=Clock()
+        ) as home:
+            await home.gateway.accept("research")
+            run = await home.start()
+            await home.gateway.until(slow.begun.is_set)
+            home.gateway.clock.pass_s(121)
+            assert (await home.ended(run)).result == "unknown"
+            assert agent.told == ["tides"]
+            slow.over.set()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_whoever_stops_everything_stops_a_call_that_takes_hours(tmp_path: Path) -> None:
+    slow = Slow()
+    async with linked(tmp_path, slow) as (gateway, _):
+        clerk = await gateway.agent()
+        calling = asyncio.create_task(clerk.call("research.ask", task="tides"))
+        await gateway.until(slow.begun.is_set)
+        await gateway.operate("POST", "/api/stop", {"reason": "drill"})
+        assert (await calling).code == "stopped"
+        slow.over.set()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"url": "https://a.example/", "longest": "1h"}, id="of-a-server"),
+        pytest.param({"a2a": "https://a.example/", "longest": "0s"}, id="none"),
+        pytest.param({"a2a": "https://a.example/", "longest": "an hour"}, id="words"),
+        pytest.param({"a2a": "https://a.example/", "longest": 3600}, id="number"),
+        pytest.param({"a2a": "https://a.example/", "longest": "9999d"}, id="years"),
+    ],
+)
+def test_how_long_an_agent_may_take_is_said_of_agents_as_a_time(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ServerSpec.model_validate(spec)
 
 
 @pytest.mark.parametrize(
@@ -304,4 +418,65 @@ async def test_an_answer_that_is_none_is_sent_once_and_unknown(
         async with running(tmp_path, POLICY, {"research": spec}, mode="dev") as gateway:
             answered = await (await gateway.agent()).call("research.ask", task="x")
             assert answered.code == code
+            assert agent.asked == 1
+
+
+WORKING = b'{"result": {"task": {"id": "t1", "status": {"state": "TASK_STATE_WORKING"}}}}'
+DONE = (
+    b'{"result": {"id": "t1", "status": {"state": "TASK_STATE_COMPLETED"},'
+    b' "artifacts": [{"parts": [{"text": "high"}]}]}}'
+)
+
+
+class Unsteady(Odd):
+    """An agent whose task goes on, and which is there now and then.
+
+    looks  what it answers when it is asked for the task, one after another; None: it hangs up
+    """
+
+    def __init__(self, *looks: tuple[bytes, str] | None) -> None:
+        super().__init__(WORKING)
+        self._looks = iter(looks)
+        self.behaviours["GetTask"] = self._tell
+
+    async def _tell(self, _: Heard, writer: asyncio.StreamWriter) -> None:
+        look = next(self._looks)
+        if look is None:
+            writer.close()
+            return
+        writer.write(http(*look))
+        await writer.drain()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_agent_that_is_away_for_a_while_is_asked_again(tmp_path: Path) -> None:
+    away = [(b"", f"{status} Away") for status in (401, 429, 500, 503)]
+    async with Unsteady(*away, None, (DONE, "200 OK")) as agent:
+        spec = {"a2a": agent.url, "allow_private": True}
+        async with running(tmp_path, POLICY, {"research": spec}, mode="dev") as gateway:
+            answered = await (await gateway.agent()).call("research.ask", task="x")
+            assert answered.result is not None, answered
+            assert answered.result["structuredContent"] == {"result": "high"}
+            assert agent.asked == 1
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        pytest.param(b'{"error": {"code": -32001, "message": "no task"}}', "200 OK", id="unknown"),
+        pytest.param(b"", "404 Gone", id="gone"),
+        pytest.param(b"", "302 Found", id="led-away"),
+        pytest.param(b'{"result": {}}', "200 OK", id="no-task"),
+    ],
+)
+async def test_a_task_that_is_told_of_no_more_is_unknown(
+    tmp_path: Path, answer: bytes, status: str
+) -> None:
+    async with Unsteady((answer, status)) as agent:
+        spec = {"a2a": agent.url, "allow_private": True}
+        async with running(tmp_path, POLICY, {"research": spec}, mode="dev") as gateway:
+            answered = await (await gateway.agent()).call("research.ask", task="x")
+            assert answered.code == "upstream.garbage"
+            assert gateway.entries("outcome")[-1]["status"] == "unknown"
             assert agent.asked == 1
