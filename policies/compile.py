@@ -27,11 +27,12 @@ from policies.notation import ANY
 from policies.pinned import ToolSchema, check_tools
 from policies.reach import reached
 from policies.references import check_references
-from policies.register import UNDECLARED_LABELS, Approval, Risk, Tool
+from policies.register import UNDECLARED_LABELS, Risk, Tool
 from policies.release import ReleaseRule, read_by_tool, release_rule
 from policies.shape import Shape, read_schema
 from policies.snapshot import UNTRUSTED, Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
 from policies.source import Path
+from policies.terms import Approval
 
 T = TypeVar("T")
 

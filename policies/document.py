@@ -30,20 +30,9 @@ from policies.notation import (
     UserName,
     refuse,
 )
-from policies.register import (
-    Agent,
-    Approval,
-    Budget,
-    Group,
-    Limit,
-    Part,
-    Risk,
-    Space,
-    Tool,
-    Users,
-    refuse_wildcard,
-)
+from policies.register import Agent, Group, Part, Risk, Space, Tool, Users, refuse_wildcard
 from policies.source import Source
+from policies.terms import Approval, Budget, Limit
 from policies.trigger import Trigger
 
 SESSION = "session"

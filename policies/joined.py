@@ -14,19 +14,9 @@ from policies.document import Guardrail, PolicyDocument, Release, Rule
 from policies.finding import Position
 from policies.notation import ANY
 from policies.reach import reached
-from policies.register import (
-    RISKS,
-    UNDECLARED_LABELS,
-    Agent,
-    Approval,
-    Budget,
-    Group,
-    Limit,
-    Risk,
-    Space,
-    Tool,
-)
+from policies.register import RISKS, UNDECLARED_LABELS, Agent, Group, Risk, Space, Tool
 from policies.source import Path, Source
+from policies.terms import Approval, Budget, Limit
 from policies.trigger import Trigger
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from policies.document import Guardrail, PolicyDocument, Rule
 from policies.finding import Finding, Position
 from policies.joined import Joined, Placed
 from policies.lint_conditions import lint_condition
-from policies.register import BYTES_IN, BYTES_OUT, Budget, Tool
+from policies.register import BYTES_IN, BYTES_OUT, Tool
+from policies.terms import Budget
 
 MOST_CANDIDATES = 20
 """Rules for one agent and tool above which a decision becomes noticeably slower."""

@@ -12,20 +12,9 @@ from policies.decision import Facts
 from policies.engine import Engine
 from policies.finding import Finding
 from policies.notation import ANY, tool_matches
-from policies.register import (
-    Agent,
-    Approval,
-    Budget,
-    Group,
-    Limit,
-    People,
-    Risk,
-    Sink,
-    Space,
-    Trust,
-    Undo,
-)
+from policies.register import Agent, Group, People, Risk, Sink, Space, Trust, Undo
 from policies.release import ReleaseRule
+from policies.terms import Approval, Budget, Limit
 from policies.trigger import Trigger
 
 UNTRUSTED = frozenset({"untrusted"})

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from audit.canonical import MAX_SAFE, Json
-from policies.register import BYTES_IN, BYTES_OUT, Budget
+from policies.register import BYTES_IN, BYTES_OUT
 from policies.snapshot import ToolRule
+from policies.terms import Budget
 
 MICRO = 1_000_000
 """A budget is counted in millionths of its unit: entries hold whole numbers, prices do not."""

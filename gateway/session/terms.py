@@ -13,8 +13,8 @@ from gateway.session.charge import Charge, counted_for, histories
 from gateway.session.cost import MICRO, afterwards, beforehand, is_known_afterwards
 from policies.decision import Decision, Facts
 from policies.notation import Rate
-from policies.register import Budget, Limit
 from policies.snapshot import Snapshot
+from policies.terms import Budget, Limit
 
 
 class Counted(Protocol):

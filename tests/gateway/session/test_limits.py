@@ -17,8 +17,8 @@ from gateway.session.terms import Terms, settlement
 from policies.decision import Decision, Facts
 from policies.history import KEPT
 from policies.notation import Rate
-from policies.register import Budget, Limit
 from policies.snapshot import Snapshot, ToolRule
+from policies.terms import Budget, Limit
 from tests.gateway.rooms import ASKED, KEY, NOW_S, Call, House
 
 NOW = NOW_S * MICRO
