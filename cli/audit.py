@@ -16,9 +16,11 @@ from cli.errors import Exit, stop
 from cli.interrupt import until_stopped
 from cli.options import DEFAULT_HOME, AsJson, Home
 from cli.output import as_card, as_json, moment, say
+from cli.taking import take
 from gateway.approval.signed_answers import SignedAnswers
 from gateway.errors import GatewayError
 from gateway.home import Home as HomeFolder
+from gateway.operator.export_form import ExportForm
 from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="The log and its evidence.")
@@ -95,6 +97,31 @@ def prove(api: Operators, index: Index) -> None:
 def checkpoint(api: Operators) -> None:
     """Print the newest signed checkpoint: keep it, it is a pin."""
     typer.echo(api.text("/api/audit/checkpoint"), nl=False)
+
+
+@app.command()
+@operated
+def export(
+    api: Operators,
+    query: Annotated[
+        list[str] | None, typer.Argument(help="As for `audit search`; nothing: every entry.")
+    ] = None,
+    *,
+    form: Annotated[
+        ExportForm,
+        typer.Option("--as", help="With a proof in each line, or a table without formulas."),
+    ] = "jsonl",
+    out: Annotated[
+        Path | None, typer.Option(help="A file that is not there yet; else standard output.")
+    ] = None,
+) -> None:
+    """Take entries away, with the checkpoint that they rest on; that you did is recorded.
+
+    Exit code 1 when the search would have found more than is in the file.
+    """
+    missing = take(api, " ".join(query or []), form, out)
+    if missing:
+        stop(missing)
 
 
 @app.command()

@@ -97,6 +97,21 @@ class Operators:
         except httpx.HTTPError as error:
             raise Broken(type(error).__name__) from error
 
+    @contextmanager
+    def download(self, path: str, body: object) -> Iterator[Iterator[bytes]]:
+        """The bytes of a long answer to a POST.
+
+        Raises Broken when it ends too early; a refusal ends the command.
+        """
+        try:
+            with self._http.stream("POST", path, json=body) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    stop(*_complaint(answer))
+                yield answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise Broken(type(error).__name__) from error
+
     def agents_url(self) -> str:
         """Where the agents of this gateway call."""
         if self.target.url is None:

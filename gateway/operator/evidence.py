@@ -15,7 +15,7 @@ from gateway.operator import exporting
 from gateway.operator.api import Here, Routes, Viewer, body_of
 from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
-from gateway.operator.exporting import Form
+from gateway.operator.export_form import ExportForm
 from gateway.operator.services import Services
 
 router = Routes()
@@ -30,7 +30,7 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     q: str = ""
-    form: Form = "jsonl"
+    form: ExportForm = "jsonl"
 
 
 MOST = 1000
@@ -108,7 +108,7 @@ async def tile(services: Here, _: Viewer, node: str) -> Response:
     return FileResponse(file, media_type=kind)
 
 
-async def exported(services: Services, operator: Operator, q: str, form: Form) -> Response:
+async def exported(services: Services, operator: Operator, q: str, form: ExportForm) -> Response:
     """The file that an export is."""
     taken = await exporting.begun(services, operator, q, form)
     kind, ending = ("text/csv", "csv") if form == "csv" else ("application/jsonl", "jsonl")

@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import orjson
 
@@ -24,9 +23,8 @@ from audit.note import unverified_text
 from gateway.operator.access import check_standing
 from gateway.operator.columns import COLUMNS
 from gateway.operator.credentials import Operator
+from gateway.operator.export_form import ExportForm
 from gateway.operator.services import Services
-
-Form = Literal["jsonl", "jsonl-proofs", "csv"]
 
 MOST = 100_000
 """Entries of one export."""
@@ -45,12 +43,12 @@ class Taken:
     """
 
     query: str
-    form: Form
+    form: ExportForm
     checkpoint: str
     size: int
 
 
-async def begun(services: Services, operator: Operator, query: str, form: Form) -> Taken:
+async def begun(services: Services, operator: Operator, query: str, form: ExportForm) -> Taken:
     """Record who takes what. Raises QueryInvalid, AuditUnavailable."""
     services.index.parse(query)
     note = services.log.signed_checkpoint().decode()
@@ -130,7 +128,7 @@ class _Csv:
         return _row([*cells, *[""] * (len(_HEAD) - len(cells))])
 
 
-_FORMS: Mapping[Form, Callable[[Services, Taken], "_JsonLines | _Csv"]] = {
+_FORMS: Mapping[ExportForm, Callable[[Services, Taken], "_JsonLines | _Csv"]] = {
     "jsonl": _JsonLines,
     "jsonl-proofs": _Proven,
     "csv": _Csv,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from audit.note import Verifier
 from audit.proof import Proof
 from gateway.operator import exporting
-from gateway.operator.exporting import Form, Taken, _inert
+from gateway.operator.export_form import ExportForm
+from gateway.operator.exporting import Taken, _inert
 from tests.harness.gateway import Running, running
 from tests.harness.upstream import desk
 
@@ -34,7 +35,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         yield found
 
 
-async def taken(gateway: Running, q: str, form: Form = "jsonl", by: str = "vera") -> str:
+async def taken(gateway: Running, q: str, form: ExportForm = "jsonl", by: str = "vera") -> str:
     body = {"q": q, "form": form}
     return (await gateway.operate("POST", "/api/audit/export", body, by=by)).text
 
