@@ -52,7 +52,7 @@ class KnownSecrets:
 
     def within(self, raw: bytes) -> tuple[str, ...]:
         """The spellings that occur in a JSON text (UTF-8, only what must be is escaped)."""
-        return tuple(spelling for needle, spelling in self._in_json if needle in raw)
+        return tuple([spelling for needle, spelling in self._in_json if needle in raw])
 
     def without(self, text: str, mark: str) -> str:
         """The text with `mark` in place of every spelling of every secret."""

@@ -38,6 +38,7 @@ _PLAIN_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _ENCODED_HEADER = re.compile(r"=\?base64\?.*\?=")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _MAX_CURSOR = 4096
+_OBJECTS = frozenset({dict})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def check_call_result(result: Mapping[str, Json]) -> None:
     Raises NotUnderstood.
     """
     content = result.get("content")
-    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+    if not isinstance(content, list) or not _OBJECTS.issuperset(map(type, content)):
         raise NotUnderstood("a tool result whose `content` is no list of objects")
     if not isinstance(result.get("isError", False), bool):
         raise NotUnderstood("a tool result whose `isError` is no boolean")
