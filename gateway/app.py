@@ -37,6 +37,7 @@ from gateway.parts import Parts
 from gateway.refusals import Refusals
 from gateway.rooms import Rooms
 from gateway.runs.hop import Hop
+from gateway.runs.results import Results
 from gateway.runs.service import Orchestration, RunService
 from gateway.runs.tasks import Tasks
 from gateway.session.memories import Memories
@@ -176,7 +177,8 @@ async def _flows(
 ) -> AsyncIterator[_Flowing]:
     """Flows run; what the tools of `agents` work with is put into `given`."""
     state = ground.state
-    hop = Hop(rooms, state.runs, mint, state.made)
+    results = Results(ground.mind.memory, state.sessions, rooms.digest_key)
+    hop = Hop(rooms, state.runs, mint, state.made, results)
     async with orchestration.opened(hop, ground.home) as runs:
         triggers = _triggers(ground, rooms, runs)
         async with triggers.running():

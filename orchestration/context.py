@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from gateway.runs.errors import RunRefused
+from gateway.runs.reference import references
 from gateway.runs.run import Json
 from gateway.runs.step import Step
 from orchestration.around import Around
@@ -47,19 +49,25 @@ class Context:
         """Where it is."""
         return self.place.path
 
-    async def call(self, node: Part, value: Json, label: str | None = None) -> Json:
-        """Have one node done. Raises Stopped."""
+    async def call(
+        self, node: Part, value: Json, label: str | None = None, *, opens: bool | None = None
+    ) -> Json:
+        """Have one node done. Raises Stopped.
+
+        opens  whether references are what they stand for, to whoever does it; None: as here
+        """
+        opens = self.place.opens if opens is None else opens
         path = self.next(label or label_of(node))
         if not isinstance(node, Agent | Tool | Approve):
-            return await self.around.perform(self._below(path), node, value)
+            return await self.around.perform(self._below(path, opens=opens), node, value)
         value = self.around.instead.get(path, value)
         if isinstance(node, Tool):
             await self._check(node, path, value)
-        answer = opened(await self.step(node, path, value))
+        answer = opened(await self.step(node, path, value, opens=opens))
         inside = self.around.inside.get(node.name) if isinstance(node, Agent) else None
         if inside is None:
             return answer
-        return await self.around.perform(self._below(path, grant=path), inside, value)
+        return await self.around.perform(self._below(path, grant=path, opens=opens), inside, value)
 
     async def fan(self, jobs: Sequence[Job], *, max_parallel: int) -> list["Json | Stopped"]:
         """Have several nodes done at once; what each gave, in their order."""
@@ -107,10 +115,23 @@ class Context:
         """A place below for a check, which is not checked itself."""
         return Context(self.around, replace(self.place, path=self.next("check"), guards=()))
 
-    async def bounded(self, lease: Lease, wall_s: int | None) -> "Context":
+    async def whole(self, value: Json) -> Json:
+        """A value with what its references stand for. Raises Stopped.
+
+        What a run is given by this is held while it goes on, and stored nowhere.
+        """
+        if next(references(value), None) is None:
+            return value
+        try:
+            return await self.around.hop.whole(self.around.run, self.place.grant, value)
+        except RunRefused as refused:
+            raise Stopped("refused", str(refused), at=self.path, code=refused.code) from refused
+
+    async def bounded(self, lease: Lease, wall_s: int | None, refers: int) -> "Context":
         """This place with a lease and a time of its own; to be used in its stead from now on.
 
         wall_s  how long it has from the first time on, in seconds; None: as long as here
+        refers  bytes from which on results are referred to
         """
         around = self.around
         if wall_s is not None:
@@ -121,7 +142,7 @@ class Context:
 
             ends = await self._checkpoint(f"{self.path}/until", wall_s, until)
             around = replace(around, until_s=cast("int", ends))
-        return Context(around, replace(self.place, lease=lease))
+        return Context(around, replace(self.place, lease=lease, refers=refers))
 
     async def lent(self, tools: Sequence[str]) -> "Context":
         """A place below, in whose name nothing but these may be used. Raises Stopped."""
@@ -202,6 +223,7 @@ class Context:
         *,
         tokens: int = 0,
         cost: int = 0,
+        opens: bool = True,
     ) -> Told:
         """Make one step as a checkpoint, which is drawn before anything is waited for."""
         value = self.around.instead.get(path, value)
@@ -212,8 +234,8 @@ class Context:
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         hop, inside = self.around.hop, self.around.inside
-        run, grant = self.around.run, self.place.grant
-        step = Step(run, grant, path, server, tool, args, self.around.until_s)
+        run, grant, until_s = self.around.run, self.place.grant, self.around.until_s
+        step = Step(run, grant, path, server, tool, args, until_s, self.place.refers, opens)
         hand_to = node.name if isinstance(node, Agent) and node.name in inside else None
 
         async def made() -> Json:
@@ -253,7 +275,8 @@ class Context:
         for job in jobs:
             path = self.next(job.label)
             if self._is_single(job.node):
-                branches[path] = self.step(job.node, path, job.value, turn)
+                opens = self.place.opens
+                branches[path] = self.step(job.node, path, job.value, turn, opens=opens)
             else:
                 branches[path] = self._part(job, path, turn, leases.pop())
         return branches
@@ -285,12 +308,11 @@ class Context:
             return node.name not in self.around.inside
         return isinstance(node, Approve) or (isinstance(node, Tool) and not self.place.guards)
 
-    def _below(self, path: str, *, grant: str | None = None) -> "Context":
+    def _below(self, path: str, *, opens: bool, grant: str | None = None) -> "Context":
         if self.place.depth < 1:
             raise self._too_deep(path)
-        grant = self.place.grant if grant is None else grant
-        place = replace(self.place, path=path, grant=grant, depth=self.place.depth - 1)
-        return Context(self.around, place)
+        below = replace(self.place, path=path, depth=self.place.depth - 1, opens=opens)
+        return Context(self.around, below if grant is None else replace(below, grant=grant))
 
     def _too_deep(self, path: str) -> Stopped:
         detail = "agents and parts lie too deep in each other"

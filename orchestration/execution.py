@@ -69,7 +69,8 @@ class Execution:
 
     async def _told(self, here: Context, task: Task, what: dict[str, Json]) -> dict[str, Json]:
         try:
-            return {"value": await perform(here, _part(what["node"]), what["value"])}
+            value = await perform(here, _part(what["node"]), what["value"])
+            return {"value": value if task.path else await here.whole(value)}
         except Stopped as stopped:
             return {"stopped": stopped.to_json()}
         except Exception as error:

@@ -17,6 +17,8 @@ class Place:
     lease   what may still be used; shared with the places below that are no tasks of their own
     depth   how deep agents and parts may still lie in each other
     guards  those whose checks every tool has to pass
+    refers  bytes from which on what a step gives is kept and referred to; None: it never is
+    opens   whether references are what they stand for, to whoever is asked there
     """
 
     path: str
@@ -24,6 +26,8 @@ class Place:
     lease: Lease
     depth: int
     guards: tuple[Guard, ...] = ()
+    refers: int | None = None
+    opens: bool = True
 
     def to_json(self) -> dict[str, Json]:
         """The place as a task of its own is given it, but for its path."""
@@ -32,6 +36,8 @@ class Place:
             "lease": self.lease.to_json(),
             "depth": self.depth,
             "guards": [written(guard) for guard in self.guards],
+            "refers": self.refers,
+            "opens": self.opens,
         }
 
     @classmethod
@@ -43,6 +49,8 @@ class Place:
             Lease.from_json(what["lease"]),
             cast("int", what["depth"]),
             tuple(map(Guard.model_validate, cast("list[Json]", what["guards"]))),
+            cast("int | None", what.get("refers")),
+            what.get("opens") is not False,
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from gateway.action import Outcome
+from gateway.runs.reference import text_of, value_of
 from gateway.runs.run import Json
 from gateway.runs.step import Step
 from gateway.runs.way import Way
@@ -64,7 +65,7 @@ async def reached(hop: Way, step: Step, node: Part, value: Json, *, hand_to: str
     if isinstance(node, Approve):
         return _approved(hop, step, node, outcome, value)
     if outcome.status == "done":
-        return {"value": _value(outcome)}
+        return {"value": value_of(outcome)}
     return _stopped(outcome, step.path)
 
 
@@ -117,24 +118,5 @@ def _stopped(outcome: Outcome, at: str) -> Told:
         reason = "cancelled"
     elif code == "run.wall":
         reason = "exhausted"
-    detail = outcome.text or _text(outcome) or outcome.status
+    detail = outcome.text or text_of(outcome) or outcome.status
     return {"stopped": Stopped(reason, detail, at=at, code=code).to_json()}
-
-
-def _value(outcome: Outcome) -> Json:
-    """What a tool gave: its structured content, else its text."""
-    result = outcome.result or {}
-    structured = result.get("structuredContent")
-    if structured is None:
-        return _text(outcome)
-    if isinstance(structured, dict) and structured.keys() == {"result"}:
-        return structured["result"]
-    return structured
-
-
-def _text(outcome: Outcome) -> str:
-    content = (outcome.result or {}).get("content")
-    parts = content if isinstance(content, list) else []
-    return "\n".join(
-        str(part["text"]) for part in parts if isinstance(part, dict) and part.get("type") == "text"
-    )

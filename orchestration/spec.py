@@ -287,12 +287,15 @@ class Contract(Terms):
     accept  a condition of the policy's language that what comes of it (`args`) has to meet
     checks  each is given {"contract", "input", "result"} and answers {"approved": true}, or
             {"approved": false, "feedback": ...}
+    refer_above  bytes from which on what a step within gives is kept for the run, and a reference
+                 handed about in its place
     """
 
     kind: Literal["contract"] = "contract"
     of: "Node"
     accept: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
     checks: Annotated[tuple["Node", ...], Field(max_length=8, strict=False)] = ()
+    refer_above: Annotated[int, Field(ge=1024, le=1 << 20)] = 64 * 1024
 
     @model_validator(mode="after")
     def _others_check(self) -> Self:

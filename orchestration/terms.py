@@ -58,6 +58,11 @@ class Bound:
         """Whoever looks at what comes of it."""
         return tuple(check for each in self.contracts for check in each.checks)
 
+    @property
+    def refer_above(self) -> int:
+        """Bytes from which on results are referred to."""
+        return min(each.refer_above for each in self.contracts)
+
     def lease(self, left: Lease) -> Lease:
         """What it may use at most, taken from what is left."""
         calls, tokens, cost = map(self._least, ("calls", "tokens", "cost"))

@@ -149,6 +149,13 @@ def _look(worker: str, question: str) -> Any:
     return {"worker": worker, "input": question, "contract": {**contract, "wall": "5m"}}
 
 
+def _web(task: Task) -> Any:
+    """Somebody who finds so much that it is better passed on than read by everybody."""
+    pages = ("of the moon", "in the harbour", "and the moon", "at night", "and the fishermen")
+    found = [f"A page on {task['input']} {page}, at length. " * 6 for page in pages]
+    return {"found": found}
+
+
 def _papers(task: Task) -> Any:
     """Somebody who reads a contract only when it is held against them."""
     found = [f"{number} paper on {task['input']}" for number in ("one", "another")]
@@ -230,6 +237,6 @@ AGENTS: Mapping[str, Callable[[Task], Any]] = {
     "specialist": _specialist,
     "tester": lambda _: "passes",
     "triage": _triage,
-    "web": lambda task: {"found": [f"three pages on {task['input']}"]},
+    "web": _web,
     "writer": _writer,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from audit.canonical import Json
 from audit.entry import Receipt, Record
 from gateway.errors import MemoryRefused
-from gateway.memory.definitions import MAX_VALUE, MOST_FOUND
+from gateway.memory.definitions import MOST_FOUND
 from gateway.memory.item import Item, sealed_to_json
 from gateway.memory.items import PUT, REMOVED, Items
 from gateway.memory.place import Reach
@@ -65,8 +65,8 @@ class Memory:
         Raises MemoryRefused, AuditError or OSError.
         """
         size = len(key.encode()) + len(text.encode())
-        if size > MAX_VALUE:
-            raise MemoryRefused(f"Key and text have more than {MAX_VALUE} bytes.")
+        if size > to.longest:
+            raise MemoryRefused(f"Key and text have more than {to.longest} bytes.")
         provenance = await asyncio.to_thread(self._provenance, writer.decision)
         async with self.turns.at(to.place):
             living = await self._known(to)

@@ -10,6 +10,7 @@ from typing import Final, Literal, cast, get_args
 from audit.canonical import Json
 from audit.value import value_type
 from gateway.links.link import Caller
+from gateway.memory.definitions import MAX_VALUE
 from policies.document import SESSION
 from policies.register import Space
 from policies.snapshot import Snapshot
@@ -55,12 +56,14 @@ class Reach:
 
     keep_s   how long an entry lives at most; None: as long as its place
     entries  how many it holds at most; `bytes` of keys and values together
+    longest  bytes of one of them
     """
 
     place: Place
     keep_s: int | None
     entries: int
     bytes: int
+    longest: int = MAX_VALUE
 
 
 def reach(snapshot: Snapshot, caller: Caller, session: str, space: str) -> Reach | None:

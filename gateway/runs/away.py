@@ -86,11 +86,17 @@ class Away:
             "tool": step.tool,
             "args": step.args,
             "until_s": step.until_s,
+            "refers": step.refers,
+            "opens": step.opens,
         }
         told = await self._of_run("deliver", step.run, fields)
         said = told["asked"] is True, told["repeats"] is True
         self._said.setdefault(step.run, {})[step.path] = said
         return _outcome(told)
+
+    async def whole(self, run_id: str, grant: str, value: Json) -> Json:
+        """A value with what its references stand for. Raises RunRefused."""
+        return (await self._of_run("whole", run_id, {"grant": grant, "value": value}))["value"]
 
     def reuses(self, run_id: str, path: str) -> bool:
         """Whether a fork takes a step over, as it was told when the run was taken."""

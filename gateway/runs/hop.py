@@ -12,48 +12,42 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from audit import canonical
 from audit.canonical import Json
 from audit.errors import AuditError
 from gateway import answers
 from gateway.action import Action, Outcome
 from gateway.approval.request import OPEN
-from gateway.attempt import sees
 from gateway.catalogue.agents import PromptSpec
 from gateway.errors import ApprovalRefused, SessionEnded
 from gateway.gate import Gate
-from gateway.idempotency import is_remembered
 from gateway.identity.errors import DelegationRefused, ScopeInvalid
 from gateway.identity.minting import Mint
 from gateway.links.jsonrpc import dump
 from gateway.rooms import Rooms
+from gateway.runs.earlier import Earlier
 from gateway.runs.errors import RunRefused
 from gateway.runs.kept import Kept
 from gateway.runs.made import MadeAgents, spec_of
+from gateway.runs.referring import Referring
+from gateway.runs.results import Results
 from gateway.runs.run import FACE, ROOT, Run, request_id
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
 from gateway.runs.starting import Start, Starting
 from gateway.runs.step import Step
-from gateway.runs.steps import Taken
 
 _CANCELLED = Outcome("denied", "run.cancelled", "The run was cancelled; nothing has been done.")
 _CUT = Outcome("denied", "run.cut", "This branch has lost its race; no further step of it is made.")
 _ENDED = Outcome("denied", SessionEnded.code, "The session of this run has ended.")
 _EXPIRED = Outcome("denied", "approval.expired", "Nobody answered in time; nothing has been done.")
-_UNKNOWN = Outcome(
-    "unknown",
-    "upstream.unknown_outcome",
-    "This step was under way when the gateway stopped. Whether it acted cannot be told.",
-)
-_ASTRAY = Outcome("refused", "run.fork", "The run made another call at this place than the fork.")
-_LOST = Outcome("unknown", "run.result-lost", "This step was made; what it gave back is lost.")
 
 
 class Hop:
     """The way of runs through the gate."""
 
-    def __init__(self, rooms: Rooms, runs: Runs, mint: Mint, made: MadeAgents) -> None:
+    def __init__(
+        self, rooms: Rooms, runs: Runs, mint: Mint, made: MadeAgents, results: Results
+    ) -> None:
         self.runs = runs
         self._made = made
         self._rooms = rooms
@@ -61,6 +55,8 @@ class Hop:
         self._standing = Standing(rooms, mint)
         self._starting = Starting(rooms, runs, self._standing)
         self.kept = Kept(rooms.recorder)
+        self._referring = Referring(rooms, runs, self._standing, results)
+        self._earlier = Earlier(rooms, runs, self._standing, self.kept, results)
         self._under_way: set[tuple[str, str]] = set()
 
     @property
@@ -143,13 +139,22 @@ class Hop:
             raise RunRefused("run.twice", f"step {step.path} is under way")
         self._under_way.add(place)
         try:
-            taken = self.runs.steps(step.run).get(step.path)
-            recorded = None if taken is None else await self._recorded(step, taken)
-            if taken is None:
-                recorded = await self._reused(step)
-            return recorded or await self._delivered(step)
+            ready = await self._referring.ready(step)
+            if isinstance(ready, Outcome):
+                return ready
+            outcome = await self._earlier.outcome(ready) or await self._delivered(ready)
+            return await self._referring.referred(ready, outcome)
+        except SessionEnded:
+            return self._over(step.run)
         finally:
             self._under_way.discard(place)
+
+    async def whole(self, run_id: str, grant: str, value: Json) -> Json:
+        """A value with what its references stand for, for who acts under `grant`.
+
+        Raises RunRefused where one leads nowhere in this run.
+        """
+        return await self._referring.whole(self.runs.get(run_id), grant, value)
 
     def reuses(self, run_id: str, path: str) -> bool:
         """Whether a fork takes a step over, instead of making it."""
@@ -163,7 +168,7 @@ class Hop:
     def repeats(self, run_id: str, path: str) -> bool:
         """Whether a step of which nobody knows what came of it may be made once more."""
         taken = self.runs.steps(run_id).get(path)
-        return taken is not None and self._may_repeat(taken)
+        return taken is not None and self._earlier.may_repeat(taken)
 
     async def sleep(self, run_id: str, path: str, until_s: int) -> bool:
         """Wait until then; False: the run was stopped before, or the branch that waits was cut."""
@@ -304,49 +309,6 @@ class Hop:
     async def _wait(self, *until: "asyncio.Future[None]", until_s: int | None) -> None:
         left = None if until_s is None else max(0, until_s - self.now_s)
         await asyncio.wait(until, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-
-    async def _recorded(self, step: Step, taken: Taken) -> Outcome | None:
-        """What the log says of a step that was made before; None when it is to be made (again)."""
-        if not taken.may_have_acted:
-            return None
-        outcome = self.kept.answer(taken)
-        if outcome is None:
-            if self._may_repeat(taken):
-                return None
-            return _UNKNOWN if taken.status in {"under way", "unknown"} else _LOST
-        return await self._given(step, outcome)
-
-    async def _reused(self, step: Step) -> Outcome | None:
-        """What a fork takes over from the run that it comes from; None: the step is to be made."""
-        taken = self.runs.reused(step.run).get(step.path)
-        if taken is None or self.runs.get(step.run).state in {"stopping", "ended"}:
-            return None
-        args = self.kept.words(taken.index, "args")
-        if taken.tool != f"{step.server}.{step.tool}" or args != canonical.write(step.args):
-            return _ASTRAY
-        return await self._recorded(step, taken)
-
-    async def _given(self, step: Step, outcome: Outcome) -> Outcome:
-        """An answer from the log, for who may still have it."""
-        name = f"{step.server}.{step.tool}"
-        try:
-            principal = await self._standing.principal(self.runs.get(step.run), step.grant)
-        except SessionEnded:
-            return self._over(step.run)
-        except AuditError:
-            return answers.not_recorded(name)
-        bar = self._rooms.revocations.against(principal, name)
-        if bar is not None:
-            return answers.withheld(name, bar, step.path)
-        if not sees(self._rooms.worlds.current, principal, name, self._rooms.recorder.now()):
-            return answers.not_permitted(name, step.path)
-        return outcome
-
-    def _may_repeat(self, taken: Taken) -> bool:
-        rule = self._rooms.worlds.current.snapshot.tools.get(taken.tool)
-        if rule is None:
-            return False
-        return rule.risk == "read" or is_remembered(rule.idempotency, taken.keyed, self.now_s)
 
 
 def _barred(run: Run) -> Outcome:

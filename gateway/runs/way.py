@@ -22,6 +22,9 @@ class Way(Protocol):
     async def deliver(self, step: Step) -> Outcome:
         """Have a step done, once, and wait for it however long people take."""
 
+    async def whole(self, run_id: str, grant: str, value: Json) -> Json:
+        """A value with what its references stand for. Raises RunRefused."""
+
     def reuses(self, run_id: str, path: str) -> bool:
         """Whether a fork takes a step over, instead of making it."""
 

@@ -57,13 +57,22 @@ class Deliver(_OfRun):
     tool: Text
     args: dict[str, JsonValue]
     until_s: int
+    refers: int | None = None
+    opens: bool = True
 
     @property
     def step(self) -> Step:
         """The step that is to be done."""
         args: dict[str, Json] = self.args
         place = self.run, self.grant, self.path
-        return Step(*place, self.server, self.tool, args, self.until_s)
+        return Step(*place, self.server, self.tool, args, self.until_s, self.refers, self.opens)
+
+
+class Whole(_OfRun):
+    """See `Hop.whole`."""
+
+    grant: Text
+    value: JsonValue
 
 
 class HandOn(_OfRun):
@@ -172,6 +181,12 @@ class Work:
         said: dict[str, Json] = {"asked": self._hop.asked(*place)}
         return {**_told(outcome), **said, "repeats": self._hop.repeats(*place)}
 
+    async def whole(self, agent: str, asked: Whole) -> Json:
+        """A value with what its references stand for. Raises RunRefused."""
+        self._check(agent, asked)
+        value: Json = asked.value
+        return {"value": await self._hop.whole(asked.run, asked.grant, value)}
+
     async def hand_on(self, agent: str, asked: HandOn) -> Json:
         """Let an agent go on in its own name. Raises RunRefused."""
         self._check(agent, asked)
@@ -263,6 +278,7 @@ VERBS: Mapping[str, tuple[type[BaseModel], Answer]] = {
     "leave": (Leave, Work.leave),
     "claim": (Claim, Work.claim),
     "deliver": (Deliver, Work.deliver),
+    "whole": (Whole, Work.whole),
     "hand-on": (HandOn, Work.hand_on),
     "narrow": (Narrow, Work.narrow),
     "tools": (Tools, Work.tools),

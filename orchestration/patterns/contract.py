@@ -14,7 +14,7 @@ async def contract(here: Context, node: Contract, value: Json) -> Json:
     bound = Bound.of(node)
     lease = bound.lease(here.place.lease)
     try:
-        within = await here.bounded(lease, bound.wall_s)
+        within = await here.bounded(lease, bound.wall_s, bound.refer_above)
         return await _done(within, await _lent(within, bound), bound, value)
     finally:
         here.place.lease.give_back(lease)
@@ -44,7 +44,10 @@ async def _tried(
     within: Context, lent: Context, bound: Bound, given: dict[str, Json]
 ) -> tuple[Json, str | None]:
     """What came of the work, and what is against it; None: nothing."""
-    result, against = bound.fitting(await lent.call(bound.work, given))
+    given_back = await lent.call(bound.work, given)
+    whole = await within.whole(given_back)
+    said, against = bound.fitting(whole)
+    result = said if whole is given_back else given_back  # what is large stays a reference
     shown: Json = {"contract": given["contract"], "input": given["input"], "result": result}
     for check in bound.checks if against is None else ():
         against = _against(within, await within.call(check, shown, "check"))

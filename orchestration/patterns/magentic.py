@@ -19,7 +19,7 @@ async def magentic(here: Context, node: Magentic, value: Json) -> Json:
         known: dict[str, Json] = {"task": value, "team": team, "plan": plan, "history": [*history]}
         turn = await _turn(here, node, known)
         if turn.get("done") is True:
-            return await here.call(node.manager, {"do": "final", **known}, "final")
+            return await here.call(node.manager, {"do": "final", **known}, "final", opens=False)
         to = turn.get("next")
         stuck = turn.get("stuck") is True or not isinstance(to, str) or to not in node.team
         stalls = stalls + 1 if stuck else max(0, stalls - 1)
@@ -36,7 +36,7 @@ async def magentic(here: Context, node: Magentic, value: Json) -> Json:
 
 
 async def _planned(here: Context, node: Magentic, asked: Json) -> Json:
-    plan = await here.call(node.manager, asked, "plan")
+    plan = await here.call(node.manager, asked, "plan", opens=False)
     if node.review is not None and not await here.human(node.review, "Follow this plan?", plan):
         raise here.tripped("plan", "a person refused the plan")
     return plan
@@ -44,5 +44,5 @@ async def _planned(here: Context, node: Magentic, asked: Json) -> Json:
 
 async def _turn(here: Context, node: Magentic, known: dict[str, Json]) -> dict[str, Json]:
     """What the manager says of the progress; what makes no sense counts as no progress."""
-    said = await here.call(node.manager, {"do": "progress", **known}, "progress")
+    said = await here.call(node.manager, {"do": "progress", **known}, "progress", opens=False)
     return said if isinstance(said, dict) else {"stuck": True}

@@ -21,6 +21,8 @@ MOST_ARGUMENTS = 64 * 1024
 
 async def prompt(here: Context, node: Prompt, value: Json) -> Json:
     """What the model answers when it wants no more tools. Raises Stopped."""
+    if here.place.opens:
+        value = await here.whole(value)
     task = value if isinstance(value, str) else dump(value).decode()
     messages: list[Json] = [
         {"role": "system", "content": node.instructions},
@@ -52,7 +54,7 @@ async def _called(here: Context, tools: Mapping[str, Json], call: Mapping[str, J
     if args is None:
         return "The arguments are no JSON object."
     try:
-        said = await here.call(Tool(name=str(tool["tool"])), args)
+        said = await here.whole(await here.call(Tool(name=str(tool["tool"])), args, opens=True))
     except Stopped as stopped:
         if stopped.reason in {"cancelled", "exhausted", "unknown", "tripped"}:
             raise

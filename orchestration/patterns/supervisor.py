@@ -17,7 +17,7 @@ async def supervisor(here: Context, node: Supervisor, value: Json) -> Json:
     results: list[Json] = []
     for _ in range(node.max_rounds):
         asked: Json = {"task": value, "workers": list[Json](node.workers), "results": [*results]}
-        said = await here.call(node.manager, asked, "manager")
+        said = await here.call(node.manager, asked, "manager", opens=False)
         if not isinstance(said, dict):
             raise here.failed("manager", "the manager answered neither tasks nor an answer")
         if "answer" in said:

@@ -146,6 +146,8 @@ def test_a_question_is_answered_by_workers_and_a_model(office: Office) -> None:
     assert "ledger.list_accounts" in {step["tool"] for step in steps}
     looked = [step["path"] for step in steps if step["tool"] == "agents.papers"]
     assert len(looked) == 2  # what it gave first did not keep its contract
+    kept = office.read("audit", "search", "kind:memory.put")["entries"]
+    assert len(kept) == 1  # what the other found was passed on by reference
 
 
 def test_a_refund_is_proposed_checked_and_agreed_to(office: Office) -> None:

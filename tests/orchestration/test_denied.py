@@ -14,6 +14,8 @@ GOES_ON = {
     ("supervisor", "papers"),
     ("race", "a"),
     ("orchestrator-worker", "web"),
+    ("by-reference", "web"),
+    ("by-reference", "papers"),
 }
 """Where a flow may do without what is denied."""
 

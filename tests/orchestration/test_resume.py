@@ -57,6 +57,19 @@ def lead(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
     return {"tasks": [{"worker": "web", "input": 1, "contract": contract}]}
 
 
+LONG = "high water, " * 100
+
+
+def reader(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Of an orchestrator: what one worker found, which it does not read, is for another."""
+    results = asked["results"]
+    if not results:
+        return {"tasks": [{"worker": "web", "input": 1}]}
+    if len(results) == 1:
+        return {"tasks": [{"worker": "papers", "input": results[0].get("result")}]}
+    return {"answer": results[1].get("result")}
+
+
 def corrected(asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """A worker that gives a number only when it is told that it has to."""
     return 3 if "objection" in asked else "three"
@@ -167,6 +180,21 @@ PLAYS = (
         3,
     ),
     Play(
+        "by-reference",
+        {
+            "supervisor": {
+                "manager": "reader",
+                "workers": {
+                    "web": {"contract": {"of": "web", "refer_above": 1024}},
+                    "papers": "papers",
+                },
+            }
+        },
+        {"reader": reader, "web": lambda _: LONG, "papers": lambda task: task == LONG},
+        ("reader", "web", "reader", "papers", "reader"),
+        True,
+    ),
+    Play(
         "maker-checker",
         {"maker_checker": {"maker": "maker", "checker": "checker"}},
         {
@@ -203,7 +231,12 @@ PLAYS = (
     ),
 )
 
-ALWAYS = {"sequential-2-b", "supervisor-3-papers", "orchestrator-worker-3-web"}
+ALWAYS = {
+    "sequential-2-b",
+    "supervisor-3-papers",
+    "orchestrator-worker-3-web",
+    "by-reference-4-papers",
+}
 """Cases of every run of the tests; the others are run with `--crash`."""
 
 

@@ -68,6 +68,8 @@ async def test_a_beat_says_how_long_until_the_next(home: Crew) -> None:
         pytest.param("claim", {}, id="claim"),
         pytest.param("deliver", STEP, id="deliver"),
         pytest.param("hand-on", {"grant": "", "path": "1:a", "agent": "a"}, id="hand-on"),
+        pytest.param("narrow", {"grant": "", "path": "1:a", "tools": ["desk.look"]}, id="narrow"),
+        pytest.param("whole", {"grant": "", "value": {"$result": "0" * 32}}, id="whole"),
         pytest.param("tools", {"grant": "", "names": ["agents.a"]}, id="tools"),
         pytest.param("sleep", {"path": "1", "until_s": 0}, id="sleep"),
         pytest.param("cut", {"path": "1", "won": ["1.1"], "lost": ["1.2"]}, id="cut"),
