@@ -18,7 +18,7 @@ AGAIN_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is told of a run: `run` or `step`, and where that is."""
+    """What is told of a run: `run`, `step` or `progress`, and where that is."""
 
     kind: str
     data: dict[str, Any]

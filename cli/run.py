@@ -25,6 +25,8 @@ Id = Annotated[str, typer.Argument(help="Id of the run.")]
 COLUMNS = ("id", "flow", "state", "result", "by", "started", "ended")
 STEPS = ("n", "path", "tool", "status", "asked", "index", "outcome")
 
+PROGRESS = ("path", "event", "facts", "index")
+
 Tell = Callable[[Event], None]
 """Says what happened, in one way or another."""
 
@@ -64,10 +66,13 @@ def show(
     if json:
         as_json(found)
         return
-    steps = found.pop("steps")
+    steps, said = found.pop("steps"), found.pop("progress")
     as_card(_row(found))
     typer.echo()
     as_table([{"n": n, **step} for n, step in enumerate(steps, start=1)], STEPS)
+    if said:
+        typer.echo()
+        as_table([{**each, "facts": _facts(each)} for each in said], PROGRESS)
 
 
 @app.command()
@@ -103,7 +108,7 @@ def start(
 def watch(api: Operators, run: Id, *, json: AsJson = False) -> None:
     """Print each step of a run as it is made, until the run has ended; exit 1 when it failed.
 
-    As JSON, one event a line.
+    What the run says of itself stands between them. As JSON, one event a line.
     """
     with until_stopped() as stopping:
         found = _watched(api, run, stopping, _as_line if json else _tell)
@@ -189,10 +194,16 @@ def _as_line(event: Event) -> None:
     typer.echo(dumps({"event": event.kind, **event.data}, sort_keys=True))
 
 
+def _facts(said: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {fact}" for name, fact in said["facts"].items())
+
+
 def _tell(event: Event) -> None:
     told = event.data
     if event.kind == "step":
         typer.echo(inert(f"{told['path']}  {told['tool']}  {told['status']}"))
+    elif event.kind == "progress":
+        typer.echo(inert(f"{told['path']}  {told['event']}  {_facts(told)}".strip()))
     elif told["state"] == "ended":
         say(f"{told['result']} {told['detail']}".strip())
     for request in told.get("waiting", ()):

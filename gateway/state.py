@@ -134,6 +134,7 @@ class State:
             made.CREATED: lambda body, index, _: self.made.created(body, index),
             "run.started": self._run_started,
             "run.granted": lambda body, *_: self.runs.granted(body),
+            "run.progress": lambda body, index, *_: self.runs.told(body, index),
             "run.cut": lambda body, index, *_: self.runs.cut(body, index),
             "run.paused": lambda body, *_: self.runs.went(body),
             "run.resumed": lambda body, *_: self.runs.went(body),

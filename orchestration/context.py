@@ -1,7 +1,7 @@
 """The context: what a pattern is given, and everything that it can do.
 
 A pattern calls (`call`), calls several at once and waits for all (`fan`) or for enough of them
-(`race`), asks people (`human`) and lets time pass (`wait`).
+(`race`), asks people (`human`) and tells whoever watches (`emit`).
 Each call is one checkpoint, whose body crosses the gate; a branch that has steps of its own is a
 task of its own, so that no two of them draw checkpoints from one sequence. Everything else that a
 pattern does must follow from what these gave it: after a crash it is done again.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from gateway.runs.errors import RunRefused
+from gateway.runs.progress import Saying
 from gateway.runs.reference import references
 from gateway.runs.run import Json
 from gateway.runs.step import Step
@@ -43,6 +44,7 @@ class Context:
         self.around = around
         self.place = place
         self._made = 0
+        self._said = 0
 
     @property
     def path(self) -> str:
@@ -99,7 +101,7 @@ class Context:
 
         # In a task too: its checkpoint is then drawn behind those of all branches.
         given: Json = [*tasks, enough.count, enough.accept]
-        said = await aside.create_task(self._checkpoint(place, given, over))
+        said = await aside.create_task(self.checkpoint(place, given, over))
         won = opened(cast("Told", said))
         told = [await tasks[path] for path in cast("list[str]", won)]
         self._take_back(told)
@@ -140,7 +142,7 @@ class Context:
             async def until() -> Json:
                 return min(hop.now_s + wall_s, most)
 
-            ends = await self._checkpoint(f"{self.path}/until", wall_s, until)
+            ends = await self.checkpoint(f"{self.path}/until", wall_s, until)
             around = replace(around, until_s=cast("int", ends))
         return Context(around, replace(self.place, lease=lease, refers=refers))
 
@@ -156,7 +158,7 @@ class Context:
         async def made() -> Json:
             return await narrowed(hop, run, grant, path, tools)
 
-        opened(cast("Told", await self._checkpoint(path, [grant, *tools], made)))
+        opened(cast("Told", await self.checkpoint(path, [grant, *tools], made)))
         return Context(self.around, replace(self.place, path=path, grant=path))
 
     async def human(self, by: str, question: str, about: Json) -> bool:
@@ -172,25 +174,20 @@ class Context:
         async def found() -> Json:
             return cast("Json", await hop.tools(run, self.place.grant, names))
 
-        told = await self._checkpoint(self.next("tools"), list[Json](names), found)
+        told = await self.checkpoint(self.next("tools"), list[Json](names), found)
         return cast("dict[str, Json]", told)
 
-    async def wait(self, seconds: int) -> None:
-        """Let time pass; after a crash no more than is left of it. Raises Stopped."""
-        hop, run, path = self.around.hop, self.around.run, self.next("wait")
+    async def emit(self, event: str, *, data: Json = None, **facts: int | str) -> None:
+        """Let whoever watches the run know something. Raises Stopped.
 
-        async def until() -> Json:
-            return hop.now_s + seconds
-
-        ends = cast("int", await self._checkpoint(f"{path}/until", seconds, until))
-
-        async def slept() -> Json:
-            return await hop.sleep(run, path, min(ends, self.around.until_s))
-
-        if not await self._checkpoint(f"{path}/slept", ends, slept):
-            raise Stopped("cancelled", "the wait was cut short", at=path, code="run.cancelled")
-        if ends > self.around.until_s:
-            raise self.exhausted("wall", "the time of the run is up")
+        facts  small numbers, and names that the flow itself gives
+        """
+        self._said += 1
+        saying = Saying(path=self.path, number=self._said, event=event, facts=facts, data=data)
+        try:
+            await self.around.hop.say(self.around.run, saying)
+        except RunRefused as refused:
+            raise Stopped("failed", str(refused), at=self.path, code=refused.code) from refused
 
     def exhausted(self, what: str, detail: str) -> Stopped:
         """A bound of this place is reached; to be raised."""
@@ -242,19 +239,20 @@ class Context:
             return await reached(hop, step, node, value, hand_to=hand_to)
 
         given: Json = [grant, server, tool, args]
-        return cast("Told", await self._checkpoint(path, given, made, turn))
+        return cast("Told", await self.checkpoint(path, given, made, turn))
 
     def reuses(self, path: str) -> bool:
         """Whether a step is taken over by a fork, which has paid for it elsewhere."""
         return self.around.hop.reuses(self.around.run, path)
 
-    async def _checkpoint(
+    async def checkpoint(
         self,
         path: str,
         given: Json,
         do: Callable[[], Awaitable[Json]],
         turn: asyncio.Semaphore | None = None,
     ) -> Json:
+        """What `do` gave when it was first done at this path, with what is `given`."""
         reserved = self.around.engine.reserve()  # no await lies between the caller and this
         async with turn or asyncio.Semaphore():
             return await reserved.step(self.around.run, path, given, do)
@@ -301,7 +299,7 @@ class Context:
         async def ended() -> Json:
             return await self.around.engine.end_of(task)
 
-        return cast("Told", await self._checkpoint(path, task.what, ended, turn))
+        return cast("Told", await self.checkpoint(path, task.what, ended, turn))
 
     def _is_single(self, node: Part) -> bool:
         if isinstance(node, Agent):

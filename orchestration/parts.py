@@ -5,9 +5,10 @@ What one consists of that others are in is in `orchestration.spec`.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from gateway.forms import milliseconds
+from orchestration.shape import checked_schema
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
 TOOL = r"^[a-z][a-z0-9-]{0,19}\.[A-Za-z0-9_.-]{1,128}$"
@@ -67,6 +68,25 @@ class Wait(Part):
     duration: Duration = Field(alias="for")
 
     model_config = ConfigDict(populate_by_name=True)
+
+
+class Emit(Part):
+    """Whoever watches the run is told something; the value at hand goes on as it is.
+
+    event  what is told
+    data   what belongs to it, made as the arguments of a tool are; sealed in the log
+    shape  the JSON schema that this must meet
+    """
+
+    kind: Literal["emit"] = "emit"
+    event: Name
+    data: JsonValue = None
+    shape: dict[str, JsonValue] | None = None
+
+    @field_validator("shape")
+    @classmethod
+    def _checks(cls, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        return schema if schema is None else checked_schema(schema)
 
 
 class Prompt(Part):

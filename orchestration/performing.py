@@ -5,8 +5,9 @@ from typing import Any
 
 from gateway.runs.run import Json
 from orchestration.context import Context
-from orchestration.parts import Agent, Approve, Part, Prompt, Tool, Wait
+from orchestration.parts import Agent, Approve, Emit, Part, Prompt, Tool, Wait
 from orchestration.patterns.contract import contract
+from orchestration.patterns.emit import emit
 from orchestration.patterns.group_chat import group_chat
 from orchestration.patterns.guard import guard
 from orchestration.patterns.handoff import handoff
@@ -46,6 +47,7 @@ _PATTERNS: Mapping[type[Part], Callable[[Context, Any, Json], Awaitable[Json]]] 
     Guard: guard,
     Contract: contract,
     Wait: wait,
+    Emit: emit,
     Prompt: prompt,
 }
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
+from pydantic import JsonValue
+
 from gateway.catalogue.arguments import ArgumentCheck
 from gateway.errors import ArgumentsInvalid, SchemaRefused
 from gateway.links.jsonrpc import dump_sorted, read
@@ -23,15 +25,16 @@ _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _PLACE = "value"
 
 
-def check_schema(schema: Mapping[str, Json]) -> None:
-    """Raises ValueError, in words for whoever wrote it, for a schema that nothing is checked by."""
+def checked_schema(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A schema that values can be checked by; else ValueError, in words for whoever wrote it."""
     _compiled(_spelled(schema))
+    return schema
 
 
 def objection(schema: Mapping[str, Json], value: Json) -> str | None:
     """What a schema has against a value, for whoever made it; None: nothing.
 
-    Raises ValueError as `check_schema` does.
+    Raises ValueError as `checked_schema` does.
     """
     try:
         _compiled(_spelled(schema)).check({_PLACE: value})

@@ -29,6 +29,7 @@ from orchestration.parts import (
     Agent,
     Approve,
     Duration,
+    Emit,
     Name,
     Part,
     Rounds,
@@ -37,7 +38,7 @@ from orchestration.parts import (
     ToolName,
     Wait,
 )
-from orchestration.shape import check_schema
+from orchestration.shape import checked_schema
 from orchestration.spelling import kind_of, spelled
 
 OnError = Literal["fail", "keep", "drop"]
@@ -273,9 +274,7 @@ class Terms(Part):
     @field_validator("result")
     @classmethod
     def _checks(cls, schema: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        if schema is not None:
-            check_schema(schema)
-        return schema
+        return schema if schema is None else checked_schema(schema)
 
 
 class Contract(Terms):
@@ -309,6 +308,7 @@ Node = Annotated[
     | Annotated[Tool, Tag("tool")]
     | Annotated[Approve, Tag("approve")]
     | Annotated[Wait, Tag("wait")]
+    | Annotated[Emit, Tag("emit")]
     | Annotated[Sequential, Tag("sequential")]
     | Annotated[Parallel, Tag("parallel")]
     | Annotated[Map, Tag("map")]

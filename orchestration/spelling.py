@@ -16,6 +16,8 @@ def spelled(value: object) -> object:
         return {"kind": kind, "steps": members}
     if kind == "parallel" and isinstance(members, list | tuple):
         return {"kind": kind, "branches": members}
+    if kind == "emit" and isinstance(members, str):
+        return {"kind": kind, "event": members}
     if kind == "wait" and isinstance(members, str):
         return {"kind": kind, "for": members}
     return {**members, "kind": kind} if isinstance(members, Mapping) else value

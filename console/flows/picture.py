@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from console.drawing import Block, Chain, Frame, Leaf
-from orchestration.parts import Agent, Approve, Part, Tool, Wait
+from orchestration.parts import Agent, Approve, Emit, Part, Tool, Wait
 from orchestration.spec import (
     Contract,
     Fan,
@@ -41,6 +41,10 @@ def _approve(node: Approve) -> Block:
 
 def _wait(node: Wait) -> Block:
     return Leaf(f"wait {node.duration}")
+
+
+def _emit(node: Emit) -> Block:
+    return Leaf(f"tell {node.event}")
 
 
 def _sequential(node: Sequential) -> Block:
@@ -154,6 +158,7 @@ _LOOKS: Mapping[type[Part], Callable[[Any], Block]] = {
     Tool: _tool,
     Approve: _approve,
     Wait: _wait,
+    Emit: _emit,
     Sequential: _sequential,
     Parallel: _parallel,
     Map: _map,

@@ -21,10 +21,12 @@ from gateway.operator.api import Here, validated
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.run_rows import steps, waiting
 from gateway.operator.services import Services
+from gateway.runs.progress import Said
 from gateway.runs.run import Run, place_of
 from gateway.runs.steps import Taken
 
 PAGE = 100
+MOST_SAID = 50
 MAX_INPUT = 48 * 1024
 
 View = Literal["table", "graph", "time"]
@@ -123,6 +125,7 @@ async def _show(
         visitor,
         "runs/run.html",
         run=run,
+        progress=_progress(services, run, at),
         rollback=services.state.rollbacks.of(run.session),
         views=VIEWS,
         view=view,
@@ -133,6 +136,13 @@ async def _show(
         lasted=length(((run.ended or now // 1_000_000) - run.started) * 1_000_000),
         **told,
     )
+
+
+def _progress(services: Services, run: Run, at: str) -> list[Said]:
+    """What the run has said of a part of it last, the newest first."""
+    every = services.state.runs.progress.of(run.id)
+    there = [said for said in every if not at or f"{said.path}/".startswith(f"{at}/")]
+    return there[: -MOST_SAID - 1 : -1]
 
 
 def _told(rows: list[Row], here: str, view: View, at: str, first: int, now: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     event: run     where it is, and the questions that wait for people; told at the beginning, too
     event: step    where a step is; its id is how many entries the log had when that became true
+    event: progress  what the run itself says of how far it is, with such an id
 
 Both say how things stand, never what a step was given or gave, so that hearing one twice does no
 harm. A stream that broke off goes on behind the id that was heard last (`Last-Event-ID`), also
@@ -9,7 +10,7 @@ after a restart: the ids are places of the log. It ends with the run.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from json import dumps
 
@@ -73,11 +74,10 @@ class _Heard:
     def news(self) -> list[str]:
         """What has happened since. Raises RunRefused for a run that is known no more."""
         run = self._state.runs.get(self._run)
-        found = steps(self._state.runs, self._run, self._after)
         events = []
-        for path, taken in sorted(found, key=lambda each: last(each[1])):
-            self._after = last(taken) + 1
-            events.append(_event("step", {"path": path, **taken.to_json()}, self._after))
+        for index, kind, told in sorted(self._told(), key=lambda each: each[0]):
+            self._after = index + 1
+            events.append(_event(kind, told, self._after))
         asked: list[Json] = [
             {"id": each.id, "tool": each.key.tool, "expires": each.expires}
             for each in waiting(self._state.approvals, self._run)
@@ -87,6 +87,14 @@ class _Heard:
             self._said = said
             events.append(_event("run", said))
         return events
+
+    def _told(self) -> Iterator[tuple[int, str, dict[str, Json]]]:
+        """What steps and the run itself say that is new, each with its newest entry."""
+        for path, taken in steps(self._state.runs, self._run, self._after):
+            yield last(taken), "step", {"path": path, **taken.to_json()}
+        for said in self._state.runs.progress.of(self._run):
+            if said.index >= self._after:
+                yield said.index, "progress", said.to_json()
 
 
 def _event(kind: str, data: dict[str, Json], place: int | None = None) -> str:

@@ -73,6 +73,7 @@ async def show_run(services: Here, _: Viewer, run_id: str) -> dict[str, Json]:
         "digest": run.digest,
         "grants": grants,
         "steps": taken,
+        "progress": [said.to_json() for said in services.state.runs.progress.of(run_id)],
         "waiting": asked,
         "reused": list[Json](services.state.runs.reused(run_id)),
     }

@@ -16,6 +16,7 @@ from gateway.action import Outcome
 from gateway.errors import GatewayError
 from gateway.runs.asking import Asking
 from gateway.runs.errors import RunRefused
+from gateway.runs.progress import Saying
 from gateway.runs.step import Step
 
 _NOT_CARRIED = "run.not-carried"
@@ -140,6 +141,11 @@ class Away:
         """Say that a race is over; which have won it. Raises RunRefused."""
         fields: dict[str, Json] = {"path": path, "won": [*won], "lost": [*lost]}
         return cast("list[str]", (await self._of_run("cut", run_id, fields))["won"])
+
+    async def say(self, run_id: str, saying: Saying) -> None:
+        """Let whoever watches a run know how far it is. Raises RunRefused."""
+        said = cast("dict[str, Json]", saying.model_dump(mode="json"))
+        await self._of_run("say", run_id, {"saying": said})
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Say how a run ended. Raises RunRefused."""

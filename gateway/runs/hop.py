@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from audit.canonical import Json
+from audit.entry import Record
 from audit.errors import AuditError
 from gateway import answers
 from gateway.action import Action, Outcome
@@ -28,6 +29,7 @@ from gateway.runs.earlier import Earlier
 from gateway.runs.errors import RunRefused
 from gateway.runs.kept import Kept
 from gateway.runs.made import MadeAgents, spec_of
+from gateway.runs.progress import KIND, MOST_DATA, Saying
 from gateway.runs.referring import Referring
 from gateway.runs.results import Results
 from gateway.runs.run import FACE, ROOT, Run, request_id
@@ -193,6 +195,33 @@ class Hop:
             except AuditError as error:
                 raise RunRefused(error.code, "the end of a race cannot be recorded") from error
         return self.runs.get(run_id).cuts[path].won
+
+    async def say(self, run_id: str, saying: Saying) -> None:
+        """Let whoever watches a run know how far it is. Raises RunRefused.
+
+        It is written with the next entry. What was said before, or is one too many, is not again.
+        """
+        run, recorder = self.runs.get(run_id), self._rooms.recorder
+        if not run.is_open(saying.path) or not self.runs.progress.takes(run_id, saying):
+            return
+        fields: dict[str, Json] = {
+            "run": run_id,
+            "path": saying.path,
+            "number": saying.number,
+            "event": saying.event,
+            "facts": {**saying.facts},
+        }
+        record = Record(recorder.new_id(), KIND, fields)
+        if saying.data is not None:
+            words = dump(saying.data)
+            if len(words) > MOST_DATA:
+                raise RunRefused("run.event", f"what belongs to it has more than {MOST_DATA} bytes")
+            root = run.grants[ROOT]
+            subject = root.user or root.agent
+            record = recorder.seal(
+                record.id, KIND, fields, subject=subject, name="data", words=words
+            )
+        recorder.leave(record, "progress.lost")
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Say how a run ended; its session ends with it. What ended before stays as it was.

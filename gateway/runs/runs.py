@@ -12,6 +12,7 @@ from typing import cast
 from audit.canonical import Json
 from gateway.recorder import Recorder
 from gateway.runs.errors import RunRefused
+from gateway.runs.progress import Progress
 from gateway.runs.run import ROOT, Cut, Forked, Grant, Run, State, place_of
 from gateway.runs.steps import Steps, Taken
 from gateway.store.row import from_row, to_row
@@ -42,6 +43,7 @@ class Runs:
         self._by_key: dict[tuple[str, str, str], str] = {}  # starter, flow, key
         self._steps = Steps()
         self._reused = Steps()  # what forks have taken over
+        self.progress = Progress()
         self._in_session: dict[str, str] = {}  # session -> run
         self._moved: dict[str, asyncio.Future[None]] = {}
         self._news: dict[str, asyncio.Future[None]] = {}
@@ -130,6 +132,7 @@ class Runs:
         del self._by_id[run.id]
         self._steps.drop(run.id)
         self._reused.drop(run.id)
+        self.progress.drop(run.id)
         for grant in run.grants.values():
             self._in_session.pop(grant.session, None)
         if run.key is not None:
@@ -176,6 +179,13 @@ class Runs:
         run, path = self._by_id.get(str(body["run"])), cast("str", body["path"])
         if run is not None and path not in run.cuts:
             self._go(replace(run, cuts={**run.cuts, path: Cut.from_entry(body, index)}))
+
+    def told(self, body: Mapping[str, Json], index: int) -> None:
+        """Entry `run.progress`."""
+        run_id = str(body["run"])
+        if run_id in self._by_id:
+            self.progress.said(body, index)
+            self._took(run_id)
 
     def went(self, body: Mapping[str, Json]) -> None:
         """Entry `run.paused`, `run.resumed` or `run.cancelled`."""
@@ -244,7 +254,8 @@ class Runs:
         if run is None:
             return None
         steps, reused = self._steps.stored(key), self._reused.stored(key)
-        return {"run": to_row(run), "steps": steps, "reused": reused}
+        said: Json = self.progress.stored(key)
+        return {"run": to_row(run), "steps": steps, "reused": reused, "progress": said}
 
     def restore(self, key: str, row: Mapping[str, Json]) -> None:
         """Take a row back that `stored` made."""
@@ -253,6 +264,7 @@ class Runs:
         self._keep(run)
         self._steps.restore(key, row["steps"])
         self._reused.restore(key, row["reused"])
+        self.progress.restore(key, row["progress"])
 
 
 def _next(among: dict[str, asyncio.Future[None]], key: str) -> asyncio.Future[None]:

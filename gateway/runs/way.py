@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.action import Outcome
+from gateway.runs.progress import Saying
 from gateway.runs.run import Json
 from gateway.runs.step import Step
 
@@ -52,6 +53,9 @@ class Way(Protocol):
         self, run_id: str, path: str, won: Sequence[str], lost: Sequence[str]
     ) -> Sequence[str]:
         """Say that a race is over; which have won it. Raises RunRefused."""
+
+    async def say(self, run_id: str, saying: Saying) -> None:
+        """Let whoever watches a run know how far it is. Raises RunRefused."""
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:
         """Say how a run ended. Raises RunRefused while that cannot be recorded."""

@@ -17,6 +17,7 @@ from gateway.action import Outcome
 from gateway.runs.carriers import BEAT_S, Carriers
 from gateway.runs.errors import RunRefused
 from gateway.runs.hop import Hop
+from gateway.runs.progress import Saying
 from gateway.runs.step import Step
 
 Executor = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -111,6 +112,12 @@ class CutOff(_OfRun):
     path: Text
     won: Annotated[list[Text], Field(max_length=1000)]
     lost: Annotated[list[Text], Field(max_length=1000)]
+
+
+class Say(_OfRun):
+    """See `Hop.say`."""
+
+    saying: Saying
 
 
 class End(_OfRun):
@@ -220,6 +227,12 @@ class Work:
         won = await self._hop.cut(asked.run, asked.path, asked.won, asked.lost)
         return {"won": list[Json](won)}
 
+    async def say(self, agent: str, asked: Say) -> Json:
+        """Let whoever watches a run know how far it is. Raises RunRefused."""
+        self._check(agent, asked)
+        await self._hop.say(asked.run, asked.saying)
+        return {}
+
     async def end(self, agent: str, asked: End) -> Json:
         """Say how a run ended. Raises RunRefused."""
         self._check(agent, asked)
@@ -284,6 +297,7 @@ VERBS: Mapping[str, tuple[type[BaseModel], Answer]] = {
     "tools": (Tools, Work.tools),
     "sleep": (Sleep, Work.sleep),
     "cut": (CutOff, Work.cut),
+    "say": (Say, Work.say),
     "end": (End, Work.end),
 }
 """What workers can ask, each with the model that it takes."""

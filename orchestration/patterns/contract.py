@@ -33,6 +33,7 @@ async def _done(within: Context, lent: Context, bound: Bound, value: Json) -> Js
     given: dict[str, Json] = {"contract": bound.to_json(), "input": value}
     result, against = await _tried(within, lent, bound, given)
     if against is not None and not isinstance(bound.work, Tool):  # a second call is no correction
+        await within.emit("given-back")
         again = {**given, "objection": against, "before": result}
         result, against = await _tried(within, lent, bound, again)
     if against is not None:

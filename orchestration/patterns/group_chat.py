@@ -14,6 +14,7 @@ async def group_chat(here: Context, node: GroupChat, value: Json) -> Json:
     votes: dict[str, Json] = {}
     names = list(node.members)
     for number in range(node.max_rounds * len(names)):
+        await here.emit("turn", turn=number + 1, of=node.max_rounds * len(names), votes=len(votes))
         speaker: Json = names[number % len(names)]
         if node.moderator is not None:
             heard: Json = {"task": value, "members": list[Json](names), "said": [*said]}

@@ -20,5 +20,6 @@ async def handoff(here: Context, node: Handoff, value: Json) -> Json:
             came_from.append(active)
         else:
             raise here.failed("handoff", f"{active} hands on to somebody it has no edge to")
+        await here.emit("handoff", to=str(to), by=active)
         active, value = str(to), answer.get("input", value)
     raise here.exhausted("handoffs", f"handed on more than {node.max_handoffs} times")

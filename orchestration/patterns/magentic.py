@@ -15,7 +15,8 @@ async def magentic(here: Context, node: Magentic, value: Json) -> Json:
     plan = await _planned(here, node, {"do": "plan", "task": value, "team": team})
     history: list[Json] = []
     stalls = resets = 0
-    for _ in range(node.max_rounds):
+    for number in range(1, node.max_rounds + 1):
+        await here.emit("round", round=number, of=node.max_rounds, stalls=stalls, plan=resets + 1)
         known: dict[str, Json] = {"task": value, "team": team, "plan": plan, "history": [*history]}
         turn = await _turn(here, node, known)
         if turn.get("done") is True:

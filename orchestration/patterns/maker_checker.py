@@ -9,7 +9,8 @@ async def maker_checker(here: Context, node: MakerChecker, value: Json) -> Json:
     """The draft that was approved, or the last one where that is enough. Raises Stopped."""
     feedback: Json = None
     draft: Json = None
-    for _ in range(node.max_rounds):
+    for number in range(1, node.max_rounds + 1):
+        await here.emit("round", round=number, of=node.max_rounds)
         draft = await here.call(node.maker, {"task": value, "feedback": feedback}, "maker")
         verdict = await here.call(node.checker, {"task": value, "draft": draft}, "checker")
         if not isinstance(verdict, dict) or not isinstance(verdict.get("approved"), bool):

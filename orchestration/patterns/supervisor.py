@@ -15,7 +15,8 @@ MOST_TASKS = 64
 async def supervisor(here: Context, node: Supervisor, value: Json) -> Json:
     """The manager's answer, or the result that it forwards. Raises Stopped."""
     results: list[Json] = []
-    for _ in range(node.max_rounds):
+    for number in range(1, node.max_rounds + 1):
+        await here.emit("round", round=number, of=node.max_rounds, results=len(results))
         asked: Json = {"task": value, "workers": list[Json](node.workers), "results": [*results]}
         said = await here.call(node.manager, asked, "manager", opens=False)
         if not isinstance(said, dict):

@@ -19,6 +19,7 @@ title: Says something, and asks.
 flow:
   sequential:
     - tool: {name: desk.say, args: {text: {from: /text}}}
+    - emit: {event: said, data: {from: ""}}
     - approve: {by: editors, question: "Pay for that?"}
     - tool: {name: desk.pay, args: {amount: 7}}
 """
@@ -73,6 +74,8 @@ def test_a_run_is_started_asked_about_and_ends(flows: Deployment) -> None:
     watched = flows.run("run", "watch", run)
     assert watched.exit_code == 0
     assert "approvals.editors  done" in watched.stdout
+    assert "2:emit  said" in watched.stdout
+    assert "2:emit" in flows.run("run", "show", run).stdout
     assert "done" in watched.stderr
     lines = flows.run("run", "watch", run, "--json").stdout.splitlines()
     assert json.loads(lines[-1])["state"] == "ended"

@@ -72,6 +72,8 @@ def on_stage(node: Any) -> Any:  # noqa: ANN401 - as written
     if isinstance(node, list | tuple):
         return [on_stage(each) for each in node]
     ((kind, members),) = node.items()
+    if kind == "emit":
+        return node
     if isinstance(members, list):
         return {kind: on_stage(members)}
     names = {"each", "manager", "maker", "checker", "moderator", "classifier", "branches"}

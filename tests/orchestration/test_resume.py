@@ -195,6 +195,13 @@ PLAYS = (
         True,
     ),
     Play(
+        "emit",
+        {"sequential": ["a", {"emit": {"event": "drafted", "data": {"from": ""}}}, "b"]},
+        {name: tagged(name) for name in "ab"},
+        ("a", "b"),
+        ["x", "a", "b"],
+    ),
+    Play(
         "maker-checker",
         {"maker_checker": {"maker": "maker", "checker": "checker"}},
         {

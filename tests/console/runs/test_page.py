@@ -16,7 +16,8 @@ from tests.orchestration.house import Agents, House, flow, house, policy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ASKS = {"sequential": ["draft", {"approve": {"by": "editors", "question": "Out?"}}, "out"]}
+TELLS = {"emit": {"event": "drafted", "data": {"from": ""}}}
+ASKS = {"sequential": ["draft", TELLS, {"approve": {"by": "editors", "question": "Out?"}}, "out"]}
 WIDE = {"map": {"each": "draft", "over": "", "max_items": 300, "max_parallel": 64}}
 HOSTILE = "</svg><script>alert(1)</script>\x1b[31m\u202e"
 
@@ -76,6 +77,8 @@ async def test_a_run_that_waits_says_for_whom_and_leads_there(home: House, vera:
     page = (await vera.get(f"/runs/{run}")).text
     assert page.count(f'href="/approvals/{request}"') == 2
     assert "agents.draft" in page
+    (told,) = home.hop.runs.progress.of(run)
+    assert f'href="/audit/entries/{told.index}">drafted</a>' in page
     assert "a secret draft" not in page
     assert (await vera.get(f"/approvals/{request}")).status_code == 200
     await home.gateway.answer(request)
@@ -251,7 +254,7 @@ async def test_an_open_page_hears_of_its_run_and_of_no_other(home: House, vera: 
         await home.gateway.answer(request)
         lines = [line async for line in answer.aiter_lines()]
     text = "\n".join(lines)
-    assert "3:out" in text
+    assert "4:out" in text
     assert other not in text
     assert "1:draft" not in text
 

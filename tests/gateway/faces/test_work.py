@@ -23,6 +23,9 @@ STEP = {
 }
 
 
+SAYING = {"path": "", "number": 1, "event": "round", "facts": {"round": 1}}
+
+
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[Crew]:
     agents = Agents(a=lambda _: "a")
@@ -73,6 +76,7 @@ async def test_a_beat_says_how_long_until_the_next(home: Crew) -> None:
         pytest.param("tools", {"grant": "", "names": ["agents.a"]}, id="tools"),
         pytest.param("sleep", {"path": "1", "until_s": 0}, id="sleep"),
         pytest.param("cut", {"path": "1", "won": ["1.1"], "lost": ["1.2"]}, id="cut"),
+        pytest.param("say", {"saying": SAYING}, id="say"),
         pytest.param("end", {"result": "done", "detail": "", "output": 1}, id="end"),
     ],
 )

@@ -86,6 +86,21 @@ async def test_a_run_is_followed_to_its_end(tmp_path: Path) -> None:
         assert "secret" not in str(heard)
 
 
+async def test_what_the_run_says_is_told_among_the_steps_without_its_data(tmp_path: Path) -> None:
+    tells = {"emit": {"event": "drafted", "data": {"from": ""}}}
+    node = {"sequential": ["draft", tells, "out"]}
+    async with house(tmp_path, [flow(node)], agents()) as home:
+        run = await home.ended(await home.start())
+        async with followed(home, run.id) as found:
+            heard = await rest(found)
+        ((_, said, place),) = [each for each in heard if each[0] == "progress"]
+        assert (said["path"], said["event"], said["facts"]) == ("2:emit", "drafted", {})
+        assert int(place) == said["index"] + 1
+        assert "secret" not in str(heard)
+        async with followed(home, run.id, last=place) as found:
+            assert not [each for each in await rest(found) if each[0] == "progress"]
+
+
 async def test_a_stream_that_broke_off_goes_on_behind_what_was_heard(tmp_path: Path) -> None:
     async with house(tmp_path, [flow(ASKS)], agents()) as home:
         run = await home.start()
