@@ -12,6 +12,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VENV=$ROOT/.venv
 STAMP=$VENV/passavant.stamp
 unset PYTHONHOME PYTHONPATH # neither may add to what the lock names
+unset PYTHONDONTWRITEBYTECODE # or each of hundreds of processes compiles the whole program
 
 ensure_environment() {
     local level=$1 python
