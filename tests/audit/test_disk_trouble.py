@@ -61,7 +61,7 @@ def record(log: Log, n: int = 0, pad: str = "") -> Record:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a thread's doing, which sets no event
             await asyncio.sleep(0.005)
 
