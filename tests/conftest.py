@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.harness.measuring import Measuring
+
 # A deadline measures the machine, not the code; hangs are ended by `faulthandler_timeout`.
 settings.register_profile("passavant", deadline=None)
 settings.load_profile("passavant")
@@ -15,6 +17,8 @@ settings.load_profile("passavant")
 gc.disable()  # until all tests are found: what is loaded for that stays
 
 TESTS = Path(__file__).parent
+
+measuring = Measuring(TESTS)
 
 WAITING = {"long": "takes long", "crash": "kills a process at a boundary"}
 """Marks of tests that run only when they are asked for, and why."""
@@ -26,6 +30,12 @@ SLOW = ("browser", "benchmarks", "cli", "orchestration", "threats")
 def pytest_addoption(parser: pytest.Parser) -> None:
     for mark in WAITING:
         parser.addoption(f"--{mark}", action="store_true", help=f"run tests marked `{mark}` too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whoever only hands out files to others runs no test."""
+    if not hasattr(config, "workerinput") and config.getoption("numprocesses"):
+        measuring.stop()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,3 +55,9 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Measure what this test is to be measured for."""
+    measuring.turn_to(item.path)

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from gateway.identity.secret_hash import SecretHash
+from tests.harness.program import Program
 
-READY_S = 40.0
-STOP_S = 20.0
+READY_S = 60.0
+STOP_S = 60.0
 SERVER = Path(__file__).with_name("desk_server.py")
 
 POLICY = """\
@@ -138,14 +138,9 @@ class Deployment:
     def served(self, *args: str) -> Iterator["Served"]:
         """Run `passavant serve` until the end of the block."""
         said = self.folder / "serve.log"
-        with said.open("wb") as sink:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "serve", "--config", self.config, *args],
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-            )
-        found = Served(self, process, said)
+        said.unlink(missing_ok=True)
+        program = Program.start("serve", "--config", self.config, *args, said=said)
+        found = Served(self, program, said)
         try:
             found.wait()
             yield found
@@ -158,7 +153,7 @@ class Served:
     """A gateway that runs."""
 
     deployment: Deployment
-    process: "subprocess.Popen[bytes]"
+    program: Program
     said: Path
 
     @property
@@ -173,20 +168,14 @@ class Served:
         """Until it answers; what it said stands in the failure."""
         deadline = time.monotonic() + READY_S
         while not self._is_ready():
-            assert self.process.poll() is None, self.said.read_text()
+            assert self.program.returncode is None, self.said.read_text()
             assert time.monotonic() < deadline, self.said.read_text()
             time.sleep(0.02)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        try:
-            return self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
+        self.program.send_signal(number)
+        return self.program.wait_s(STOP_S)
 
     def _is_ready(self) -> bool:
         try:

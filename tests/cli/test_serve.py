@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -14,14 +15,26 @@ import pytest
 from audit.verify import verify_directory
 from gateway.home import Home
 from tests.cli.deployment import Deployment, Served
+from tests.harness.program import Program
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - only its kind is looked at
 
 
-def started(deployment: Deployment, *args: str) -> "subprocess.CompletedProcess[str]":
+@dataclass(frozen=True)
+class Ended:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def started(deployment: Deployment, *args: str) -> Ended:
     """Start a gateway that is expected not to."""
-    command = [sys.executable, "-m", "cli.main", "serve", "--config", str(deployment.config), *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    out, err = (deployment.folder / name for name in ("out", "err"))
+    for file in (out, err):
+        file.unlink(missing_ok=True)
+    command = ["serve", "--config", str(deployment.config), *args]
+    code = Program.start(*command, said=out, errors=err).wait_s(60)
+    return Ended(code, out.read_text(), err.read_text())
 
 
 def test_the_address_is_the_accounts_alone_while_it_serves(served: Served) -> None:

@@ -6,10 +6,8 @@ import asyncio
 import json
 import resource
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,8 @@ from gateway.operator.credentials import Operators
 from gateway.settings import Settings
 from tests.harness.gateway import Server, make_settings
 from tests.harness.policy import DESK
+from tests.harness.program import Program
 from tests.harness.reached import LONGEST_S, Reached, give_keys
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(kw_only=True)
@@ -33,17 +30,14 @@ class Child(Reached):
 
     home: Home
     config: Path
-    process: Process | None = None
+    process: Program | None = None
 
     async def start(self) -> None:
         """Start it and wait until it is ready and has reached its servers."""
         address = self.home.path / "address.json"
         address.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "cli.main", "serve", "--config", str(self.config)]
-        with self.config.with_suffix(".log").open("ab") as said:
-            self.process = await create_subprocess_exec(
-                *command, stdin=DEVNULL, stdout=said, stderr=said, cwd=ROOT
-            )
+        said = self.config.with_suffix(".log")
+        self.process = Program.start("serve", "--config", self.config, said=said)
         await self.until(lambda: address.exists() or self.process.returncode is not None)  # type: ignore[union-attr]  # set above
         assert self.process.returncode is None, self.said
         found = json.loads(address.read_bytes())
@@ -100,8 +94,7 @@ class Child(Reached):
         process, self.process = self.process, None
         if process is None:
             return None
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
+        process.send_signal(number)
         async with asyncio.timeout(LONGEST_S):
             return await process.wait()
 

@@ -1,10 +1,7 @@
 """A gateway whose runs are carried by workers, each a process of its own that can be killed."""
 
 import asyncio
-import os
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,9 +15,9 @@ from orchestration.service import Flows
 from orchestration.store import Store
 from tests.harness.client import key_of, registered
 from tests.harness.gateway import running
+from tests.harness.program import Program
 from tests.orchestration.house import Agents, House, Kept, policy
 
-ROOT = Path(__file__).parents[2]
 ORIGIN = "gw.example/log"
 WORKER = "porter"
 POOL = "crew"
@@ -36,7 +33,7 @@ class Crew(House):
     def __init__(self, *given: Any, folder: Path, database: str) -> None:  # noqa: ANN401 - a House's
         super().__init__(*given)
         self.folder, self.database = folder, database
-        self.workers: dict[str, Process] = {}
+        self.workers: dict[str, Program] = {}
 
     async def hire(self, *names: str) -> None:
         """Start workers, and wait until the gateway has heard of each."""
@@ -44,7 +41,7 @@ class Crew(House):
         assert before is not None
         present = before.carriers.count() + len(names)
         for name in names:
-            self.workers[name] = await self._started(name)
+            self.workers[name] = self._started(name)
         await self.gateway.until(lambda: before.carriers.count() >= present or self._one_died())
         assert not self._one_died(), self.said(*names)
 
@@ -72,18 +69,11 @@ class Crew(House):
     def _one_died(self) -> bool:
         return any(each.returncode is not None for each in self.workers.values())
 
-    async def _started(self, name: str) -> Process:
-        command = [sys.executable, "-m", "cli.main", "worker", "--config", str(self._config())]
+    def _started(self, name: str) -> Program:
+        command = ["worker", "--config", str(self._config())]
         command += ["--pools", POOL, "--agent", WORKER, "--key", f"file:{self.folder / 'key.pem'}"]
-        with (self.folder / f"{name}.log").open("wb") as said:
-            return await create_subprocess_exec(
-                *command,
-                stdin=DEVNULL,
-                stdout=said,
-                stderr=said,
-                cwd=ROOT,
-                env={**os.environ, "RUNS_DATABASE": self.database},
-            )
+        said = self.folder / f"{name}.log"
+        return Program.start(*command, said=said, environment={"RUNS_DATABASE": self.database})
 
     def _config(self) -> Path:
         key = self.folder / "key.pem"
