@@ -152,7 +152,7 @@ class Review:
         changes = offer.changes
         if not (changes.new or changes.changed or changes.removed):
             return
-        log.warning("server.differs", server=server, changed=len(changes.blocked))
+        self._tell(server, changes)
         fields: dict[str, Json] = {
             "server": server,
             "offer": offer.digest,
@@ -161,6 +161,15 @@ class Review:
             "removed": _names(changes.removed),
         }
         await self._recorder.write("server.differs", fields)
+
+    def _tell(self, server: str, changes: Changes) -> None:
+        """Say it to whoever reads along: what nobody has accepted yet is no reason to warn."""
+        counts = {"new": len(changes.new)}
+        if self.is_accepted(server):
+            counts |= {"changed": len(changes.changed), "removed": len(changes.removed)}
+            log.warning("server.differs", server=server, **counts)
+        else:
+            log.info("server.offers", server=server, **counts)
 
     def _publish(self, catalogue: Catalogue) -> None:
         for server, offer in self._offers.items():

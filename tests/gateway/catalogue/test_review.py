@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from audit.canonical import Json
 from gateway.catalogue.pins import Lock
@@ -64,6 +65,22 @@ async def test_any_change_of_a_definition_blocks_the_tool_and_no_other(
         await gateway.until(lambda: bool(gateway.entries("server.differs")))
         (differs,) = gateway.entries("server.differs")
         assert differs["changed"] == ["pay"]
+
+
+async def test_only_what_differs_from_what_was_accepted_is_a_warning(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with desk() as upstream:
+            spec = {"url": upstream.url, "allow_private": True}  # nobody has accepted anything
+            async with running(tmp_path, servers={"desk": spec}, mode="dev") as gateway:
+                await gateway.until(lambda: bool(gateway.entries("server.accepted")))
+                offered = [each for each in logs if each.get("server") == "desk"]
+                assert [each["event"] for each in offered if each["log_level"] == "warning"] == []
+                told = {"event": "server.offers", "log_level": "info", "server": "desk"}
+                assert {**told, "new": len(TOOLS)} in offered
+                upstream.offer(changed(description="other"), *OTHERS[1:])
+                await gateway.look_again("desk")
+                differs = {"event": "server.differs", "log_level": "warning", "server": "desk"}
+                assert {**differs, "new": 0, "changed": 1, "removed": 1} in logs
 
 
 async def test_a_change_between_looking_and_calling_is_seen_by_the_call(tmp_path: Path) -> None:
