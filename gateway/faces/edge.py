@@ -101,11 +101,10 @@ class Edge:
         if isinstance(reply, Stream):
             await stream(send, receive, reply)
             return
+        await respond(receive, send, reply)
         # Clients lose patience and send the same call again, and the gate then gives the second the
         # first one's answer, unless that was delivered. Nothing is done differently before.
-        left = has_left(receive)
-        await respond(receive, send, reply)
-        if reply.call is not None and not left:
+        if reply.call is not None and not has_left(receive):
             self._gate.delivered(reply.call)
 
     async def _reply(

@@ -127,6 +127,7 @@ class Agent:
     token: bytes | None = b"clerk"
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     stays: bool = True  # until its answer comes
+    reads: bool = True  # it; else it goes while the answer waits to be written
 
     def of(self, **changes: Value) -> "Agent":
         return replace(self, **changes)
@@ -155,6 +156,7 @@ class Agent:
         sent: list[dict[str, Any]] = []
 
         async def send(message: dict[str, Any]) -> None:
+            receive.gone = receive.gone or not self.reads
             sent.append(message)
 
         await self.app(scope, receive, send)

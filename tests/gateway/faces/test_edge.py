@@ -347,6 +347,13 @@ async def test_an_answer_to_nobody_is_not_reported(
     assert gate.answered == []
 
 
+async def test_who_goes_while_the_answer_waits_to_be_written_did_not_get_it(
+    agent: Agent, gate: GateDouble
+) -> None:
+    await agent.of(reads=False).modern("tools/call", CALL)
+    assert gate.answered == []
+
+
 async def test_what_was_never_forwarded_owes_no_answer(agent: Agent, gate: GateDouble) -> None:
     gate.outcome = Outcome("denied", "policy.denied", "No.")
     await agent.modern("tools/call", CALL)
