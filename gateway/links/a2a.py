@@ -3,11 +3,12 @@
 So a link to such an agent is one to a server like any other: watched, pinned, reviewed, its
 secrets masked. Each call is one message, sent once, to be answered at once with a task; that is
 asked for until it is over or time is up, which may be hours. What is not answered by then is
-unknown.
+unknown, and the agent is told that nobody waits for it any more.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -40,6 +41,10 @@ AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 _AWAY = frozenset({401, 408, 425, 429, 500, 502, 503, 504})
 """Statuses that say nothing of a task: it can be asked for again, with a new token after 401."""
+
+
+_LAST_WORDS_S = 2.0
+_MAX_ASIDES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class A2aTransport:
         self._agent = agent
         self._server = agent.server
         self._card: Card | None = None
+        self._asides: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
 
     async def open(self) -> None:
@@ -114,8 +120,10 @@ class A2aTransport:
         """Calls that wait still get their answers: each has a connection of its own."""
 
     async def close(self) -> None:
-        """End it."""
+        """End it; what is being said to the agent has a moment to be heard."""
         self.renew("the link was closed")
+        if self._asides:
+            await asyncio.wait(self._asides, timeout=_LAST_WORDS_S)
 
     # -- the card ---------------------------------------------------------------------------
 
@@ -159,13 +167,28 @@ class A2aTransport:
         message_id = key if isinstance(key, str) else self._agent.new_id()
         sent = card.wire.message(members["arguments"]["task"], message_id, card.tenant)
         said = await self._sent(card, sent, request.caller)
-        pauses = iter(AGAIN_S)
-        while isinstance(said, Said) and said.goes_on and said.task is not None:
-            await asyncio.sleep(next(pauses, AGAIN_S[-1]))
-            if self._agent.now_s() >= ends_s:
-                raise TimeoutError
-            said = await self._looked(card, said, said.task, request.caller)
+        if isinstance(said, Said) and said.goes_on and said.task is not None:
+            said = await self._waited(card, said, said.task, request.caller, ends_s)
         return said if isinstance(said, Failure) else Answer(0, said.result())
+
+    async def _waited(
+        self, card: Card, said: Said, task: str, caller: Caller | None, ends_s: int
+    ) -> Said:
+        """What comes of a task that goes on. Raises TimeoutError when time is up."""
+        pauses = iter(AGAIN_S)
+        try:
+            while said.goes_on:
+                await self._rested(next(pauses, AGAIN_S[-1]), ends_s)
+                said = await self._looked(card, said, task, caller)
+        except (TimeoutError, asyncio.CancelledError):
+            self._aside(self._left(card, task, caller))
+            raise
+        return said
+
+    async def _rested(self, pause_s: float, ends_s: int) -> None:
+        await asyncio.sleep(pause_s)
+        if self._agent.now_s() >= ends_s:
+            raise TimeoutError
 
     async def _sent(
         self, card: Card, message: dict[str, Json], caller: Caller | None
@@ -198,6 +221,23 @@ class A2aTransport:
         if isinstance(said, Failure):  # of the task this says nothing
             raise LinkGarbage(self._server, f"it does not tell of the task: {said.code}")
         return said
+
+    def _aside(self, work: Coroutine[None, None, None]) -> None:
+        """Say something that nobody waits for; if it is lost, nothing is."""
+        if len(self._asides) < _MAX_ASIDES:
+            aside = asyncio.create_task(work)
+            self._asides.add(aside)
+            aside.add_done_callback(self._asides.discard)
+        else:
+            work.close()
+
+    async def _left(self, card: Card, task: str, caller: Caller | None) -> None:
+        """Tell the agent that nobody waits for a task any more."""
+        with suppress(GatewayError, TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                headers = await self._headers(card, caller)
+                body = _body(card.wire.cancel, card.wire.task(task, card.tenant))
+                await self._agent.fetcher.post_json(card.endpoint, body, headers)
 
     def _read(self, fetched: Fetched) -> Said | Failure:
         try:

@@ -19,13 +19,14 @@ _WORKING = frozenset({"submitted", "working", "unspecified", "unknown"})
 class Wire:
     """One version of the protocol.
 
-    version    as cards state it, up to its second number
-    send, get  names of the methods
+    version            as cards state it, up to its second number
+    send, get, cancel  names of the methods
     """
 
     version: str
     send: str
     get: str
+    cancel: str
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -46,12 +47,12 @@ class Wire:
         return sent | ({"tenant": tenant} if tenant else {})
 
     def task(self, task_id: str, tenant: str) -> dict[str, Json]:
-        """The parameters of `get`."""
+        """The parameters of `get` and `cancel`."""
         return {"id": task_id, **({"tenant": tenant} if tenant else {})}
 
 
-V10 = Wire("1.0", "SendMessage", "GetTask")
-V03 = Wire("0.3", "message/send", "tasks/get")
+V10 = Wire("1.0", "SendMessage", "GetTask", "CancelTask")
+V03 = Wire("0.3", "message/send", "tasks/get", "tasks/cancel")
 
 
 @dataclass(frozen=True, slots=True)

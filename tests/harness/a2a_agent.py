@@ -45,6 +45,7 @@ class RemoteAgent:
     told: list[Any] = field(default_factory=list)
     heard: list[dict[str, str]] = field(default_factory=list)
     message_ids: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)  # tasks that it was told nobody waits for
 
 
 async def answers(said: Any, updater: TaskUpdater) -> None:  # noqa: ANN401 - JSON
@@ -123,7 +124,9 @@ class _Executor(AgentExecutor):
         await self._does(said, updater)
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
-        raise NotImplementedError
+        task, within = context.task_id or "", context.context_id or ""
+        self._agent.left.append(task)
+        await TaskUpdater(event_queue, task, within).cancel()
 
 
 def later(seconds: float = 0.05) -> Says:

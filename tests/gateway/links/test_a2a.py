@@ -137,6 +137,7 @@ async def test_what_takes_longer_is_unknown_and_sent_once(
         assert (await calling).code == "upstream.timeout"
         assert agent.told == ["tides"]
         assert gateway.entries("outcome")[-1]["status"] == "unknown"
+        await gateway.until(lambda: len(agent.left) == 1)
         slow.over.set()
 
 
@@ -160,14 +161,18 @@ async def test_a_step_waits_no_longer_than_its_run_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_whoever_stops_everything_stops_a_call_that_takes_hours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1.0", "0.3"])
+async def test_whoever_stops_everything_stops_a_call_that_takes_hours(
+    tmp_path: Path, version: str
+) -> None:
     slow = Slow()
-    async with linked(tmp_path, slow) as (gateway, _):
+    async with linked(tmp_path, slow, version=version) as (gateway, agent):
         clerk = await gateway.agent()
         calling = asyncio.create_task(clerk.call("research.ask", task="tides"))
         await gateway.until(slow.begun.is_set)
         await gateway.operate("POST", "/api/stop", {"reason": "drill"})
         assert (await calling).code == "stopped"
+        await gateway.until(lambda: len(agent.left) == 1)
         slow.over.set()
 
 
