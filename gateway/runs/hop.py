@@ -202,25 +202,16 @@ class Hop:
         It is written with the next entry. What was said before, or is one too many, is not again.
         """
         run, recorder = self.runs.get(run_id), self._rooms.recorder
-        if not run.is_open(saying.path) or not self.runs.progress.takes(run_id, saying):
+        words = b"" if saying.data is None else dump(saying.data)
+        if len(words) > MOST_DATA:
+            raise RunRefused("run.event", f"what belongs to it has more than {MOST_DATA} bytes")
+        if not run.is_open(saying.path) or not self.runs.progress.begins(run_id, saying):
             return
-        fields: dict[str, Json] = {
-            "run": run_id,
-            "path": saying.path,
-            "number": saying.number,
-            "event": saying.event,
-            "facts": {**saying.facts},
-        }
+        fields, of = {"run": run_id, **saying.fields()}, run.grants[ROOT]
         record = Record(recorder.new_id(), KIND, fields)
-        if saying.data is not None:
-            words = dump(saying.data)
-            if len(words) > MOST_DATA:
-                raise RunRefused("run.event", f"what belongs to it has more than {MOST_DATA} bytes")
-            root = run.grants[ROOT]
-            subject = root.user or root.agent
-            record = recorder.seal(
-                record.id, KIND, fields, subject=subject, name="data", words=words
-            )
+        if words:
+            whose = of.user or of.agent
+            record = recorder.seal(record.id, KIND, fields, subject=whose, name="data", words=words)
         recorder.leave(record, "progress.lost")
 
     async def end(self, run_id: str, result: str, detail: str, output: Json) -> None:

@@ -40,6 +40,15 @@ class Saying(BaseModel):
     facts: Annotated[dict[Name, Count | Name], Field(max_length=8)] = Field(default_factory=dict)
     data: JsonValue = None
 
+    def fields(self) -> dict[str, Json]:
+        """What stands in the clear in its entry."""
+        return {
+            "path": self.path,
+            "number": self.number,
+            "event": self.event,
+            "facts": {**self.facts},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -85,15 +94,20 @@ class Progress:
 
     def __init__(self) -> None:
         self._by_run: dict[str, dict[tuple[str, int], Said]] = {}
+        self._begun: dict[str, set[tuple[str, int]]] = {}  # said by this process
 
     def of(self, run: str) -> tuple[Said, ...]:
         """What a run has said, oldest first."""
         return tuple(self._by_run.get(run, {}).values())
 
-    def takes(self, run: str, saying: Saying) -> bool:
-        """Whether this is new, and not one too many."""
-        said = self._by_run.get(run, {})
-        return len(said) < MOST and (saying.path, saying.number) not in said
+    def begins(self, run: str, saying: Saying) -> bool:
+        """Whether this is new and not one too many, so that it is to be written; asked once."""
+        place, begun = (saying.path, saying.number), self._begun.setdefault(run, set())
+        known = begun | self._by_run.get(run, {}).keys()
+        if place in known or len(known) >= MOST:
+            return False
+        begun.add(place)
+        return True
 
     def said(self, body: Mapping[str, Json], index: int) -> None:
         """Entry `run.progress`; of one place and number the first counts."""
@@ -103,6 +117,7 @@ class Progress:
     def drop(self, run: str) -> None:
         """Forget what a run has said."""
         self._by_run.pop(run, None)
+        self._begun.pop(run, None)
 
     def stored(self, run: str) -> list[Json]:
         """What a run has said, for a row."""

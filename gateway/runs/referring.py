@@ -60,11 +60,12 @@ class Referring:
         value, run = value_of(outcome), self._runs.get(step.run)
         if id_of(value) is not None or len(told_in(value)) <= step.refers:
             return outcome
-        entry = self._rooms.recorder.entry(self._runs.steps(step.run)[step.path].index)
+        made = {**self._runs.reused(step.run), **self._runs.steps(step.run)}
+        entry = self._rooms.recorder.entry(made[step.path].index)
         decision = Receipt(self._rooms.recorder.origin, entry.index, entry.leaf)
         try:
             who = await self._standing.principal(run, step.grant)
-            return await self._results.keep(run, step.path, who, decision, value)
+            return await self._results.keep(run, entry.body["req"]["id"], who, decision, value)
         except MemoryRefused as refused:
             return Outcome("error", "run.kept", f"What this step gave cannot be kept: {refused}")
         except (AuditError, OSError):

@@ -42,16 +42,17 @@ class Results:
         self._key = digest_key
 
     async def keep(
-        self, run: Run, path: str, who: Principal, decision: Receipt, value: Json
+        self, run: Run, made: str, who: Principal, decision: Receipt, value: Json
     ) -> Outcome:
         """Keep what a step gave; its outcome then, with a reference in the place of that.
 
-        decision  the entry that authorised the step
+        made      the id of the step where it was made; what a fork takes over keeps that id
+        decision  the entry that authorised it
 
         Raises MemoryRefused where it is too large or the run has kept too much, AuditError and
         OSError.
         """
-        words, named = told_in(value), self._named(run, path)
+        words, named = told_in(value), self._named(made)
         found = await self._memory.get(_place(run), named)
         if found is None or found.text.encode() != words:
             actor: dict[str, Json] = {
@@ -65,7 +66,7 @@ class Results:
 
     async def kept(self, run: Run, path: str) -> Outcome | None:
         """The outcome of a step whose result is kept; None where it is not."""
-        named = self._named(run, path)
+        named = self._named(request_id(run.id, path))
         try:
             found = await self._memory.get(_place(run), named)
         except MemoryRefused:
@@ -108,10 +109,10 @@ class Results:
             raise RunRefused("run.reference", _ABSENT)
         return words
 
-    def _named(self, run: Run, path: str) -> str:
+    def _named(self, made: str) -> str:
         """The id of a step's result."""
-        place = request_id(run.id, path).encode()
-        return blake2b(place, key=self._key, digest_size=16, person=b"run.result").hexdigest()
+        hashed = blake2b(made.encode(), key=self._key, digest_size=16, person=b"run.result")
+        return hashed.hexdigest()
 
 
 def _place(run: Run) -> Reach:

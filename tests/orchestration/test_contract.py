@@ -155,6 +155,26 @@ async def test_what_comes_after_a_contract_has_the_rights_of_the_run_again(tmp_p
         assert [each["scope"] for each in given] == ["desk.look"]
 
 
+async def test_guards_look_at_what_is_done_within_a_contract(tmp_path: Path) -> None:
+    agents = Agents(check=stubborn({"tripped": True, "reason": "no payments today"}))
+    bound = {"contract": {"of": {"sequential": [LOOK, PAY]}, "tools": ["desk.look", "desk.pay"]}}
+    node = {"guard": {"of": bound, "tools": ["check"]}}
+    async with Desk() as desk, house(tmp_path, [flow(node)], agents, servers={"desk": desk}) as h:
+        assert (await h.stopped()).startswith("tripped: no payments today")
+        assert not desk.calls
+
+
+@pytest.mark.parametrize("tools", [[], ["desk.wipe"]])
+async def test_a_contract_that_lends_nothing_there_is_ends_before_anything_is_done(
+    tmp_path: Path, tools: list[str]
+) -> None:
+    async with Desk() as desk:
+        node = {"contract": {"of": LOOK, "tools": tools}}
+        async with house(tmp_path, [flow(node)], servers={"desk": desk}) as home:
+            assert (await home.stopped()).startswith("denied")
+            assert not desk.calls
+
+
 async def test_a_tool_that_no_rule_allows_is_not_lent_by_a_contract(tmp_path: Path) -> None:
     rules = policy().replace("tools: [desk.look, desk.pay], effect", "tools: [desk.look], effect")
     async with Desk() as desk:

@@ -211,6 +211,22 @@ async def test_what_a_worker_writes_is_not_looked_at_for_references(tmp_path: Pa
         assert await home.result() == {"notes": [forged, LONG]}
 
 
+async def test_a_fork_keeps_what_it_takes_over_for_itself(tmp_path: Path) -> None:
+    agents = Agents(lead=lead(pass_on), web=lambda _: LONG, analyst=lambda task: len(task["notes"]))
+    node = supervised(web=BOUND, analyst="analyst")
+    async with house(tmp_path, [flow(node)], agents) as home:
+        run = await home.ended(await home.start())
+        taken = list(home.hop.runs.steps(run.id))
+        number = next(n for n, path in enumerate(taken, start=1) if path.endswith("analyst"))
+        answer = await home.gateway.operate("POST", f"/api/runs/{run.id}/fork", {"step": number})
+        fork = await home.ended(home.hop.runs.get(answer.json()["id"]))
+        assert (fork.result, await home.service.output(fork)) == ("done", len(LONG)), fork.detail
+        assert agents.asked.count("web") == 1
+        one, two = home.gateway.entries("memory.put")
+        assert one["place"]["owner"] != two["place"]["owner"]
+    assert told(agents, "analyst") == [{"notes": LONG}] * 2
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=300),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),

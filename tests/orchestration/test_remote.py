@@ -171,6 +171,21 @@ async def test_a_prompt_agent_uses_its_tools_and_answers(tmp_path: Path) -> None
         assert ("helper", "desk.look") in actors
 
 
+async def test_a_model_under_a_contract_has_no_tool_that_was_not_lent(tmp_path: Path) -> None:
+    script = replies(said(None, ("desk__look", {"at": "x"})), said('{"n": 1}'))
+    shape = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    node = {"contract": {"of": "helper", "tools": [], "result": shape}}
+    async with reached(tmp_path, script, node) as (home, provider, done):
+        assert await home.result(given="what is at x?") == {"n": 1}
+        first, second = provider.asked
+        assert not first.get("tools")
+        assert second["messages"][-1]["content"] == "There is no such tool."
+        assert done == []
+        lent, handed_on = home.gateway.entries("run.granted")
+        assert lent["scope"] == "agents.helper model.small"
+        assert handed_on["scope"] == "model.small"
+
+
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [

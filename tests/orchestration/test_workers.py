@@ -178,3 +178,29 @@ async def test_a_gateway_is_started_again_under_its_workers(
 def questions(home: Crew) -> list[str]:
     approvals = home.gateway.gateway.services.state.approvals
     return [each.id for each in approvals.all() if each.state == "asked"]
+
+
+async def test_contracts_references_and_rounds_are_the_same_with_a_worker(tmp_path: Path) -> None:
+    """What is lent and what is kept is the gateway's; whoever carries the run has neither."""
+    long, database = "high water " * 200, f"sqlite:///{tmp_path}/runs.db"
+
+    def lead(asked: Any) -> Any:  # noqa: ANN401 - JSON
+        results = asked["results"]
+        if not results:
+            return {"tasks": [{"worker": "web", "contract": {"tools": [], "calls": 3}}]}
+        if len(results) == 1:
+            return {"tasks": [{"worker": "reader", "input": results[0]["result"]}]}
+        return {"answer": results[1]["result"]}
+
+    agents = Agents(lead=lead, web=lambda _: long, reader=lambda task: task == long)
+    workers = {"web": {"contract": {"of": "web", "refer_above": 1024}}, "reader": "reader"}
+    node = {"supervisor": {"manager": "lead", "workers": workers}}
+    async with crew(tmp_path, database, carried(node), agents) as home:
+        await home.hire("one")
+        run = await home.ended(await home.start())
+        assert (run.result, await home.service.output(run)) == ("done", True), run.detail
+        (lent,) = home.gateway.entries("run.granted")
+        assert lent["scope"] == "agents.web"
+        assert len(home.gateway.entries("memory.put")) == 1
+        rounds = [each.facts["round"] for each in home.hop.runs.progress.of(run.id)]
+        assert rounds == [1, 2, 3]
