@@ -12,7 +12,7 @@ from audit.canonical import Json
 from gateway.errors import SessionEnded
 from gateway.identity import scopes
 from gateway.identity.delegation import check_chain, lent
-from gateway.identity.errors import ScopeInvalid
+from gateway.identity.errors import DelegationRefused, ScopeInvalid
 from gateway.identity.minting import Mint, Order
 from gateway.principal import Principal
 from gateway.rooms import Rooms
@@ -83,13 +83,15 @@ class Standing:
         policy = self._rooms.worlds.current.snapshot
         subject = await self.principal(run, grant)
         check_chain(agent, subject, policy)
-        chain = (subject.agent, *subject.chain)
+        chain, may = (subject.agent, *subject.chain), lent(agent, subject, policy)
+        if not may:  # a credential is good for something
+            raise DelegationRefused("scope", "nothing that may be used here is lent to it")
         session = await self._below(subject, agent, chain)
         given = Grant(
             agent=agent,
             session=session.id,
             chain=chain,
-            scopes=lent(agent, subject, policy),
+            scopes=may,
             hops=subject.hops - 1,
             user=subject.user,
             groups=subject.user_groups,
