@@ -15,11 +15,11 @@ _CLASSES = {"hidden": "hid", "alike": "alike"}
 _SHORT = 8
 _STATES = {
     "allow": "allow", "done": "allow", "executed": "allow", "approved": "allow", "ok": "allow",
-    "up": "allow", "callable": "allow",
+    "up": "allow", "callable": "allow", "undone": "allow",
     "ask": "ask", "asked": "ask", "claimed": "ask", "pending": "ask", "unknown": "ask",
     "withdrawn": "ask", "expired": "ask", "degraded": "ask", "warning": "ask",
     "waiting": "ask", "under way": "ask", "running": "ask", "paused": "ask", "stopping": "ask",
-    "cancelled": "ask",
+    "cancelled": "ask", "left": "ask",
     "deny": "deny", "denied": "deny", "failed": "deny", "error": "deny", "suspended": "deny",
     "stopped": "deny", "down": "deny", "refused": "deny", "read_only": "deny", "blocked": "deny",
     "exhausted": "deny", "tripped": "deny", "unavailable": "deny",

@@ -60,7 +60,11 @@ groups:
 tools:
   crm.get_customer: {risk: read, emits: [pii], result: trusted}
   crm.search: {risk: read, emits: [pii], result: trusted}
-  crm.update_note: {risk: write, emits: [], target: [id]}
+  crm.update_note:
+    risk: write
+    emits: []
+    target: [id]
+    undo: {tool: crm.update_note, args: {id: args.id}}
   pay.get_invoice: {risk: read, emits: [], result: trusted}
   approvals.finance: {risk: write, emits: []}
   pay.refund: {risk: irreversible, emits: [], target: [account]}
@@ -113,7 +117,7 @@ async def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="office-") as made:
         async with chromium() as browser, office(Path(made)) as (gateway, request, entry):
-            run = await reminded(gateway)
+            done, run = await reminded(gateway)
             paths = {
                 **{label.lower(): path for path, label in NAVIGATION},
                 "approval": f"/approvals/{request}",
@@ -124,6 +128,8 @@ async def main() -> None:
                 "run": f"/runs/{run}",
                 "graph": f"/runs/{run}?view=graph",
                 "flow": "/runs/flows?name=reminders",
+                "fork": f"/runs/{done}/fork",
+                "rollback": f"/runs/{done}/rollback",
             }
             await take(browser, gateway, paths)
 
@@ -169,13 +175,13 @@ async def office(folder: Path) -> AsyncIterator[tuple[Running, str, int]]:
         yield gateway, waiting, entry
 
 
-async def reminded(gateway: Running) -> str:
-    """A run of a flow that has ended, and after it one that waits for people: its id."""
+async def reminded(gateway: Running) -> tuple[str, str]:
+    """A run of a flow that has ended, and after it one that waits for people: their ids."""
     state = gateway.gateway.services.state
     first = await begun(gateway, 1042)
     await gateway.answer(waiting(state.approvals, first)[0].id)
     await gateway.until(lambda: state.runs.get(first).state == "ended")
-    return await begun(gateway, 1051)
+    return first, await begun(gateway, 1051)
 
 
 async def begun(gateway: Running, number: int) -> str:
