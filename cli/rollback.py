@@ -15,10 +15,17 @@ Leave = Annotated[
 ]
 Reason = Annotated[str, typer.Option(help="Why, for the log.")]
 Show = Annotated[bool, typer.Option("--show", help="Only say how far it is.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken back.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Until it has ended, or stops for a person.")]
 
-COLUMNS = ("tool", "state", "undo", "decision", "undone_by", "agent")
+COLUMNS = ("tool", "state", "undo", "decision", "undone_by", "agent", "hindrance")
 LOOK_EVERY_S = 0.5
+
+
+def foretold(api: Operators, place: str, *, json: bool) -> None:
+    """Say what there is to be taken back at `place`, the last deed first; nothing is ordered."""
+    found = api.get(f"{place}/outlook")
+    as_json(found) if json else as_table(found["deeds"], COLUMNS)
 
 
 def taken_back(

@@ -16,7 +16,7 @@ from cli.following import Event, follow
 from cli.interrupt import Stopping, until_stopped
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
-from cli.rollback import Leave, Reason, Show, Wait, taken_back
+from cli.rollback import DryRun, Leave, Reason, Show, Wait, foretold, taken_back
 from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
@@ -161,6 +161,7 @@ def rollback(
     run: Id,
     *,
     show: Show = False,
+    dry_run: DryRun = False,
     leave: Leave = False,
     reason: Reason = "",
     wait: Wait = False,
@@ -168,6 +169,9 @@ def rollback(
 ) -> None:
     """Stop a run and take back what it has done, the last deed first; or go on with that."""
     place = f"/api/runs/{quoted(run)}/rollback"
+    if dry_run:
+        foretold(api, place, json=json)
+        return
     taken_back(api, place, show=show, leave=leave, reason=reason, wait=wait, json=json)
 
 

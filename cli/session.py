@@ -7,7 +7,7 @@ import typer
 from cli.client import Operators, operated, quoted
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
-from cli.rollback import Leave, Reason, Show, Wait, taken_back
+from cli.rollback import DryRun, Leave, Reason, Show, Wait, foretold, taken_back
 
 app = typer.Typer(no_args_is_help=True, help="Sessions of agents.")
 
@@ -73,6 +73,7 @@ def rollback(
     session: Id,
     *,
     show: Show = False,
+    dry_run: DryRun = False,
     leave: Leave = False,
     reason: Reason = "",
     wait: Wait = False,
@@ -80,6 +81,9 @@ def rollback(
 ) -> None:
     """End a session and take back what was done in it, the last deed first; or go on with that."""
     place = f"/api/sessions/{quoted(session)}/rollback"
+    if dry_run:
+        foretold(api, place, json=json)
+        return
     taken_back(api, place, show=show, leave=leave, reason=reason, wait=wait, json=json)
 
 

@@ -9,7 +9,7 @@ from audit.canonical import Json
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
-from gateway.operator.outlook import Line, outlook
+from gateway.operator.outlook import Line, Outlook, outlook
 from gateway.operator.services import Services
 from gateway.undo.rollback import Rollback
 
@@ -36,6 +36,12 @@ async def show_of_session(services: Here, _: Viewer, session_id: str) -> dict[st
     return await _shown(services, session_id)
 
 
+@of_sessions.get("/{session_id}/rollback/outlook")
+async def foretell_session(services: Here, _: Viewer, session_id: str) -> dict[str, Json]:
+    """What there is to be taken back of a session, ordered or not."""
+    return _told(await outlook(services, session_id))
+
+
 @of_sessions.post("/{session_id}/rollback")
 async def take_back_session(
     services: Here, operator: Administrator, session_id: str, http: Request
@@ -51,6 +57,12 @@ async def take_back_session(
 async def show_of_run(services: Here, _: Viewer, run_id: str) -> dict[str, Json]:
     """What is taken back of a run, and how far that is."""
     return await _shown(services, services.state.runs.get(run_id).session)
+
+
+@of_runs.get("/{run_id}/rollback/outlook")
+async def foretell_run(services: Here, _: Viewer, run_id: str) -> dict[str, Json]:
+    """What there is to be taken back of a run, ordered or not; of one that goes on: so far."""
+    return _told(await outlook(services, services.state.runs.get(run_id).session))
 
 
 @of_runs.post("/{run_id}/rollback")
@@ -98,7 +110,11 @@ async def _shown(services: Services, session_id: str) -> dict[str, Json]:
     found = await outlook(services, session_id)
     if found.rollback is None:
         raise OperatorRefused("rollback.unknown", "nothing of this is taken back")
-    return {**_row(found.rollback), "deeds": [_line(each) for each in found.lines]}
+    return {**_row(found.rollback), **_told(found)}
+
+
+def _told(found: Outlook) -> dict[str, Json]:
+    return {"deeds": [_line(each) for each in found.lines]}
 
 
 def _line(line: Line) -> dict[str, Json]:

@@ -173,6 +173,8 @@ def test_an_order_that_fails_is_taken_back(office: Office) -> None:
     taken = office.until(lambda: office.rollback(run))
     assert taken["by"] == f"run:{run}"  # nobody ordered it
     assert [(deed["tool"], deed["state"]) for deed in taken["deeds"]] == [("ledger.pay", "undone")]
+    told = office.read("run", "rollback", run, "--dry-run")
+    assert told["deeds"] == taken["deeds"]
 
 
 def test_an_order_above_the_bound_is_never_paid(office: Office) -> None:

@@ -77,3 +77,22 @@ async def test_a_run_is_not_rolled_back_by_its_session(tmp_path: Path) -> None:
         place = f"/api/sessions/{run.session}/rollback"
         refused = await home.gateway.operate("POST", place, {}, check=False)
         assert refused.json()["code"] == "rollback.run"
+
+
+async def test_what_would_be_taken_back_is_told_and_nothing_is_ordered(tmp_path: Path) -> None:
+    flows = [flow({"sequential": [PAY, "inner", ASK]}), INNER]
+    async with Bank() as bank, house(tmp_path, flows, rules=POLICY, servers={"desk": bank}) as home:
+        run = await home.start()
+        await home.gateway.until(lambda: bool(home.gateway.entries("approval.asked")))
+        place = f"/api/runs/{run.id}/rollback"
+        told = (await home.gateway.operate("GET", f"{place}/outlook", by="vera")).json()
+        assert [(deed["tool"], deed["undo"], deed["state"]) for deed in told["deeds"]] == [
+            ("desk.book", "desk.free", "to do"),
+            ("desk.pay", "desk.refund", "to do"),
+        ]
+        same = await home.gateway.operate("GET", f"/api/sessions/{run.session}/rollback/outlook")
+        assert same.json() == told
+        assert home.hop.runs.get(run.id).state == "running"
+        assert home.gateway.entries("rollback.started") == []
+        missing = await home.gateway.operate("GET", place, check=False)
+        assert missing.json()["code"] == "rollback.unknown"
