@@ -237,8 +237,8 @@ async def test_t62_bad_input_is_answered_recorded_and_goes_nowhere(
     assert code in answered.text
     # What came before may still have an outcome, be counted or raise an alarm.
     found = running.entries(before)
-    *_, entry = [each for each in found if each["kind"] == "refusal"]
-    assert (entry["code"], entry["actor"]["agent"]) == (code, "clerk")
+    refusals = [each for each in found if each["kind"] == "refusal"]
+    assert (code, "clerk") in [(each["code"], each["actor"]["agent"]) for each in refusals]
     assert not [each for each in found if each["kind"] == "decision"]
 
 
