@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from gateway.action import Outcome
-from gateway.runs.reference import text_of, value_of
+from gateway.runs.given import text_of, value_of
 from gateway.runs.run import Json
 from gateway.runs.step import Step
 from gateway.runs.way import Way

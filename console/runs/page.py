@@ -22,7 +22,7 @@ from gateway.operator.errors import OperatorRefused
 from gateway.operator.run_rows import steps, waiting
 from gateway.operator.services import Services
 from gateway.runs.progress import Said
-from gateway.runs.run import Run, place_of
+from gateway.runs.run import ROOT, Grant, Run, place_of
 from gateway.runs.steps import Taken
 
 PAGE = 100
@@ -126,6 +126,7 @@ async def _show(
         "runs/run.html",
         run=run,
         progress=_progress(services, run, at),
+        lent=_lent(run, at),
         rollback=services.state.rollbacks.of(run.session),
         views=VIEWS,
         view=view,
@@ -143,6 +144,12 @@ def _progress(services: Services, run: Run, at: str) -> list[Said]:
     every = services.state.runs.progress.of(run.id)
     there = [said for said in every if not at or f"{said.path}/".startswith(f"{at}/")]
     return there[: -MOST_SAID - 1 : -1]
+
+
+def _lent(run: Run, at: str) -> list[tuple[str, Grant]]:
+    """What was lent on the way, to agents that work was handed to and by contracts."""
+    given = [(path, grant) for path, grant in run.grants.items() if path != ROOT]
+    return [each for each in given if not at or f"{each[0]}/".startswith(f"{at}/")][:MOST_SAID]
 
 
 def _told(rows: list[Row], here: str, view: View, at: str, first: int, now: int) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from gateway.gate import Gate
 from gateway.principal import Principal
 from gateway.rooms import Rooms
 from gateway.runs.errors import RunRefused
-from gateway.runs.reference import id_of, references, told_in, value_of
+from gateway.runs.given import value_of
+from gateway.runs.reference import id_of, references, told_in
 from gateway.runs.results import Results
 from gateway.runs.run import FACE, Run
 from gateway.runs.runs import Runs

@@ -17,7 +17,8 @@ from gateway.memory.memory import Memory, Writer
 from gateway.memory.place import Place, Reach
 from gateway.principal import Principal
 from gateway.runs.errors import RunRefused
-from gateway.runs.reference import id_of, reference, references, told_in, with_value
+from gateway.runs.given import with_value
+from gateway.runs.reference import id_of, reference, references, told_in
 from gateway.runs.run import Run, request_id
 from gateway.session.session import Sessions
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit.canonical import Json
-from gateway.runs.reference import NAME, value_of
+from gateway.runs.given import value_of
+from gateway.runs.reference import NAME
 from gateway.runs.run import ROOT
 from tests.gateway.links.http_upstream import answer, says
 from tests.gateway.runs.hopping import POLICY, begin, hopping, step

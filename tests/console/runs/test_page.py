@@ -17,6 +17,7 @@ from tests.orchestration.house import Agents, House, flow, house, policy
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TELLS = {"emit": {"event": "drafted", "data": {"from": ""}}}
+DRAFTS = {"contract": {"of": {"sequential": ["draft"]}, "tools": []}}
 ASKS = {"sequential": ["draft", TELLS, {"approve": {"by": "editors", "question": "Out?"}}, "out"]}
 WIDE = {"map": {"each": "draft", "over": "", "max_items": 300, "max_parallel": 64}}
 HOSTILE = "</svg><script>alert(1)</script>\x1b[31m\u202e"
@@ -31,7 +32,12 @@ async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]
         draft=lambda given: ["a secret draft", given], out=lambda given: given, bad=fails
     )
     passes_on = {"handoff": {"start": "bad", "agents": {"bad": "bad"}, "edges": {}}}
-    flows = [flow(ASKS), flow(WIDE, "wide", calls=400), flow(passes_on, "lost")]
+    flows = [
+        flow(ASKS),
+        flow(WIDE, "wide", calls=400),
+        flow(passes_on, "lost"),
+        flow(DRAFTS, "bound"),
+    ]
     text = flows_policy("draft", "out", "bad")
     folder = tmp_path_factory.mktemp("runs")
     async with house(folder, flows, agents, rules=text) as found:
@@ -40,9 +46,9 @@ async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]
 
 
 def flows_policy(*agents: str) -> str:
-    """The policy of the house, for three flows."""
-    text = policy(*agents, more="  wide: {}\n  lost: {}\n")
-    return text.replace("agents: [job]", "agents: [job, wide, lost]")
+    """The policy of the house, for these flows."""
+    text = policy(*agents, more="  wide: {}\n  lost: {}\n  bound: {}\n")
+    return text.replace("agents: [job]", "agents: [job, wide, lost, bound]")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -107,6 +113,14 @@ async def test_steps_lead_to_their_entries(home: House, vera: Person) -> None:
         assert f'href="/audit/entries/{step.index}"' in page
         assert f'href="/audit/entries/{step.outcome}"' in page
         assert (await vera.get(f"/audit/entries/{step.index}")).status_code == 200
+
+
+async def test_what_a_contract_lent_is_shown(home: House, vera: Person) -> None:
+    run = await home.ended(await home.start("bound", 1))
+    assert run.result == "done", run.detail
+    page = (await vera.get(f"/runs/{run.id}")).text
+    assert "Rights on the way" in page
+    assert "<td>agents.draft</td>" in page.partition("Rights on the way")[2]
 
 
 async def test_what_is_more_than_anybody_reads_is_shown_in_parts(

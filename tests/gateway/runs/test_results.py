@@ -11,8 +11,9 @@ import pytest
 from audit.canonical import Json
 from gateway.action import Outcome
 from gateway.runs import results
+from gateway.runs.given import value_of
 from gateway.runs.hop import Hop
-from gateway.runs.reference import NAME, value_of
+from gateway.runs.reference import NAME
 from gateway.runs.run import Run
 from gateway.runs.step import Step
 from tests.gateway.links.http_upstream import answer, says
