@@ -20,6 +20,7 @@ class Rollbacks:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Rollback] = {}
+        self._latest: dict[str, str] = {}  # of a session, by the session that it was ordered for
         self._steps = Steps()
         self.changed: set[str] = set()
 
@@ -33,8 +34,7 @@ class Rollbacks:
 
     def of(self, session: str) -> Rollback | None:
         """The latest one that was ordered for this session."""
-        found = [each for each in self.all() if each.session == session]
-        return found[-1] if found else None
+        return self._by_id.get(self._latest.get(session, ""))
 
     def steps(self, rollback_id: str) -> Mapping[str, Taken]:
         """What its calls did, by what they take back."""
@@ -53,6 +53,8 @@ class Rollbacks:
         for each in list(self._by_id.values()):
             if each.state == "ended" and not any(one in sessions for one in each.sessions):
                 del self._by_id[each.id]
+                if self._latest[each.session] == each.id:
+                    del self._latest[each.session]
                 self._steps.drop(each.id)
                 self.changed.add(each.id)
 
@@ -97,8 +99,14 @@ class Rollbacks:
             self.changed.add(owner)
 
     def _put(self, rollback: Rollback) -> None:
-        self._by_id[rollback.id] = rollback
+        self._keep(rollback)
         self.changed.add(rollback.id)
+
+    def _keep(self, rollback: Rollback) -> None:
+        self._by_id[rollback.id] = rollback
+        # Ids begin with the time at which they were made.
+        before = self._latest.get(rollback.session, "")
+        self._latest[rollback.session] = max(before, rollback.id)
 
     # -- the stored view --------------------------------------------------------------------
 
@@ -113,5 +121,5 @@ class Rollbacks:
         """Take a row back that `stored` made."""
         found = from_row(Rollback, cast("Mapping[str, Json]", row["rollback"]))
         assert found.id == key
-        self._by_id[key] = found
+        self._keep(found)
         self._steps.restore(key, row["steps"])

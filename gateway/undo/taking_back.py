@@ -58,7 +58,7 @@ class TakingBack:
         self._runs = runs
         self._index = index
         self._standing_in = StandingIn(rooms, mint)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._one_order = asyncio.Lock()  # two at once must not take the same back twice
 
     @asynccontextmanager
@@ -72,7 +72,7 @@ class TakingBack:
             async with in_background(failures.answer()):
                 yield
         finally:
-            tasks = tuple(self._tasks.values())
+            tasks = tuple(self._tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,7 +178,8 @@ class TakingBack:
 
     def _go_on(self, rollback_id: str) -> None:
         task = asyncio.create_task(self._run(rollback_id), name=f"rollback {rollback_id}")
-        self._tasks[rollback_id] = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, rollback_id: str) -> None:
         """Take all back, or stop; what cannot be recorded is tried again until it can be."""
