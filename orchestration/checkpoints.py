@@ -1,20 +1,30 @@
 """Checkpoints: how DBOS is configured here, and how what it stores is written and read.
 
+Before each step DBOS asks the database whether the step was made before. A workflow that is done
+by the very call that has made its row has no steps there: its steps are kept as DBOS keeps them,
+and not asked for (`made`).
+
 Nothing stored is ever unpickled: DBOS picks the codec by the row, so its default one is replaced by
 a refusal, for the whole process.
 """
 
+import asyncio
 import sqlite3
+import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from dbos import DBOSConfig, Serializer, _serialization
+from dbos import DBOS, DBOSConfig, Serializer, _serialization
+from dbos._dbos import _get_dbos_instance
 
 from gateway.runs.run import place_of
 from orchestration.errors import EngineRefused, SealBroken
 from orchestration.seal import NAME, Seal
 from orchestration.store import Store
+
+T = TypeVar("T")
 
 SEMANTICS = "1"
 """Raised whenever a flow would make its steps in another order: older runs are then not resumed."""
@@ -51,6 +61,42 @@ def _connected(file: Path) -> sqlite3.Connection:
     # A crash of the machine may lose the last checkpoints; the log still has those steps.
     connection.execute("PRAGMA synchronous=NORMAL")
     return connection
+
+
+async def made(step_id: int, name: str, do: Callable[[], Awaitable[T]]) -> T:
+    """Make a step of a workflow of which nothing is stored, and keep what it gave or raised.
+
+    step_id  drawn before (`DBOS.reserve_step`)
+
+    Raises whatever `do` does. Where somebody else has the workflow by now, DBOS ends it here.
+    """
+    began_ms = time.time_ns() // 1_000_000
+    try:
+        value = await do()
+    except Exception as error:
+        await asyncio.to_thread(_keep, step_id, name, began_ms, error=error)
+        raise
+    await asyncio.to_thread(_keep, step_id, name, began_ms, output=value)
+    return value
+
+
+def _keep(step_id: int, name: str, began_ms: int, **gave: object) -> None:
+    """Write the row of a step, in the thread of a database."""
+    dbos = _get_dbos_instance()
+    codec = dbos._serializer  # noqa: SLF001 - DBOS has no way to keep a step without looking for it
+    stored = {what: codec.serialize(value) for what, value in gave.items()}
+    dbos._sys_db.record_operation_result(  # noqa: SLF001 - see above
+        {
+            "workflow_uuid": str(DBOS.workflow_id),
+            "function_id": step_id,
+            "function_name": name,
+            "output": stored.get("output"),
+            "error": stored.get("error"),
+            "serialization": codec.name(),
+            "started_at_epoch_ms": began_ms,
+            "child_workflow_id": None,
+        }
+    )
 
 
 class Sealed(Serializer):

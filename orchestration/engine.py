@@ -23,6 +23,7 @@ from collections.abc import (
 )
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import ClassVar, Self, TypeVar, cast
 
 from dbos import (
@@ -37,7 +38,7 @@ from dbos._utils import GlobalParams
 
 from gateway.links.jsonrpc import dump_sorted
 from gateway.runs.run import Json, place_of, request_id
-from orchestration.checkpoints import configuration
+from orchestration.checkpoints import configuration, made
 from orchestration.errors import EngineRefused, SealBroken
 from orchestration.queues import is_run, left, outside, resumed, workflow
 from orchestration.seal import KeyOf, Seal
@@ -48,6 +49,8 @@ T = TypeVar("T")
 
 _POLL_S = 0.5  # how often a queue that is shared is looked at
 
+_BEGUN: ContextVar[str] = ContextVar("begun", default="")
+"""The workflow that is done by the very call that has made its row: no step of it is stored yet."""
 
 Body = Callable[["Engine", Task], Awaitable[Json]]
 """Performs a task; what it does must depend on nothing but the task and the results of steps."""
@@ -116,10 +119,7 @@ class Engine:
 
     async def result(self, run: str) -> Json:
         """What came out of a run that has ended; None where the database does not have it."""
-        found = await DBOS.list_workflows_async(
-            workflow_ids=[run], load_input=False, load_output=False
-        )
-        if not found:
+        if await workflow(run) is None:
             return None
         return _opened(await outside(_result(run)), run, "")
 
@@ -137,7 +137,7 @@ class Engine:
 
     def reserve(self) -> "Reserved":
         """The next checkpoint of the task that runs; to be taken in an order that never changes."""
-        return Reserved(DBOS.reserve_step())
+        return Reserved(DBOS.reserve_step(), is_new=_BEGUN.get() == DBOS.workflow_id)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -171,6 +171,7 @@ class Engine:
         """Start a task where it is new."""
 
         async def start() -> WorkflowHandleAsync[Json]:
+            _BEGUN.set(task.id)  # DBOS hands it on where it does the workflow by this very call
             with SetWorkflowID(task.id):
                 return await DBOS.start_workflow_async(_node, self._sealed(task))
 
@@ -229,10 +230,14 @@ class Engine:
 
 
 class Reserved:
-    """A checkpoint that is yet to be made."""
+    """A checkpoint that is yet to be made.
 
-    def __init__(self, reservation: StepReservation) -> None:
+    is_new  nothing can be stored of it: it need not be looked for
+    """
+
+    def __init__(self, reservation: StepReservation, *, is_new: bool) -> None:
         self._reservation = reservation
+        self._is_new = is_new
 
     async def step(
         self, run: str, path: str, given: Json, do: Callable[[], Awaitable[Json]]
@@ -248,6 +253,8 @@ class Reserved:
         async def kept() -> Json:
             return _closed(place, of, await do())
 
+        if self._is_new:
+            return _opened(await made(self._reservation.step_id, path, kept), place, of)
         return _opened(await self._reservation.run_async({"name": path}, kept), place, of)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from dbos import DBOS
+from dbos._sys_db import SystemDatabase
 
 from gateway.runs.run import Json
 from orchestration.engine import Body, Engine
@@ -73,6 +74,78 @@ async def test_what_was_done_is_not_done_again(store: Store) -> None:
         ended = await engine.end_of(Task("run", "", None))
     assert done == ["one", "stopped", "two", "three"]
     assert ended == [f"{name} {CANARY}" for name in ("one", "two", "three")]
+
+
+async def test_only_what_was_taken_up_is_asked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    check = SystemDatabase.check_operation_execution
+
+    def spy(self: SystemDatabase, run: str, number: int, name: str) -> object:
+        asked.append(name)
+        return check(self, run, number, name)
+
+    monkeypatch.setattr(SystemDatabase, "check_operation_execution", spy)
+    done: list[str] = []
+    async with Engine.opened(store, KEY, steps(done, stop_at="two")) as engine:
+        await engine.begin(Task("run", "", None))
+        await until(lambda: done == ["one", "stopped"])
+        assert asked == []
+    async with Engine.opened(store, KEY, steps(done)) as engine:
+        await engine.begin(Task("run", "", None))  # once more, by whoever lost the first answer
+        await engine.end_of(Task("run", "", None))
+    assert asked == ["r/one", "r/two", "r/three"]
+    assert done == ["one", "stopped", "two", "three"]
+
+
+async def test_a_step_that_broke_is_not_done_again(store: Store) -> None:
+    found: list[Exception] = []
+
+    async def body(engine: Engine, task: Task) -> Json:
+        async def do() -> Json:
+            raise ValueError(CANARY)
+
+        try:
+            await engine.reserve().step(task.run, "r/1", None, do)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            found.append(error)
+        return await asyncio.Event().wait()
+
+    async with Engine.opened(store, KEY, body) as engine:
+        await engine.begin(Task("run", "", None))
+        await until(lambda: len(found) == 1)
+    async with Engine.opened(store, KEY, body):
+        await until(lambda: len(found) == 2)
+    assert isinstance(found[0], ValueError)
+    assert str(found[1]) == "recorded: ValueError"  # neither done again nor told what it was
+
+
+async def test_who_has_lost_a_run_keeps_nothing_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    found: list[str] = []
+
+    async def body(engine: Engine, task: Task) -> Json:
+        async def do() -> Json:
+            with sqlite3.connect(file) as database:
+                database.execute("update workflow_status set owner_xid = 'another'")
+            database.close()
+            return None
+
+        try:
+            await engine.reserve().step(task.run, "r/1", None, do)
+        except BaseException as error:
+            found.append(type(error).__name__)
+            raise
+        return None
+
+    async with Engine.opened(Store.at(file), KEY, body) as engine:
+        await engine.begin(Task("run", "", None))
+        await until(lambda: len(found) == 1)
+    with sqlite3.connect(file) as database:
+        kept = database.execute("select count(*) from operation_outputs").fetchone()
+    database.close()
+    assert (found, kept) == (["DBOSWorkflowConflictIDError"], (0,))
 
 
 async def test_a_step_at_another_place_than_before_is_refused(tmp_path: Path) -> None:
