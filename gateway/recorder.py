@@ -44,26 +44,27 @@ class Recorder:
         """How many entries are durable."""
         return self._log.size
 
-    async def write(
+    def write(
         self, kind: str, fields: Mapping[str, Json], *, reserved: bool = True
-    ) -> Receipt:
-        """Record an act of administration or approval.
+    ) -> "asyncio.Future[Receipt]":
+        """Record an act of administration or approval; the future is done when it is durable.
 
         reserved  it has its own reserve of disk; not for what a stranger can cause at will
 
-        Raises AuditUnavailable when the entry could not be made durable.
+        Raises EntryRefused or AuditUnavailable, as the future does. What is recorded later stands
+        behind it in the log, and is not durable before.
         """
         record = Record(self._log.new_id(), kind, fields)
-        return await self._log.append(record, reserved=reserved)
+        return self._log.enqueue(record, reserved=reserved)
 
-    async def write_sealed(
+    def write_sealed(
         self, kind: str, fields: dict[str, Json], *, subject: str, name: str, words: bytes
-    ) -> Receipt:
+    ) -> "asyncio.Future[Receipt]":
         """Record `fields` with `words` sealed as member `name`; see `write`."""
         record = self.seal(
             self._log.new_id(), kind, fields, subject=subject, name=name, words=words
         )
-        return await self._log.append(record, reserved=True)
+        return self._log.enqueue(record, reserved=True)
 
     def seal(
         self,

@@ -16,6 +16,9 @@ from gateway.identity.scopes import Scopes, write
 from gateway.identity.tokens import Issuer
 from gateway.principal import Principal, actor
 
+ISSUED = "token.issue"
+"""The entry of whatever makes somebody a principal."""
+
 Record = Callable[[str, Mapping[str, Json]], Awaitable[Receipt]]
 """Writes an entry of a kind; returns when it is durable and the state has taken it in.
 
@@ -97,10 +100,27 @@ class Mint:
         Raises SessionEnded, AuthError (`invalid`) for what no token can say, and AuditUnavailable
         when it could not be recorded; then it was given to nobody.
         """
+        principal = self._ordered(order, now_s)
+        token = self._issuer.issue(principal)
+        receipt = await self._record(ISSUED, _entry(principal, order))
+        return Minted(token, principal, receipt)
+
+    def untold(self, order: Order, now_s: int) -> tuple[Principal, dict[str, Json]]:
+        """A principal that acts within this process alone, so that no token has to say so.
+
+        Beside it the members of its entry `token.issue`, which whoever lets it act records before.
+
+        Raises SessionEnded and AuthError as `mint` does.
+        """
+        principal = self._ordered(order, now_s)
+        self._issuer.check(principal)
+        return principal, _entry(principal, order)
+
+    def _ordered(self, order: Order, now_s: int) -> Principal:
         expires = min(now_s + min(order.lifetime_s, self._max_ttl_s), order.session.ends)
         if expires <= now_s:
             raise SessionEnded
-        principal = Principal(
+        return Principal(
             agent=order.agent,
             user=order.user,
             user_groups=order.user_groups,
@@ -114,9 +134,6 @@ class Mint:
             bound_to=order.bound_to,
             root=order.root,
         )
-        token = self._issuer.issue(principal)
-        receipt = await self._record("token.issue", _entry(principal, order))
-        return Minted(token, principal, receipt)
 
 
 def _entry(principal: Principal, order: Order) -> dict[str, Json]:

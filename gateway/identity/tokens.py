@@ -44,15 +44,23 @@ class Issuer:
         Raises AuthError (`invalid`) when it could not be read back: a name outside the grammar, a
         chain too long, an end before the beginning, more text than fits into a token.
         """
-        content = claims.write(principal, issuer=self._url, audience=self._url)
-        if claims.read(content, issuer=self._url, audience=self._url) != principal:
-            raise AuthError("invalid", "scopes are not in their shortest form")
+        content = self._said(principal)
         key = self._keys.active
         header = {"alg": _ALGORITHM, "kid": key.id, "typ": _TYPE}
         token = _JWS.encode(canonical.write(content), key.private, _ALGORITHM, header)
         if len(token) > MAX_BYTES:
             raise AuthError("invalid", f"longer than {MAX_BYTES} bytes")
         return token
+
+    def check(self, principal: Principal) -> None:
+        """Raises AuthError (`invalid`) for what no token can say, however long it might be."""
+        self._said(principal)
+
+    def _said(self, principal: Principal) -> dict[str, Json]:
+        content = claims.write(principal, issuer=self._url, audience=self._url)
+        if claims.read(content, issuer=self._url, audience=self._url) != principal:
+            raise AuthError("invalid", "scopes are not in their shortest form")
+        return content
 
 
 class TokenCheck:

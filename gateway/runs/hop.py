@@ -289,7 +289,7 @@ class Hop:
 
     async def _crossed(self, run: Run, step: Step) -> Outcome:
         try:
-            principal = await self._standing.principal(run, step.grant)
+            principal = self._standing.acting(run, step.grant)
         except SessionEnded:
             return self._over(run.id)
         except AuditError:

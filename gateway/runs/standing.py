@@ -1,26 +1,41 @@
 """In whose name the steps of a run are made: a credential for each grant, recorded and short-lived.
 
-No token leaves this process or is kept by a run: a grant stands in the log, and what it is good for
-is minted when a step needs it, and renewed in time.
+A run has no token: a grant stands in the log, and what it is good for becomes a principal when a
+step needs it, with an entry like that of a token, and is renewed in time.
 """
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from audit.canonical import Json
+from audit.entry import Receipt
 from gateway.errors import SessionEnded
 from gateway.identity import scopes
 from gateway.identity.delegation import check_chain, lent
 from gateway.identity.errors import DelegationRefused, ScopeInvalid
-from gateway.identity.minting import Mint, Order
+from gateway.identity.minting import ISSUED, Mint, Order
 from gateway.principal import Principal
 from gateway.rooms import Rooms
 from gateway.runs.run import FACE, Grant, Run
 from gateway.session.session import HandedOn, Session
 
 _TOKEN_S = 3600  # the mint shortens it to what tokens may live
-_RENEW_S = 60  # a token that ends so soon is not used for another step
+_RENEW_S = 60  # a credential that ends so soon is not used for another step
+
+
+@dataclass(frozen=True, slots=True)
+class _Credential:
+    """A principal, and its entry on its way into the log."""
+
+    principal: Principal
+    recorded: "asyncio.Future[Receipt]"
+
+    def is_good(self, now_s: int) -> bool:
+        """Whether it may be used for another step."""
+        done = self.recorded
+        failed = done.done() and (done.cancelled() or done.exception() is not None)
+        return not failed and self.principal.expires > now_s + _RENEW_S
 
 
 class Standing:
@@ -29,26 +44,29 @@ class Standing:
     def __init__(self, rooms: Rooms, mint: Mint) -> None:
         self._rooms = rooms
         self._mint = mint
-        self._principals: dict[tuple[str, str], Principal] = {}
-        self._minting: dict[tuple[str, str], asyncio.Task[Principal]] = {}
+        self._credentials: dict[tuple[str, str], _Credential] = {}
 
     async def principal(self, run: Run, path: str) -> Principal:
         """The principal of a grant, with a credential that is recorded, and renewed in time.
 
         Raises SessionEnded and AuditUnavailable.
         """
-        known = self._principals.get((run.id, path))
-        if known is not None and known.expires > self._now_s + _RENEW_S:
-            return known
-        minting = self._minting.get((run.id, path))
-        if minting is None:  # one for all steps that begin at once
-            minting = asyncio.create_task(self._minted(run, path, known))
-            self._minting[run.id, path] = minting
-            minting.add_done_callback(lambda _: self._minting.pop((run.id, path)))
-        return await asyncio.shield(minting)
+        credential = self._credential(run, path)
+        await asyncio.shield(credential.recorded)  # others wait for it too
+        return credential.principal
 
-    async def _minted(self, run: Run, path: str, known: Principal | None) -> Principal:
+    def acting(self, run: Run, path: str) -> Principal:
+        """The same for what is recorded itself before it does anything: crossing the gate.
+
+        Its entry stands behind the credential's in the log, and is not durable before that.
+        """
+        return self._credential(run, path).principal
+
+    def _credential(self, run: Run, path: str) -> _Credential:
         place, now_s = (run.id, path), self._now_s
+        known = self._credentials.get(place)
+        if known is not None and known.is_good(now_s):
+            return known
         grant = run.grants[path]
         session = self._session(grant)
         order = Order(
@@ -63,11 +81,13 @@ class Standing:
             user=grant.user,
             user_groups=grant.groups,
             bound_to=grant.bound_to,
-            renews=None if known is None else known.token_id,
+            renews=None if known is None else known.principal.token_id,
             root=session.root,
         )
-        self._principals[place] = (await self._mint.mint(order, now_s)).principal
-        return self._principals[place]
+        principal, entry = self._mint.untold(order, now_s)
+        recorded = self._rooms.recorder.write(ISSUED, entry)
+        self._credentials[place] = _Credential(principal, recorded)
+        return self._credentials[place]
 
     def _session(self, grant: Grant) -> Session:
         session = self._rooms.sessions.get(grant.session)
@@ -150,8 +170,8 @@ class Standing:
 
     def forget(self, run_id: str) -> None:
         """Drop the credentials of a run that is over."""
-        for place in [each for each in self._principals if each[0] == run_id]:
-            del self._principals[place]
+        for place in [each for each in self._credentials if each[0] == run_id]:
+            del self._credentials[place]
 
     @property
     def _now_s(self) -> int:

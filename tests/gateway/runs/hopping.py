@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.canonical import Json
+from audit.files import Files
 from gateway.home import Home
 from gateway.links.local import LocalLink
 from gateway.links.masking import Masks
@@ -86,10 +87,15 @@ class NoFlows:
 
 @asynccontextmanager
 async def hopping(
-    folder: Path, servers: Mapping[str, Server], policy: str = POLICY, clock: Clock | None = None
+    folder: Path,
+    servers: Mapping[str, Server],
+    policy: str = POLICY,
+    clock: Clock | None = None,
+    disk: Files | None = None,
 ) -> AsyncIterator[tuple[Running, Hop]]:
     held = Held()
-    async with running(folder, policy, servers, orchestration=held, clock=clock) as gateway:
+    opening = running(folder, policy, servers, orchestration=held, clock=clock, disk=disk)
+    async with opening as gateway:
         assert held.hop is not None
         yield gateway, held.hop
 
