@@ -17,6 +17,7 @@ from gateway.runs.errors import RunRefused
 from gateway.runs.run import UNDO, Cause, Forked, Grant, Run
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
+from gateway.session.session import Opening
 
 MAX_INPUT = 64 * 1024
 """Longest input of a run, in bytes: it is kept sealed in the log (`gateway.recorder`)."""
@@ -93,7 +94,7 @@ class Starting:
         return words
 
     async def _begun(self, start: Start, words: bytes) -> Run:
-        grant = await self._granted(start)
+        grant, opening = await self._granted(start)
         run_id = self._rooms.recorder.new_id()
         fields: dict[str, Json] = {
             "run": run_id,
@@ -110,16 +111,20 @@ class Starting:
             fields["on_failure"] = UNDO
         if start.forked is not None:
             fields["forked"] = start.forked.to_json()
-        await self._rooms.recorder.write_sealed(
+        started = self._rooms.recorder.write_sealed(
             "run.started", fields, subject=grant.user or grant.agent, name="input", words=words
         )
+        if opening is not None:
+            await opening  # its entry stands before the run's, and becomes durable with it
+        await started
         return self._runs.get(run_id)
 
-    async def _granted(self, start: Start) -> Grant:
-        """In whose name the run acts."""
+    async def _granted(self, start: Start) -> tuple[Grant, Opening | None]:
+        """In whose name the run acts, and what opens its session where that is not open yet."""
         if start.caller is not None:
-            return await self._standing.of_caller(start.caller, start.most, start.lifetime_s)
-        session = await self._rooms.sessions.open_clean(
+            lent = await self._standing.of_caller(start.caller, start.most, start.lifetime_s)
+            return lent, None
+        opening = self._rooms.sessions.open_clean(
             start.agent,
             None,
             by=start.by,
@@ -127,7 +132,7 @@ class Starting:
             labels=start.labels | self._brought(start.forked),
         )
         hops = self._rooms.worlds.current.snapshot.delegation.max_hops
-        return Grant(start.agent, session.id, (), scopes.ALL, hops)
+        return Grant(start.agent, opening.id, (), scopes.ALL, hops), opening
 
     def _brought(self, forked: Forked | None) -> frozenset[str]:
         """Labels of what a fork takes over: they lie on the whole tree that it was read in."""

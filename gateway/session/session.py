@@ -12,7 +12,7 @@ nobody sees what the agents tell each other (`gateway.session.kin`).
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -55,6 +55,20 @@ class HandedOn:
     ends: int
     granted_by: str
     max_children: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session whose entry is on its way into the log; awaited, it is open.
+
+    What is recorded meanwhile stands behind its entry. Awaiting raises AuditUnavailable.
+    """
+
+    id: str
+    opened: Callable[[], Coroutine[None, None, Session]]
+
+    def __await__(self) -> Generator[None, None, Session]:
+        return self.opened().__await__()
 
 
 class Sessions:
@@ -159,7 +173,7 @@ class Sessions:
         fields["labels"] = _list(self._inherited(agent, user, opened))
         return await self._counted(f"own:{agent}", fields)
 
-    async def open_clean(
+    def open_clean(
         self,
         agent: str,
         user: str | None,
@@ -168,7 +182,7 @@ class Sessions:
         purpose: Purpose | None = None,
         lifetime_s: int = LIFETIME_S,
         labels: frozenset[str] = frozenset(),
-    ) -> Session:
+    ) -> Opening:
         """Open a session without labels, for an operator or a declared front end.
 
         labels  of what is brought along into it all the same
@@ -179,7 +193,7 @@ class Sessions:
         fields["labels"] = _list(labels)
         if purpose is not None and purpose.tools is not None:
             fields["purpose_tools"] = list[Json](purpose.tools)
-        return await self._open(fields, purpose)
+        return self._open(fields, purpose)
 
     async def open_handed_on(self, to: HandedOn) -> Session:
         """Open a session for an agent that another hands its work on to.
@@ -270,22 +284,27 @@ class Sessions:
             each.parent is None and not each.ended and each.ends > now_s for each in known
         )
 
-    async def _open(self, fields: dict[str, Json], purpose: Purpose | None = None) -> Session:
-        session_id = cast("str", fields["session"])
+    def _open(self, fields: dict[str, Json], purpose: Purpose | None = None) -> Opening:
         if purpose is None:
-            await self._recorder.write("session.open", fields)
+            written, words = self._recorder.write("session.open", fields), None
+        else:
+            actor = cast("Mapping[str, str | None]", fields["actor"])
+            subject, words = actor["sub"] or cast("str", actor["agent"]), purpose.words
+            written = self._recorder.write_sealed(
+                "session.open", fields, subject=subject, name="purpose", words=words.encode()
+            )
+        session_id = cast("str", fields["session"])
+
+        async def opened() -> Session:
+            await written
             session = self._by_id[session_id]
+            if words is not None:
+                session = replace(session, purpose=words)
+                self._keep(session)
             self.on_begun(session)
             return session
-        actor = cast("Mapping[str, str | None]", fields["actor"])
-        subject, words = actor["sub"] or cast("str", actor["agent"]), purpose.words
-        await self._recorder.write_sealed(
-            "session.open", fields, subject=subject, name="purpose", words=words.encode()
-        )
-        session = replace(self._by_id[session_id], purpose=words)
-        self._keep(session)
-        self.on_begun(session)
-        return session
+
+        return Opening(session_id, opened)
 
     def _reminded(self, session: Session) -> Session:
         """The session with the user's words, which a restart finds in the log alone."""

@@ -102,7 +102,11 @@ class Walk(RuleBasedStateMachine):
         if own:
             self.run(lambda: sessions.open_by_agent(agent, None))
         else:
-            self.run(lambda: sessions.open_clean(agent, None, by="operator:omar"))
+
+            async def opened() -> None:
+                await sessions.open_clean(agent, None, by="operator:omar")
+
+            self.run(opened)
 
     @precondition(lambda self: self.house.sessions.all())
     @rule(n=st.integers(0, 99))
