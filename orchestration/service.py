@@ -289,8 +289,10 @@ class Service:
     async def _forgetting(self, engine: Engine) -> None:
         """Delete what is stored of runs that are no longer looked up, again and again."""
         while True:
+            held = await engine.held()
+            # Looked up afterwards: a run is in the log before the engine holds anything of it.
             known = {run.id for run in self._hop.runs.all()}
-            for run in await engine.held() - known:
+            for run in held - known:
                 await engine.forget(run)
             await asyncio.sleep(FORGET_EVERY_S)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.runs.errors import RunRefused
-from gateway.runs.run import Json
+from gateway.runs.run import Json, Run
 from orchestration.engine import Engine
 from orchestration.errors import FlowInvalid
 from orchestration.service import Flows
@@ -357,6 +357,30 @@ async def test_a_run_that_nobody_looks_up_any_more_leaves_nothing_behind(tmp_pat
         async with asyncio.timeout(20):
             while await engine.held():  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.05)
+
+
+async def test_a_run_that_begins_while_others_are_looked_up_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes: list[House] = []
+    begun: list[Run] = []
+    held = Engine.held
+
+    async def slowly(engine: Engine) -> frozenset[str]:
+        if homes and not begun:
+            begun.append(await homes[0].start())
+            await homes[0].gateway.until(lambda: agents.asked == ["waits"])
+        return await held(engine)
+
+    go_on = asyncio.Event()
+    agents = Agents(waits=lambda _: go_on.wait(), out=says("out"))
+    monkeypatch.setattr(Engine, "held", slowly)
+    monkeypatch.setattr("orchestration.service.FORGET_EVERY_S", 0.05)
+    async with house(tmp_path, [flow({"sequential": ["waits", "out"]})], agents) as home:
+        homes.append(home)
+        await home.gateway.until(lambda: bool(begun))
+        go_on.set()
+        assert (await home.ended(begun[0])).result == "done"
 
 
 async def test_nobody_but_a_run_has_a_flow_announced(tmp_path: Path) -> None:
