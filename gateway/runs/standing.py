@@ -31,11 +31,15 @@ class _Credential:
     principal: Principal
     recorded: "asyncio.Future[Receipt]"
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its entry did not get there, as far as anybody knows."""
+        entry = self.recorded
+        return entry.done() and (entry.cancelled() or entry.exception() is not None)
+
     def is_good(self, now_s: int) -> bool:
         """Whether it may be used for another step."""
-        done = self.recorded
-        failed = done.done() and (done.cancelled() or done.exception() is not None)
-        return not failed and self.principal.expires > now_s + _RENEW_S
+        return not self.is_lost and self.principal.expires > now_s + _RENEW_S
 
 
 class Standing:
@@ -81,7 +85,7 @@ class Standing:
             user=grant.user,
             user_groups=grant.groups,
             bound_to=grant.bound_to,
-            renews=None if known is None else known.principal.token_id,
+            renews=None if known is None or known.is_lost else known.principal.token_id,
             root=session.root,
         )
         principal, entry = self._mint.untold(order, now_s)
