@@ -14,8 +14,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PUBLISH = {"tool": {"name": "desk.publish", "args": {"text": "out"}}}
 PAY = {"tool": {"name": "desk.pay", "args": {"amount": 4, "to": "alice@example.com"}}}
+LOOK = {"tool": {"name": "desk.look", "args": {"at": {"from": "/input/at"}}}}
+BOUND = {"contract": {"of": LOOK, "tools": ["desk.look"]}}
 FLOWS = (
-    flow({"sequential": ["desk.look", PUBLISH]}, "clerk-2"),
+    flow({"sequential": [BOUND, {"emit": "looked"}, PUBLISH]}, "clerk-2"),
     flow({"sequential": [PAY, PAY]}, "clerk-3"),
 )
 POLICY = FEW.replace(
@@ -38,7 +40,9 @@ async def test_the_page_of_a_run_follows_it(gateway: Running, upstream: Desk, ve
     assert services.runs is not None
     run = await services.runs.start("clerk-2", {"at": "x"}, by="test", key=None)
     await vera.go(f"/runs/{run.id}")
-    await vera.see("desk.look")
+    await vera.see("looked")
+    await vera.see("Rights on the way")
+    assert await violations(vera.page) == []
     await services.runs.cancel(run.id, by="test")
     await vera.see("cancelled")
     assert vera.troubles == []
