@@ -12,7 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from gateway.catalogue.arguments import ArgumentCheck
-from gateway.errors import ArgumentsInvalid, SchemaRefused
+from gateway.errors import ArgumentsInvalid, NotUnderstood, SchemaRefused
 from gateway.links.jsonrpc import dump_sorted, read
 from gateway.runs.run import Json
 
@@ -52,7 +52,10 @@ def _spelled(schema: Mapping[str, Json]) -> bytes:
 
 @lru_cache(maxsize=256)
 def _compiled(spelled: bytes) -> ArgumentCheck:
-    schema = cast("dict[str, Json]", read(spelled, max_bytes=MOST_BYTES))
+    try:
+        schema = cast("dict[str, Json]", read(spelled, max_bytes=MOST_BYTES))
+    except NotUnderstood as error:  # it is too deep
+        raise ValueError(f"a schema cannot be like this: {error}") from None
     if not all(map(_leads_within, _references(schema))):
         raise ValueError("a reference in a schema leads to its `$defs`")
     # It stands one level down, so that any value can be looked at; what it refers to stays on top.

@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.canonical import Json
 from gateway.identity import scopes
+from orchestration.errors import FlowInvalid
+from orchestration.files import read_flow
 from orchestration.lease import Lease
 from orchestration.parts import Agent
 from orchestration.spec import Contract
@@ -123,6 +126,34 @@ async def test_a_check_sees_the_contract_and_what_came_of_it(tmp_path: Path) -> 
         await home.result(given="x")
     shown = {"contract": {"goal": "Count."}, "input": "x", "result": {"n": 1}}
     assert told(agents, "critic") == [shown]
+
+
+def test_python_and_yaml_are_two_spellings() -> None:
+    built = Contract(of=Agent(name="web"), goal="Count.", tools=("desk.look",), wall="5m")
+    written = {"of": "web", "goal": "Count.", "tools": ["desk.look"], "wall": "5m"}
+    assert flow({"contract": written}).flow == built
+
+
+@pytest.mark.parametrize(
+    ("terms", "complaint"),
+    [
+        pytest.param({"accept": "agent == 'x'"}, "knows nothing but args", id="condition"),
+        pytest.param({"accept": "args.n >"}, "accept", id="no-condition"),
+        pytest.param({"result": {"type": "nothing"}}, "no schema", id="no-schema"),
+        pytest.param({"result": {"$ref": "file:///etc/passwd"}}, "leads to its", id="elsewhere"),
+        pytest.param({"checks": ["web"]}, "nobody checks their own work", id="checks-itself"),
+        pytest.param({"refer_above": 10}, "refer_above", id="refers-to-everything"),
+        pytest.param({"tools": ["*"]}, "tools", id="a-pattern"),
+        pytest.param({"grant": ""}, "grant", id="what-there-is-not"),
+    ],
+)
+def test_a_flow_with_a_contract_that_cannot_be_is_refused(
+    terms: dict[str, Any], complaint: str
+) -> None:
+    node = {"contract": {"of": "web", **terms}}
+    text = {"apiVersion": "passavant/v1", "kind": "Flow", "name": "job", "flow": node}
+    with pytest.raises(FlowInvalid, match=complaint):
+        read_flow("job.yaml", yaml.safe_dump(text).encode())
 
 
 # -- rights -------------------------------------------------------------------------------------

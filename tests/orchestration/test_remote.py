@@ -186,6 +186,14 @@ async def test_a_model_under_a_contract_has_no_tool_that_was_not_lent(tmp_path: 
         assert handed_on["scope"] == "model.small"
 
 
+@pytest.mark.parametrize("bound", ["tokens", "cost"])
+async def test_a_model_under_a_contract_has_no_more_than_that(tmp_path: Path, bound: str) -> None:
+    node = {"contract": {"of": "helper", bound: 100}}
+    async with reached(tmp_path, replies(said("hm")), node) as (home, provider, _):
+        assert f"exhausted: no {bound} left" in await home.stopped()
+        assert provider.asked == []
+
+
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
