@@ -186,6 +186,37 @@ async def test_a_model_under_a_contract_has_no_tool_that_was_not_lent(tmp_path: 
         assert handed_on["scope"] == "model.small"
 
 
+async def test_a_model_plans_with_references_that_it_never_reads(tmp_path: Path) -> None:
+    long = "high water " * 200
+
+    def plans(results: list[Any]) -> Any:  # noqa: ANN401 - JSON
+        if not results:
+            return {"tasks": [{"worker": "web", "input": "tides"}]}
+        if len(results) == 1:
+            named = results[0]["result"]["$result"]
+            return {"tasks": [{"worker": "reader", "input": {"$result": named}}]}
+        return {"answer": results[1]["result"]}
+
+    def script(body: dict[str, Any]) -> tuple[int, Any]:
+        if "task" in body:  # an agent: one finds much, and reads what it is given
+            return 200, {"answer": long if "contract" in body["task"] else body["task"] == long}
+        told = json.loads(body["messages"][-1]["content"])
+        return 200, said(json.dumps(plans(told["input"]["results"])))
+
+    says_json = {"type": "object", "additionalProperties": True}
+    node = {
+        "supervisor": {
+            "manager": {"contract": {"of": "helper", "result": says_json, "tools": []}},
+            "workers": {"web": {"contract": {"of": "web", "refer_above": 1024}}, "reader": "web"},
+        }
+    }
+    async with reached(tmp_path, script, node) as (home, provider, _):
+        assert await home.result() is True
+        models = [body for body in provider.asked if "messages" in body]
+    assert len(models) == 3
+    assert long not in json.dumps(models)
+
+
 @pytest.mark.parametrize("bound", ["tokens", "cost"])
 async def test_a_model_under_a_contract_has_no_more_than_that(tmp_path: Path, bound: str) -> None:
     node = {"contract": {"of": "helper", bound: 100}}
