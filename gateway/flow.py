@@ -31,7 +31,6 @@ from gateway.session.uses import Uses
 from policies.decision import Facts
 from policies.snapshot import Snapshot, ToolRule
 
-_ASKED_FOR = frozenset({"provenance", "origin"})
 _NO_LABELS: frozenset[str] = frozenset()
 
 
@@ -72,8 +71,7 @@ class Flow:
         tree   the session with which it began
         match  the digest by which equal arguments are recognised
         """
-        engine = snapshot.engine
-        if all(engine.reads(link, tool).isdisjoint(_ASKED_FOR) for link in links):
+        if not snapshot.engine.weighs_for(links, tool):
             return None
         call, by = self._weighing(snapshot, tree, tool, args, match), set[str]()
         weighed = self._memory(tree, by).weigh(call)

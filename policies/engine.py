@@ -78,7 +78,7 @@ class Engine:
         self._memo: dict[tuple[str, str], _Bucket] = {}
         self._memo_size = memo
         self.roots = _roots(reads)
-        self.weighs = not self.roots.isdisjoint({"provenance", "origin"})
+        self.weighs = _weighs(self.roots)
 
     def match(self, agent: str, tool: str, facts: Facts) -> Match:
         """Which clauses match, and what Casbin makes of them."""
@@ -103,6 +103,13 @@ class Engine:
     def reads(self, agent: str, tool: str) -> frozenset[str]:
         """Roots of the facts that conditions for this pair may read: "args", "provenance"."""
         return self._bucket(agent, tool).roots
+
+    def weighs_for(self, links: Iterable[str], tool: str) -> bool:
+        """Does any condition for these agents and this tool ask where values come from?"""
+        for link in links:  # noqa: SIM110 - a generator takes four times as long
+            if self._bucket(link, tool).weighs:
+                return True
+        return False
 
     def candidates(self, agent: str, tool: str) -> tuple[Clause, ...]:
         """Every clause that concerns this pair, refusals first."""
@@ -238,6 +245,7 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         self.answers: dict[int, Match] = {}
         self.read = _fields_read(clauses.values(), further)
         self.roots = _roots(self.read)
+        self.weighs = _weighs(self.roots)
         self.counted = tuple([name for name in self.read if name.startswith(_COUNTED)])
         self._matcher = stock.matcher
         self.eft = stock.effector
@@ -296,6 +304,10 @@ def _fields_read(clauses: Collection[Clause], further: tuple[str, ...]) -> tuple
     if further:
         several.append(further)
     return several[0] if len(several) == 1 else tuple(sorted({*chain.from_iterable(several)}))
+
+
+def _weighs(roots: frozenset[str]) -> bool:
+    return not roots.isdisjoint({"provenance", "origin"})
 
 
 def _roots(fields: Iterable[str]) -> frozenset[str]:

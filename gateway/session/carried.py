@@ -6,8 +6,8 @@ everything carried has one of are looked for first.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from gateway.session.normal_form import (
     PIECES,
@@ -18,21 +18,23 @@ from gateway.session.normal_form import (
     levelled,
 )
 
-# Everything that is carried has one of these in it. Ends of sentences are no such dots.
-_SIGNS = re.compile(r"[@0-9_/~\\]|\.(?! )")
-_DOTS = re.compile(r"\.(?! )")
-_INNER_DOT = re.compile(r"\.(?! |\s*\Z)")
+# Everything that is carried has one of these in it, or a dot that ends no sentence.
+_SIGNS = "@_/~\\0123456789"
+_DOTS = re.compile(r"\.\S")
+_FROM_SIGN = re.compile(r"(?:[@0-9_/~\\]|\.\S)\S*")
 _SPACE = re.compile(r"\s")
 _INNER = re.compile(r"[\w.@:/?#%+~-]+")
-_DIGITS = b"0123456789"
-_MOST_TO_FIND = 64
 _MAY_BE_SPACED = re.compile(r"[0-9][ -][(0-9A-Z]")
-_IN_PLAIN_WORDS = bytes(code for code in range(256) if not _SIGNS.match(chr(code)))
+_FEW = 64
+_BETWEEN_TEXTS = " \n"  # of nothing that is carried: what stands in two texts stays apart
 
 
 _SHORTEST_PATH = 4
 _ID = 6
 _ID_DIGITS = 3
+
+
+Forms: TypeAlias = tuple[str | None, ...]
 
 
 class Carried(NamedTuple):
@@ -50,11 +52,30 @@ def carried_by(text: str) -> Iterable[Carried]:
     """Every address, link, account and identifier in a text of a call."""
     if not text.isascii() and not is_level(text):
         return tuple(Carried(None, 0, len(text)) for _ in carried_by(_forced(text)))
-    left = text.encode("utf-8", "surrogatepass").translate(None, _IN_PLAIN_WORDS)
-    signs = left.translate(None, b".")
-    if not signs and (not left or not _INNER_DOT.search(text)):
-        return ()
-    return _found(text, signs, has_dots=len(left) > len(signs))
+    return _found(text)
+
+
+def forms_carried(texts: Sequence[str], known: Mapping[str, Forms]) -> list[str | None]:
+    """The forms of all that several texts carry, which are searched at one go.
+
+    known  what some pieces carry, as `forms_of_piece` says
+    """
+    if not texts:
+        return []
+    joined = _BETWEEN_TEXTS.join(texts)
+    if not joined.isascii():
+        return [each.form for text in texts for each in carried_by(text)]
+    few = _few_places(joined)
+    forms: list[str | None] = []
+    for start, end in _stretches(joined, few):
+        piece = joined[start:end]
+        forms += known[piece] if piece in known else forms_of_piece(piece)
+    return forms + [account.form for account in _spaced(joined, few)]
+
+
+def forms_of_piece(piece: str) -> Forms:
+    """What is carried by a piece of a text that has no blank in it."""
+    return tuple([each.form for each in _carriers(piece, 0, len(piece))])
 
 
 def is_carrier(form: str) -> bool:
@@ -72,34 +93,61 @@ def is_name(form: str) -> bool:
     return form[0] == "w" and form[1:].replace("-", "").replace("_", "").isalnum()
 
 
-def _found(text: str, signs: bytes, *, has_dots: bool) -> Iterator[Carried]:
-    end = 0
-    for at in _places(text, signs, has_dots=has_dots):
-        if at < end:
-            continue
-        start = max(text.rfind(" ", end, at), text.rfind("\n", end, at), end - 1) + 1
-        space = _SPACE.search(text, at)
-        end = space.start() if space else len(text)
+def _found(text: str) -> Iterator[Carried]:
+    few = _few_places(text)
+    for start, end in _stretches(text, few):
         yield from _carriers(text, start, end)
-    digits = len(signs) - len(signs.translate(None, _DIGITS))
-    if digits > _ID and _MAY_BE_SPACED.search(text):
-        for account in accounts(text):
-            yield Carried(*account)
+    yield from _spaced(text, few)
 
 
-def _places(text: str, signs: bytes, *, has_dots: bool) -> Iterable[int]:
-    """Where these signs and dots stand, in order. A few are found faster than all are looked
-    through.
+def _few_places(text: str) -> list[int] | None:
+    """Where signs and inner dots stand, in order; None: there are many. A few are found faster one
+    by one than when all of the text is looked through.
     """
-    if len(signs) > _MOST_TO_FIND:
-        return (sign.start() for sign in _SIGNS.finditer(text))
-    places = [dot.start() for dot in _DOTS.finditer(text)] if has_dots else []
-    for sign in map(chr, set(signs)):
+    places = [dot.start() for dot in _DOTS.finditer(text)]
+    for sign in _SIGNS:
         at = text.find(sign)
         while at >= 0:
             places.append(at)
+            if len(places) > _FEW:
+                return None
             at = text.find(sign, at + 1)
     return sorted(places)
+
+
+def _stretches(text: str, few: Iterable[int] | None) -> list[tuple[int, int]]:
+    """What stands between blanks around each sign."""
+    places = [found.start() for found in _FROM_SIGN.finditer(text)] if few is None else few
+    stretches: list[tuple[int, int]] = []
+    end = 0
+    for at in places:
+        if at >= end:
+            start = max(text.rfind(" ", end, at), text.rfind("\n", end, at), end - 1) + 1
+            space = _SPACE.search(text, at)
+            end = space.start() if space else len(text)
+            stretches.append((start, end))
+    return stretches
+
+
+def _spaced(text: str, few: list[int] | None) -> Iterator[Carried]:
+    """Accounts that are written with blanks, where there are digits enough for one."""
+    if few is not None and (len(few) <= _ID or sum(text[at].isdigit() for at in few) <= _ID):
+        return
+    for start, end in _lines(text, few):
+        yield from (Carried(*account) for account in accounts(text, start, end))
+
+
+def _lines(text: str, few: list[int] | None) -> Iterator[tuple[int, int]]:
+    """Lines that hold a digit before a blank; many signs: all of the text."""
+    if few is None:
+        yield from [(0, len(text))] if _MAY_BE_SPACED.search(text) else []
+        return
+    end = 0
+    for at in few:
+        if at >= end and _MAY_BE_SPACED.match(text, at):
+            start, end = text.rfind("\n", end, at) + 1, text.find("\n", at)
+            end = len(text) if end < 0 else end
+            yield start, end
 
 
 def _carriers(text: str, start: int, end: int) -> Iterator[Carried]:

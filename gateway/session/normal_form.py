@@ -52,9 +52,7 @@ _DATE = re.compile(
 _IN_FRONT, _BEHIND = "'#$€£¥*^=&@:?\u2013\u2014\u2022", "'.:?*^=&$€£¥%\u2013\u2014-"
 _SIGILS_IN_FRONT, _SIGILS_BEHIND = "#@$€£¥", "$€£¥%"
 _ROUND_WORDS = ",.;:!?()\"'"
-_BETWEEN_WORDS = str.maketrans(
-    dict.fromkeys(",;!?|<>\"'\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2026`(){}[]", " ")
-)
+_BETWEEN_WORDS = re.compile(r"[,;!?|<>\"'\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2026`(){}\[\]]")
 _UNBALANCED = {")": "(", "]": "["}
 _MOST_DIGITS_OF_SHORT = 5
 _WORD = 3
@@ -68,17 +66,6 @@ def of_number(value: float) -> str:
         return f"#{value}"
     text = repr(value)
     return _number(format(Decimal(text), "f") if "e" in text else text)
-
-
-def of_plain_words(text: str) -> str | None:
-    """The form of words without any signs, which carry nothing; None for every other text."""
-    if not text.isascii() or len(text) > LONGEST_VALUE:
-        return None
-    if text.isalpha():
-        return "w" + text.lower()
-    if text.replace(" ", "").isalpha():
-        return "w" + " ".join(text.split()).lower()
-    return None
 
 
 def of_value(text: str) -> str | None:
@@ -108,7 +95,7 @@ def of_value(text: str) -> str | None:
 
 def phrase(text: str) -> str:
     """Words in a row, as they are looked for in what was said: without signs between them."""
-    words = " ".join(text.translate(_BETWEEN_WORDS).lower().split())
+    words = " ".join(_BETWEEN_WORDS.sub(" ", text).lower().split())
     return words.replace(". ", " ").replace(": ", " ").rstrip(".: ")
 
 
@@ -139,12 +126,12 @@ def words_of(text: str) -> list[str]:
 
 def spaced(text: str) -> Iterator[str]:
     """Accounts and telephone numbers that are written with blanks in a remembered text."""
-    return (form for form, _, _ in accounts(text))
+    return (form for form, _, _ in accounts(text, 0, len(text)))
 
 
-def accounts(text: str) -> Iterator[tuple[str, int, int]]:
-    """Form, start and end of each account that is written with blanks or hyphens."""
-    for found in _SPACED.finditer(text):
+def accounts(text: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Form, start and end of each account that is written with blanks or hyphens in some lines."""
+    for found in _SPACED.finditer(text, start, end):
         if _is_account(found[0]):
             yield _spaced(found[0]), found.start(), found.end()
 

@@ -97,12 +97,9 @@ class Memory:
     def __init__(self, key: str, *, complete: bool) -> None:
         self.tainted = not complete
         self._said: tuple[str, ...] = ()
-        self._words = Words(())
+        self.words = Words(())
         self._key = key
         self._relied, self._others = Seen(), Seen()
-        # Asked for each value of each call: a look-up is a third of what calling `get` takes.
-        self._relied_late, self._relied_early = self._relied.late, self._relied.early
-        self._others_late, self._others_early = self._others.late, self._others.early
         self._vouched: Callable[[str], bool] | None = None
         self._sources: dict[int, Source] = {}
         self._reads = 0
@@ -110,7 +107,7 @@ class Memory:
     def hear(self, said: tuple[str, ...]) -> None:
         """Know the user's words: all that were said so far."""
         if said != self._said:
-            self._words, self._said = Words(said), said
+            self.words, self._said = Words(said), said
 
     def vouch(self, vouched: Callable[[str], bool] | None) -> None:
         """Know which values a person has vouched for, by their forms; None: none."""
@@ -148,28 +145,36 @@ class Memory:
         if echo is not None:
             wholes = _wholes(reading, echo), _ids(reading.records, call.tool, echo)
             yield from self._add(self._relied, chain(*wholes), read * _LINKS)
-        if self._words and reading.records:
+        if self.words and reading.records:
             yield from self._link(reading.records, call.tool, read * _LINKS)
 
     # -- what is known of one value -----------------------------------------------------------
 
-    def rank(self, form: str, spent: int) -> int:
-        """Where a value comes from; an index into ORIGINS."""
-        said = self._words.mentions(form)
-        if said:
-            return USER if said > spent else NONE  # used up: not even a copy of it counts
-        if self._vouched is not None and self._vouched(form):
-            return TRUSTED
-        value = hash(self._key + form)  # SipHash: 64 bits
-        if value in self._relied_late:
-            return self._relied_upon(self._relied_late[value], spent)
-        if value in self._relied_early:
-            return self._relied_upon(self._relied_early[value], spent)
-        return UNTRUSTED if value in self._others_late or value in self._others_early else NONE
+    def ranks(self, forms: Iterable[str], spent: int) -> list[int]:
+        """Where values come from; indices into ORIGINS."""
+        vouched, key = self._vouched, self._key
+        alone, in_a_row = self.words.forms.get, self.words.mentions
+        # Many are asked for: a look-up is a third of what calling `get` takes.
+        relied, relied_before = self._relied.late, self._relied.early
+        others, others_before = self._others.late, self._others.early
+        ranks: list[int] = []
+        for form in forms:
+            said = in_a_row(form) if " " in form else alone(form)
+            value = hash(key + form)  # SipHash: 64 bits
+            if said:
+                rank = USER if said > spent else NONE  # used up: not even a copy of it counts
+            elif vouched is not None and vouched(form):
+                rank = TRUSTED
+            elif value in relied or value in relied_before:
+                rank = self._relied_upon(self._relied.get(value), spent)
+            else:
+                rank = UNTRUSTED if value in others or value in others_before else NONE
+            ranks.append(rank)
+        return ranks
 
     def rank_id(self, form: str, kinds: Collection[str], spent: int) -> int:
         """Where a short id comes from: known as the id of such an object, or not at all."""
-        said = self._words.mentions_id(form, kinds)
+        said = self.words.mentions_id(form, kinds)
         if said:
             return USER if said > spent else NONE
         notes = [self._relied.get(hash(self._key + as_id(kind, form))) for kind in kinds]
@@ -178,8 +183,8 @@ class Memory:
             return self._relied_upon(max(known, key=_is_linked), spent)
         return NONE if self._others.get(hash(self._key + form)) is None else UNTRUSTED
 
-    def _relied_upon(self, note: int, spent: int) -> int:
-        if not _is_linked(note):
+    def _relied_upon(self, note: int | None, spent: int) -> int:
+        if note is None or not _is_linked(note):
             return TRUSTED
         return NONE if spent else USER
 
@@ -238,8 +243,8 @@ class Memory:
 
     def _is_named(self, form: str) -> bool:
         if form[0] == "#":
-            return self._words.names_amount(form)
-        return normal_form.names_something(form) and self._words.mentions(form) > 0
+            return self.words.names_amount(form)
+        return normal_form.names_something(form) and self.words.mentions(form) > 0
 
 
 def _is_linked(note: int) -> bool:

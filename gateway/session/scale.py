@@ -5,14 +5,15 @@ values, null and empty texts are no values. A text is one value, and whatever it
 links, accounts, identifiers) is weighed beside it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from audit.canonical import Json
 from audit.value import value_type
 from gateway.session import carried, normal_form
+from gateway.session.normal_form import LONGEST_VALUE
 from gateway.session.result_values import Scalar
-from gateway.session.words import is_id, kinds_of
+from gateway.session.words import Words, is_id, kinds_of
 from policies.decision import NOTHING_CARRIED, ORIGINS
 
 USER, TRUSTED, UNTRUSTED, NONE = range(len(ORIGINS))
@@ -23,8 +24,12 @@ assert ORIGINS[_NO_VALUE] == "none", "of what holds no value nothing can be said
 class Known(Protocol):
     """What is known of values; the answers are indices into ORIGINS."""
 
-    def rank(self, form: str, spent: int) -> int:
-        """Where a value comes from, when the user's words were used up `spent` times."""
+    @property
+    def words(self) -> Words:
+        """The user's words."""
+
+    def ranks(self, forms: Iterable[str], spent: int) -> list[int]:
+        """Where values come from, when the user's words were used up `spent` times."""
 
     def rank_id(self, form: str, kinds: Collection[str], spent: int) -> int:
         """Where a short id of one of these kinds of object comes from."""
@@ -75,27 +80,19 @@ class Found(NamedTuple):
 def weigh(call: Weighing, known: Known) -> Weighed:
     """Where the values of a call come from."""
     scale = _Scale(call, known)
-    provenance: dict[str, str] = {}
-    for name, value in call.args.items():
-        rank = scale.weigh(name, name, value)
-        provenance[name] = ORIGINS[rank]
-        if rank > scale.target and name in call.targets:
-            scale.target = rank
-    carried = NOTHING_CARRIED if scale.carried == _NO_VALUE else ORIGINS[scale.carried]
-    origin = {"target": ORIGINS[scale.target], "carried": carried}
-    return Weighed(provenance, origin, scale.rests)
+    scale.read(call.args.items())
+    return scale.weighed()
 
 
 def values(call: Weighing, known: Known) -> Iterator[tuple[str, Found]]:
     """Every value of a call with its path, as "copies[1].to"; what a text carries after it."""
     for name, value in call.args.items():
-        scale = _Scale(call, known)
         for path, member, leaf in _leaves(value, name, name):
-            rank = scale.weigh(name, member, leaf)
+            rank = _rank(call, known, name, member, leaf)
             if rank != _NO_VALUE:
                 yield path, Found(form_of(leaf), None, rank)
             if isinstance(leaf, str):
-                for each in scale.carried_by(leaf):
+                for each in _carried_by(leaf, known, call.spent):
                     yield path, each
 
 
@@ -104,9 +101,8 @@ def owned(call: Weighing, known: Known) -> Iterator[tuple[Json, bool]]:
     truth values too, since they can tell something as well.
     """
     for name, value in call.args.items():
-        scale = _Scale(call, known)
         for member, each in _everything(value, name):
-            yield each, scale.weigh(name, member, each) == USER
+            yield each, _rank(call, known, name, member, each) == USER
 
 
 def _everything(value: Json, member: str) -> Iterator[tuple[str, Json]]:
@@ -130,80 +126,131 @@ def form_of(value: Scalar) -> str | None:
 
 
 class _Scale:
-    """What the values weighed so far amount to."""
+    """The values of a call: all are read, and then weighed at once, since there may be many."""
 
-    __slots__ = ("_call", "_known", "_spent", "_targets", "carried", "rests", "target")
+    __slots__ = ("_call", "_forms", "_known", "_leading", "_owners", "_rests", "_texts", "_worst")
 
     def __init__(self, call: Weighing, known: Known) -> None:
         self._call, self._known = call, known
-        self._targets, self._spent = call.targets, call.spent
-        self.carried = self.target = _NO_VALUE
-        self.rests = False
+        self._forms: list[str] = []
+        self._owners: list[str] = []  # the argument that each form is of
+        self._leading: list[int] = []  # places of forms that are carried as they are
+        self._texts: list[str] = []  # to be searched for what they carry
+        self._worst = dict.fromkeys(call.args, _NO_VALUE)
+        self._rests = False
 
-    def weigh(self, argument: str, member: str, value: Json) -> int:
-        """The weakest origin over the values of an argument or of a part of one; -1 without any."""
-        if isinstance(value, str):
-            form = normal_form.of_plain_words(value)
-            if form is not None:
-                return self._rank(argument, member, form)
-            return self._text(argument, member, value)
-        if isinstance(value, list):
-            ranks = [self.weigh(argument, member, each) for each in value]
-            return max(ranks, default=_NO_VALUE)
-        if isinstance(value, dict):
-            for name in value:  # of an open object they are the caller's words too
-                self._carry(name)
-            ranks = [self.weigh(argument, name, each) for name, each in value.items()]
-            return max(ranks, default=_NO_VALUE)
-        if value is None or isinstance(value, bool):
-            return _NO_VALUE
-        return self._number(argument, member, value)
+    def read(self, members: Iterable[tuple[str, Json]], within: str | None = None) -> None:
+        """Put values on it, by the names they stand under; `within`: parts of one argument."""
+        targets, forms, owners = self._call.targets, self._forms, self._owners
+        for name, value in members:
+            argument = name if within is None else within
+            form: str | None
+            if isinstance(value, str):
+                if value.isascii() and len(value) <= LONGEST_VALUE and _are_words(value):
+                    form = "w" + " ".join(value.split()).lower()
+                else:
+                    form = self._form_of_text(argument, value)
+            elif type(value) is int:
+                form = f"#{value}"
+            else:
+                form = self._form_of_other(argument, name, value)
+            if form is None:
+                continue
+            if " " not in form and (argument in targets or is_id(name)):
+                self._put_name(argument, name, value, form)
+            else:
+                owners.append(argument)
+                forms.append(form)
 
-    def _number(self, argument: str, member: str, value: float) -> int:
-        """An amount, unless its name says that it identifies something."""
-        form = normal_form.of_number(value)
-        rank = self._rank(argument, member, form)
-        if rank > self.carried and is_id(member) and carried.is_carrier(form):
-            self.carried = rank
-        return rank
+    def weighed(self) -> Weighed:
+        """Where everything comes from."""
+        found = carried.forms_carried(self._texts, self._known.words.pieces)
+        legible = [form for form in found if form is not None]
+        ranks = self._known.ranks(self._forms + legible, self._call.spent)
+        led = ranks[len(self._forms) :] + [ranks[at] for at in self._leading]
+        if len(legible) < len(found):
+            led.append(NONE)
+        worst = self._worst
+        for at, argument in enumerate(self._owners):
+            if (rank := ranks[at]) > worst[argument]:  # as `max` says it, in a third of the time
+                worst[argument] = rank
+        target = max([worst.get(name, _NO_VALUE) for name in self._call.targets] or [_NO_VALUE])
+        origin = {
+            "target": ORIGINS[target],
+            "carried": ORIGINS[max(led)] if led else NOTHING_CARRIED,
+        }
+        provenance = {name: ORIGINS[worst[name]] for name in worst}
+        return Weighed(provenance, origin, self._rests or USER in ranks)
 
-    def _text(self, argument: str, member: str, value: str) -> int:
-        form = normal_form.of_value(value)
+    def rank(self, argument: str) -> int:
+        """Where the weakest value of an argument comes from; -1: there is none."""
+        return max([self._worst[argument], *self._known.ranks(self._forms, self._call.spent)])
+
+    def _form_of_text(self, argument: str, text: str) -> str | None:
+        form = self._form_of_value(text) if len(text) <= LONGEST_VALUE else None
         if form is None:
-            self._carry(value)
-            return NONE if value.strip() else _NO_VALUE
-        rank = self._rank(argument, member, form)
-        if form[0] == "w":
-            plain = form.isalpha() or form.replace(" ", "").isalpha()
-            # Of a bare name that is the target `origin.target` speaks; it leads nowhere by itself.
-            if not plain and not (argument in self._targets and carried.is_name(form)):
-                self._carry(value)
-        elif rank > self.carried and carried.is_carrier(form):
-            self.carried = rank
-        return rank
+            self._texts.append(text)
+            if text.strip():
+                self._worst[argument] = NONE
+        elif form[0] != "w":
+            if carried.is_carrier(form):
+                self._leading.append(len(self._forms))
+        elif not _are_words(form) and not self._is_bare_target(argument, form):
+            self._texts.append(text)
+        return form
 
-    def carried_by(self, text: str) -> Iterator[Found]:
-        """What a text carries, but for itself."""
-        for each in carried.carried_by(text):
-            if each.end - each.start < len(text) or each.form is None:
-                rank = NONE if each.form is None else self._known.rank(each.form, self._spent)
-                yield Found(each.form, (each.start, each.end), rank)
+    def _is_bare_target(self, argument: str, form: str) -> bool:
+        """Of it `origin.target` speaks; it leads nowhere by itself."""
+        return argument in self._call.targets and carried.is_name(form)
 
-    def _carry(self, text: str) -> None:
-        for each in carried.carried_by(text):
-            rank = NONE if each.form is None else self._known.rank(each.form, self._spent)
-            self.carried = max(self.carried, rank)
-            self.rests = self.rests or rank == USER
+    def _form_of_value(self, text: str) -> str | None:
+        known = self._known.words.values
+        return known[text] if text in known else normal_form.of_value(text)
 
-    def _rank(self, argument: str, member: str, form: str) -> int:
-        if (argument in self._targets or is_id(member)) and normal_form.is_short(form):
-            kinds = kinds_of(member, self._call.tool)
-            rank = self._known.rank_id(form, kinds, self._spent)
-        else:
-            rank = self._known.rank(form, self._spent)
-        if rank == USER:
-            self.rests = True
-        return rank
+    def _form_of_other(self, argument: str, name: str, value: Json) -> str | None:
+        """The form of a number; of a list or an object the parts are read."""
+        if isinstance(value, list):
+            self.read([(name, each) for each in value], argument)
+        elif isinstance(value, dict):
+            self._texts += value  # of an open object the names are the caller's words too
+            self.read(value.items(), argument)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            return normal_form.of_number(value)
+        return None
+
+    def _put_name(self, argument: str, name: str, value: Json, form: str) -> None:
+        """A value whose name says that it identifies something."""
+        call = self._call
+        if normal_form.is_short(form):
+            rank = self._known.rank_id(form, kinds_of(name, call.tool), call.spent)
+            self._worst[argument] = max(rank, self._worst[argument])
+            self._rests = self._rests or rank == USER
+            return
+        # Any other number is an amount.
+        if not isinstance(value, str) and is_id(name) and carried.is_carrier(form):
+            self._leading.append(len(self._forms))
+        self._owners.append(argument)
+        self._forms.append(form)
+
+
+def _are_words(text: str) -> bool:
+    """Words without any signs carry nothing."""
+    return text.replace(" ", "").isalpha()
+
+
+def _rank(call: Weighing, known: Known, argument: str, name: str, value: Json) -> int:
+    """Where one value comes from; -1: it is none."""
+    scale = _Scale(call, known)
+    scale.read([(name, value)], argument)
+    return scale.rank(argument)
+
+
+def _carried_by(text: str, known: Known, spent: int) -> Iterator[Found]:
+    """What a text carries, but for itself."""
+    for each in carried.carried_by(text):
+        if each.end - each.start < len(text) or each.form is None:
+            rank = NONE if each.form is None else known.ranks((each.form,), spent)[0]
+            yield Found(each.form, (each.start, each.end), rank)
 
 
 def _leaves(value: Json, path: str, member: str) -> Iterator[tuple[str, str, Scalar]]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
 from gateway.session import normal_form
+from gateway.session.carried import Forms, forms_of_piece
 
 _BETWEEN = frozenset({"wno", "wnr", "wnum", "wnumber", "wid", "wthe", "wwith"})
 _MONTHS = frozenset(
@@ -33,33 +34,39 @@ _NO_KINDS = frozenset(
     book
     """.split()  # noqa: SIM905 - to be read and added to
 )
+_ROUND_WORDS = ",.;:!?()\"'"
 _NAMES = 4096  # strangers name members of results
 
 
 class Words:
-    """What a person has said in one session, in the order of saying."""
+    """What a person has said in one session, in the order of saying.
 
-    __slots__ = ("_amounts", "_forms", "_kinds", "_said")
+    Agents mostly copy what they were told, so its words are read beforehand, as they are written.
+
+    forms   of all single values, with how often they were said
+    values  what form each word has as a value of a call
+    pieces  what each word carries in a text of a call
+    """
+
+    __slots__ = ("_amounts", "_kinds", "_said", "forms", "pieces", "values")
 
     def __init__(self, said: Iterable[str]) -> None:
-        self._forms: Counter[str] = Counter()
-        self._said = ""  # one text after the other, as phrases are looked for
+        self.forms: Counter[str] = Counter()
+        self.values: dict[str, str | None] = {}
+        self.pieces: dict[str, Forms] = {}
+        self._said = ""  # one text after the other, as runs of words are looked for
         self._kinds: Counter[str] = Counter()  # by `as_id`
         self._amounts: set[str] = set()
         for text in said:
             self._hear(normal_form.levelled(text))
 
     def __bool__(self) -> bool:
-        return bool(self._forms)
-
-    def __contains__(self, form: str) -> bool:
-        return form in self._forms
+        return bool(self.forms)
 
     def mentions(self, form: str) -> int:
         """How often a value, or a run of words, was said."""
-        said = self._forms.get(form, 0)
-        if said or " " not in form:
-            return said
+        if " " not in form:
+            return self.forms.get(form, 0)
         phrase = f" {form[1:]} "
         return self._said.count(phrase) if phrase in self._said else 0
 
@@ -72,8 +79,12 @@ class Words:
         return form in self._amounts
 
     def _hear(self, text: str) -> None:
-        self._forms.update(normal_form.of_remembered(text))
-        self._forms.update(normal_form.spaced(text))
+        self.forms.update(normal_form.of_remembered(text))
+        self.forms.update(normal_form.spaced(text))
+        for word in text.split():
+            for piece in {word, word.strip(_ROUND_WORDS)}:
+                self.values[piece] = normal_form.of_value(piece)
+                self.pieces[piece] = forms_of_piece(piece)
         self._said += f" {normal_form.phrase(text)} \n"
         words = normal_form.words_of(text)
         for amount in _AMOUNT.findall(text):
