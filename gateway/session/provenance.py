@@ -160,12 +160,11 @@ class Memory:
         ranks: list[int] = []
         for form in forms:
             said = in_a_row(form) if " " in form else alone(form)
-            value = hash(key + form)  # SipHash: 64 bits
             if said:
                 rank = USER if said > spent else NONE  # used up: not even a copy of it counts
             elif vouched is not None and vouched(form):
                 rank = TRUSTED
-            elif value in relied or value in relied_before:
+            elif (value := hash(key + form)) in relied or value in relied_before:  # 64 bits
                 rank = self._relied_upon(self._relied.get(value), spent)
             else:
                 rank = UNTRUSTED if value in others or value in others_before else NONE

@@ -146,7 +146,7 @@ class _Scale:
             argument = name if within is None else within
             form: str | None
             if isinstance(value, str):
-                if value.isascii() and len(value) <= LONGEST_VALUE and _are_words(value):
+                if len(value) <= LONGEST_VALUE and value.isascii() and _are_words(value):
                     form = "w" + " ".join(value.split()).lower()
                 else:
                     form = self._form_of_text(argument, value)

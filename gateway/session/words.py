@@ -67,8 +67,8 @@ class Words:
         """How often a value, or a run of words, was said."""
         if " " not in form:
             return self.forms.get(form, 0)
-        phrase = f" {form[1:]} "
-        return self._said.count(phrase) if phrase in self._said else 0
+        words = form[1:]
+        return self._said.count(f" {words} ") if words in self._said else 0
 
     def mentions_id(self, form: str, kinds: Iterable[str]) -> int:
         """How often a short id was said of one of these kinds of object."""
