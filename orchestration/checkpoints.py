@@ -53,7 +53,9 @@ def configuration(store: Store, executor: str, seal: Seal, *, makes_schema: bool
     }
     if store.file is None:
         return {**config, "dbos_system_schema": store.schema}
-    return {**config, "db_engine_kwargs": {"creator": partial(_connected, store.file)}}
+    # A connection to a file does not go stale: it need not be tried before each use.
+    engine = {"creator": partial(_connected, store.file), "pool_pre_ping": False}
+    return {**config, "db_engine_kwargs": engine}
 
 
 def _connected(file: Path) -> sqlite3.Connection:

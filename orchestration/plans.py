@@ -54,13 +54,15 @@ class Plans:
         self._bodies = {name: flow.flow for name, flow in flows.items()} | dict(bodies)
         self._models = models
         self._made = made
+        self._of_flows: dict[str, Plan] = {}  # as they are while the gateway is open
 
     def of(self, flow: str) -> Plan | None:
         """The plan of a run of that flow, as it is now; None where there is none."""
         agent = agent_of(flow)
         if agent is None:
-            known = self._flows.get(flow)
-            return None if known is None else self._of_flow(known)
+            if flow in self._flows and flow not in self._of_flows:
+                self._of_flows[flow] = self._of_flow(self._flows[flow])
+            return self._of_flows.get(flow)
         if agent.startswith(PREFIX):
             return self._of_made(agent)
         return self._of_flow(self._alone(agent))
