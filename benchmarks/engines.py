@@ -35,12 +35,32 @@ One = Callable[[int], Awaitable[None]]
 class Clocked:
     """How many seconds went into a log so far.
 
-    synced  the disk was waited for
-    waited  runs waited until an entry was durable: that, and everything around it
+    waited  somebody waited until an entry was durable: a moment in which several do counts once
+    synced  the part of it in which the disk was waited for; a sync that nobody waits for is none
     """
 
+    clock: Callable[[], float] = time.perf_counter
     synced: float = 0.0
     waited: float = 0.0
+    _waiting: int = 0
+    _since: float = 0.0
+
+    def begin(self) -> None:
+        """Somebody waits from now on."""
+        if not self._waiting:
+            self._since = self.clock()
+        self._waiting += 1
+
+    def end(self, _durable: object) -> None:
+        """They wait no longer."""
+        self._waiting -= 1
+        if not self._waiting:
+            self.waited += self.clock() - self._since
+
+    def sync(self, began: float) -> None:
+        """A sync that began then is over."""
+        if self._waiting:
+            self.synced += self.clock() - max(began, self._since)
 
 
 Opened = Callable[[Path], AbstractAsyncContextManager[tuple[One, Clocked]]]
@@ -86,7 +106,7 @@ async def _governed(folder: Path, policy: str) -> AsyncIterator[tuple[One, Clock
         def sync(self, descriptor: int) -> None:
             began = time.perf_counter()
             super().sync(descriptor)
-            clocked.synced += time.perf_counter() - began
+            clocked.sync(began)
 
     async def step(task: Any) -> Any:  # noqa: ANN401 - JSON
         return task
@@ -111,8 +131,9 @@ async def _governed(folder: Path, policy: str) -> AsyncIterator[tuple[One, Clock
         enqueue = log.enqueue
 
         def timed(record: Any, *, reserved: bool = False) -> Any:  # noqa: ANN401 - as it is
-            began, durable = time.perf_counter(), enqueue(record, reserved=reserved)
-            durable.add_done_callback(lambda _: _add(clocked, time.perf_counter() - began))
+            durable = enqueue(record, reserved=reserved)
+            clocked.begin()
+            durable.add_done_callback(clocked.end)
             return durable
 
         log.enqueue = timed  # type: ignore[method-assign]  # to look at the clock beside
@@ -249,10 +270,6 @@ async def _made(one: One, log: Clocked, seconds: float, at_once: int) -> list[_R
 
     await asyncio.gather(*(worker() for _ in range(at_once)))
     return made
-
-
-def _add(clocked: Clocked, seconds: float) -> None:
-    clocked.waited += seconds
 
 
 def main() -> None:
