@@ -84,19 +84,23 @@ class Results:
 
         Raises RunRefused where one leads nowhere, or to more than one call can be given.
         """
-        found: dict[str, Json] = {}
+        found: dict[str, bytes] = {}
         left = LONGEST
         for each in references(value):
             named = cast("str", id_of(each))
             if named not in found:
-                words = await self._words(run, session, each, named)
-                left -= len(words)
-                if left < 0:
-                    raise RunRefused("run.reference", "The results are too large for one call.")
-                found[named] = read(words, max_bytes=LONGEST)
-        return _filled(value, found) if found else value
+                found[named] = await self._words(run, session, named)
+            left -= len(found[named])  # each time that it is named: it then stands there as often
+            if left < 0:
+                raise RunRefused("run.reference", "The results are too large for one call.")
+            stated = reference(named, found[named], None)
+            if any(each.get(name, stated[name]) != stated[name] for name in ("bytes", "sha256")):
+                raise RunRefused("run.reference", _ABSENT)
+        if not found:
+            return value
+        return _filled(value, {name: read(text, max_bytes=LONGEST) for name, text in found.items()})
 
-    async def _words(self, run: Run, session: str, wanted: dict[str, Json], named: str) -> bytes:
+    async def _words(self, run: Run, session: str, named: str) -> bytes:
         try:
             found = await self._memory.get(_place(run), named)
         except MemoryRefused:
@@ -104,11 +108,7 @@ class Results:
         reader = self._sessions.get(session)
         if found is None or reader is None or not found.item.labels <= reader.labels:
             raise RunRefused("run.reference", _ABSENT)  # the sessions of a run share their labels
-        words = found.text.encode()
-        stated = reference(named, words, None)
-        if any(wanted.get(name, stated[name]) != stated[name] for name in ("bytes", "sha256")):
-            raise RunRefused("run.reference", _ABSENT)
-        return words
+        return found.text.encode()
 
     def _named(self, made: str) -> str:
         """The id of a step's result."""

@@ -122,6 +122,26 @@ async def test_one_call_is_given_only_so_much(
         assert upstream.paid == [40, 40]
 
 
+async def test_naming_one_result_often_makes_no_call_without_end(tmp_path: Path) -> None:
+    async with talkative(tmp_path) as (_, hop, upstream):
+        run = await begin(hop)
+        made = ref(await hop.deliver(large(run)))
+        often = [{NAME: made[NAME]}] * 100
+        outcome = await hop.deliver(step(run, "2:send", "send", to="x", copies=often))
+        assert (outcome.status, outcome.code) == ("refused", "run.reference")
+        assert upstream.paid == [40]
+
+
+async def test_a_changed_reference_is_refused_beside_the_right_one(tmp_path: Path) -> None:
+    async with talkative(tmp_path) as (_, hop, upstream):
+        run = await begin(hop)
+        made = ref(await hop.deliver(large(run)))
+        both = [made, {**made, "sha256": "0" * 64}]
+        outcome = await hop.deliver(step(run, "2:send", "send", to="x", copies=both))
+        assert (outcome.status, outcome.code) == ("refused", "run.reference")
+        assert upstream.paid == [40]
+
+
 async def test_after_its_session_a_reference_leads_nowhere(tmp_path: Path) -> None:
     async with talkative(tmp_path) as (_, hop, upstream):
         run = await begin(hop)
