@@ -73,8 +73,8 @@ class Flow:
         """
         if not snapshot.engine.weighs_for(links, tool):
             return None
-        call, by = self._weighing(snapshot, tree, tool, args, match), set[str]()
-        weighed = self._memory(tree, by).weigh(call)
+        by: set[str] = set()
+        weighed = self._memory(tree, by).weigh(self._weighing(snapshot, tree, tool, args, match))
         return replace(weighed, vouched=frozenset(by)) if by else weighed
 
     def secrets(
