@@ -20,6 +20,9 @@ from gateway.rooms import Rooms
 from gateway.runs.run import FACE, Grant, Run
 from gateway.session.session import HandedOn, Session
 
+MOST_GRANTS = 2_000
+"""In how many names one run can act."""
+
 _TOKEN_S = 3600  # the mint shortens it to what tokens may live
 _RENEW_S = 60  # a credential that ends so soon is not used for another step
 
@@ -126,9 +129,11 @@ class Standing:
     async def narrow(self, run: Run, grant: str, path: str, tools: Iterable[str]) -> None:
         """Let who acts under `grant` act under `path`, too, with no more than these tools.
 
-        Raises ScopeInvalid where they are too many, no tools, or none of those that it may use,
-        and AuditUnavailable.
+        Raises ScopeInvalid where they are too many, no tools, or none of those that it may use, or
+        the run has lent MOST_GRANTS times, and AuditUnavailable.
         """
+        if len(run.grants) >= MOST_GRANTS:
+            raise ScopeInvalid(f"a run lends {MOST_GRANTS} times at most")
         before, most = run.grants[grant], scopes.parse(" ".join(tools))
         given = replace(before, scopes=scopes.intersect(before.scopes, most))
         if not given.scopes:  # a credential is good for something

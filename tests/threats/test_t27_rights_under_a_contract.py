@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.identity import scopes
+from gateway.runs import standing
 from gateway.runs.hop import Hop
 from gateway.runs.run import ROOT, Run
 from tests.gateway.runs.hopping import begin, hopping, step
@@ -118,6 +119,18 @@ async def test_t27_what_cannot_be_lent_makes_no_grant(
     assert refused is not None
     assert (refused.status, refused.code) == ("denied", "run.contract")
     assert "1:work" not in hop.runs.get(run.id).grants
+
+
+async def test_t27_a_run_does_not_lend_without_end(
+    opened: tuple[Running, Hop, Desk], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, hop, _ = opened
+    monkeypatch.setattr(standing, "MOST_GRANTS", 3)
+    for number in range(2):
+        await lend(hop, run, f"{number}:work", "desk.look")
+    refused = await hop.narrow(run.id, ROOT, "2:work", ("desk.look",))
+    assert refused is not None
+    assert refused.code == "run.contract"
 
 
 async def test_t27_a_grant_hides_no_deed_from_who_takes_it_back(
