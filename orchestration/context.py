@@ -232,7 +232,8 @@ class Context:
             return {"stopped": stopped.to_json()}
         hop, inside = self.around.hop, self.around.inside
         run, grant, until_s = self.around.run, self.place.grant, self.around.until_s
-        step = Step(run, grant, path, server, tool, args, until_s, self.place.refers, opens)
+        refers = self.place.refers if opens else None  # what who plans says is to be read here
+        step = Step(run, grant, path, server, tool, args, until_s, refers, opens)
         hand_to = node.name if isinstance(node, Agent) and node.name in inside else None
 
         async def made() -> Json:

@@ -64,6 +64,14 @@ async def test_what_a_run_gives_is_whole(tmp_path: Path) -> None:
         assert await home.result() == {"text": LONG}
 
 
+async def test_what_a_manager_says_is_never_a_reference(tmp_path: Path) -> None:
+    agents = Agents(lead=lambda _: {"answer": LONG})
+    node = {"contract": {"of": supervised(web="lead"), "refer_above": 1024}}
+    async with house(tmp_path, [flow(node)], agents) as home:
+        assert await home.result() == LONG
+        assert not home.gateway.entries("memory.put")
+
+
 async def test_a_small_result_is_handed_about_as_it_is(tmp_path: Path) -> None:
     agents = Agents(lead=lead(), web=lambda _: "low")
     async with house(tmp_path, [flow(supervised(web=BOUND))], agents) as home:
