@@ -51,9 +51,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage among what comes from here on alone: else that takes a sixth of the time."""
+    """Look for garbage among what comes from here on alone, and not after every 700 objects: else
+    that takes a third of the time.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
     gc.enable()
 
 
