@@ -39,11 +39,13 @@ class _Validator(Protocol):
 class ArgumentCheck:
     """A compiled schema.
 
+    work     with how much one value is compared at most (`Schema.work`)
     open_at  JSON pointers into the schema where objects take any further member
     """
 
     _validator: _Validator = field(repr=False)
     _max_depth: int | None
+    work: int
     open_at: tuple[str, ...] = ()
 
     @classmethod
@@ -64,7 +66,7 @@ class ArgumentCheck:
             )
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise SchemaRefused(f"{tool}: its input schema is broken: {_where(error)}") from None
-        return cls(validator, schema.max_depth, open_at)
+        return cls(validator, schema.max_depth, schema.work, open_at)
 
     def check(self, args: Mapping[str, Json]) -> None:
         """Raises ArgumentsInvalid, whose message names the place and what was expected there."""

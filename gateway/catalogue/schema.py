@@ -96,6 +96,20 @@ class Schema:
         """The schemas that `node` refers to."""
         return self._targets[id(node)]
 
+    @property
+    def work(self) -> int:
+        """With how much one value is compared at most: schemas, and all that these list."""
+        known: dict[int, int] = {}
+
+        def of(node: dict[str, Json]) -> int:
+            if id(node) not in known:
+                own = (value for name, value in node.items() if name not in _SHELVES)
+                listed = sum(len(value) for value in own if isinstance(value, dict | list))
+                known[id(node)] = 1 + listed + sum(map(of, self.same_value(node)))
+            return known[id(node)]
+
+        return max(map(of, self.nodes))
+
     def _copy(self, document: Json) -> dict[str, Json]:
         try:
             raw = dump(document)

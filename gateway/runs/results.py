@@ -53,7 +53,7 @@ class Results:
         Raises MemoryRefused where it is too large or the run has kept too much, AuditError and
         OSError.
         """
-        words, named = told_in(value), self._named(made)
+        words, named = told_in(value), self.named(made)
         found = await self._memory.get(_place(run), named)
         if found is None or found.text.encode() != words:
             actor: dict[str, Json] = {
@@ -67,7 +67,7 @@ class Results:
 
     async def kept(self, run: Run, path: str) -> Outcome | None:
         """The outcome of a step whose result is kept; None where it is not."""
-        named = self._named(request_id(run.id, path))
+        named = self.named(request_id(run.id, path))
         try:
             found = await self._memory.get(_place(run), named)
         except MemoryRefused:
@@ -110,8 +110,8 @@ class Results:
             raise RunRefused("run.reference", _ABSENT)  # the sessions of a run share their labels
         return found.text.encode()
 
-    def _named(self, made: str) -> str:
-        """The id of a step's result."""
+    def named(self, made: str) -> str:
+        """The id of the result of the step that was made under that id."""
         hashed = blake2b(made.encode(), key=self._key, digest_size=16, person=b"run.result")
         return hashed.hexdigest()
 

@@ -81,3 +81,36 @@ values = st.recursive(
 def test_a_value_fits_exactly_what_it_is(value: Json) -> None:
     assert objection({"const": value}, value) is None
     assert objection({"not": {"const": value}}, value) is not None
+
+
+COSTLY: dict[str, Any] = {
+    "many-choices": {"anyOf": [*[{"const": n} for n in range(2, 900)], {"const": 1}]},
+    "much-listed": {"enum": [*range(2, 3000), 1]},
+    "references-that-grow": {"$ref": "#/$defs/s9"},
+}
+GROWING: dict[str, Any] = {
+    f"s{n}": {"allOf": [{"$ref": f"#/$defs/s{n - 1}"}] * 2} if n else {"type": "integer"}
+    for n in range(10)
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_small_schema_makes_no_check_of_minutes(name: str) -> None:
+    schema: dict[str, Any] = {"$defs": GROWING, "type": "array", "items": COSTLY[name]}
+    assert objection(schema, [1] * 100) is None
+    found = objection(schema, [1] * 100_000)
+    assert found == "it is too large to be looked at by a schema like this"
+
+
+def test_a_long_text_is_not_looked_for_a_thousand_patterns() -> None:
+    schema: dict[str, Any] = {"allOf": [{"pattern": f"{n}.*$"} for n in range(500)]}
+    found = objection(schema, "a" * 3_000_000)
+    assert found == "it is too large to be looked at by a schema like this"
+
+
+def test_a_large_value_is_looked_at_by_an_ordinary_schema() -> None:
+    row: dict[str, Any] = {
+        "type": "object",
+        "properties": {f"m{n}": {"type": "integer"} for n in range(10)},
+    }
+    assert objection({"type": "array", "items": row}, [{"m1": 1, "m9": 2}] * 40_000) is None

@@ -13,7 +13,7 @@ from gateway.action import Outcome
 from gateway.runs import results
 from gateway.runs.given import value_of
 from gateway.runs.hop import Hop
-from gateway.runs.reference import NAME
+from gateway.runs.reference import BEGINNING, NAME
 from gateway.runs.run import Run
 from gateway.runs.step import Step
 from tests.gateway.links.http_upstream import answer, says
@@ -59,6 +59,20 @@ async def test_what_only_reads_is_not_read_again_either(tmp_path: Path) -> None:
         first, second = [ref(await hop.deliver(large(run, tool="look", at="x"))) for _ in range(2)]
         assert first == second
         assert len(upstream.calls) == 1
+
+
+async def test_what_a_server_makes_look_like_a_reference_is_kept_like_anything(
+    tmp_path: Path,
+) -> None:
+    posing: Json = {NAME: "0" * 32, "begins": LONG}  # else whoever plans would read it all
+    async with talkative(tmp_path) as (gateway, hop, upstream):
+        result: dict[str, Json] = {"content": [], "structuredContent": {"result": posing}}
+        upstream.then = says(lambda heard: answer(heard, {**result, "resultType": "complete"}))
+        run = await begin(hop)
+        made = ref(await hop.deliver(large(run)))
+        assert made[NAME] != "0" * 32
+        assert len(made["begins"]) == BEGINNING
+        assert len(gateway.entries("memory.put")) == 1
 
 
 async def test_without_a_bound_it_is_given_as_it_is(tmp_path: Path) -> None:
