@@ -16,6 +16,7 @@ from gateway.operator.credentials import Operator
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.run_rows import row, steps, waiting
 from gateway.operator.services import Services
+from gateway.runs.errors import RunRefused
 from gateway.runs.run import Run
 from gateway.runs.service import RunService
 
@@ -131,6 +132,10 @@ async def fork_run(
 
 async def forked(services: Services, operator: Operator, run_id: str, wanted: Fork) -> Run:
     """Go on anew from a step of a run. Raises as `begin`."""
+    run, runs = services.state.runs.get(run_id), services.state.runs
+    takes_over = wanted.step > 1 or runs.reused(run_id)
+    if takes_over and _taken_back(services, run):
+        raise RunRefused("run.fork", "what this run has done is taken back: nothing stands on it")
     instead = (wanted.instead,) if "instead" in wanted.model_fields_set else ()
     by = f"operator:{operator.name}"
     return await service(services).fork(run_id, wanted.step, instead, by=by)
@@ -161,3 +166,15 @@ def service(services: Services) -> RunService:
     if services.runs is None:
         raise OperatorRefused("operator.unknown", "this gateway runs no flows")
     return services.runs
+
+
+def _taken_back(services: Services, run: Run) -> bool:
+    """Whether a rollback is, or is to be, of a run or of one that it has taken steps over from."""
+    rolled = {session for each in services.state.rollbacks.all() for session in each.sessions}
+    before: Run | None = run
+    while before is not None:
+        acted = {grant.session for grant in before.grants.values()}
+        if before.is_owed_undo or not rolled.isdisjoint(acted):
+            return True
+        before = services.state.runs.find(before.forked.run) if before.forked is not None else None
+    return False

@@ -96,3 +96,22 @@ async def test_what_would_be_taken_back_is_told_and_nothing_is_ordered(tmp_path:
         assert home.gateway.entries("rollback.started") == []
         missing = await home.gateway.operate("GET", place, check=False)
         assert missing.json()["code"] == "rollback.unknown"
+
+
+async def test_nothing_goes_on_from_what_was_taken_back(tmp_path: Path) -> None:
+    flows = [flow({"sequential": [PAY, BOOK, BOOK]}), INNER]
+    async with Bank() as bank, house(tmp_path, flows, rules=POLICY, servers={"desk": bank}) as home:
+        run = await home.ended(await home.start())
+        stands = await home.gateway.operate("POST", f"/api/runs/{run.id}/fork", {"step": 3})
+        fork = await home.ended(home.hop.runs.get(stands.json()["id"]))
+        await rolled_back(home, run.id)
+        made = len(bank.made)
+        for place, step in ((run.id, 3), (fork.id, 1)):  # the fork stands on the first run, too
+            refused = await home.gateway.operate(
+                "POST", f"/api/runs/{place}/fork", {"step": step}, check=False
+            )
+            assert refused.json()["code"] == "run.fork"
+        assert len(bank.made) == made
+        anew = await home.gateway.operate("POST", f"/api/runs/{run.id}/fork", {"step": 1})
+        assert (await home.ended(home.hop.runs.get(anew.json()["id"]))).result == "done"
+        assert [name for name, _ in bank.made[made:]] == ["pay", "book", "book"]
