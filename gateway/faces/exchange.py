@@ -180,6 +180,8 @@ class Exchange(Direct):
         more = b"".join([b"%s: %s\r\n" % line for line in headers])
         if more.count(b"\n") != len(headers) or more.count(b"\r") != len(headers):
             raise ValueError(_TWO_LINES)
+        if self._more:
+            self._settle()
         if not self.keep:
             more += _CLOSE
         head = (_STATUS[status], connection.date(), len(body), fixed, more)
@@ -205,9 +207,19 @@ class Exchange(Direct):
 
     async def _go_on(self) -> None:
         """Tell a client that waits to be told to send the body (RFC 9110, section 10.1.1)."""
-        if (b"expect", b"100-continue") in self._scope["headers"]:
+        if self._waits():
             await self._connection.writable()
             self._connection.write(_CONTINUE)
+
+    def _waits(self) -> bool:
+        return (b"expect", b"100-continue") in self._scope["headers"]
+
+    def _settle(self) -> None:
+        """Answer before the body has come: who was not told to send it sends it or does not, and
+        where the next request would begin cannot be told.
+        """
+        if not self._asked and self._waits():
+            self.keep = False
 
     def _taken(self) -> bytes:
         """What has come of the body and was not handed out yet."""
@@ -245,6 +257,8 @@ class Exchange(Direct):
             parts += (name, b": ", value, b"\r\n")
             if name == b"content-length":
                 length = int(value)
+        if self._more:
+            self._settle()
         if not self.keep:
             parts.append(_CLOSE)
         self._bodiless = not self._may_have_body(status)

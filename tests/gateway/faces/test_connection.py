@@ -10,7 +10,7 @@ import pytest
 from gateway.faces import connection as connections
 from gateway.faces import exchange as exchanges
 from gateway.faces import listener as listeners
-from gateway.faces.http import Receive, Scope, Send
+from gateway.faces.http import Receive, Reply, Scope, Send, respond
 from gateway.faces.listener import answering
 from gateway.listeners import bind
 
@@ -282,6 +282,30 @@ async def test_the_rest_of_a_request_answered_early_is_thrown_away() -> None:
         assert (await client.answer())[2] == b"/"
         await client.send(whole_request[1000:] + GET.replace(b" / ", b" /next "))
         assert (await client.answer())[2] == b"/next"
+
+
+@pytest.mark.parametrize("whole_at_once", [True, False])
+async def test_a_body_that_was_offered_and_not_asked_for_hides_no_request(
+    *, whole_at_once: bool
+) -> None:
+    """Who sends it and who does not would read what follows differently."""
+    seen: list[str] = []
+
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["path"])
+        if whole_at_once:
+            await respond(receive, send, Reply(401, b"no"))
+        else:
+            await answer(send, b"no", status=401)
+
+    async with served(early) as client:
+        offered = post(b"x" * len(GET), b"Expect: 100-continue", path=b"/offered")
+        await client.send(offered[: -len(GET)])
+        status, headers, _ = await client.answer()
+        assert (status, headers["connection"]) == (401, "close")
+        await client.send(GET)
+        assert await client.rest() == b""
+    assert seen == ["/offered"]
 
 
 async def test_there_is_an_end_to_what_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
