@@ -35,6 +35,7 @@ from gateway.links.fetch import Fetched, Fetcher
 from gateway.links.jsonrpc import Answer, Failure, read
 from gateway.links.link import Caller
 from gateway.links.mcp import Request
+from gateway.links.slots import Slots
 
 AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before a task is asked for again; the last one is repeated."""
@@ -42,6 +43,11 @@ AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _AWAY = frozenset({401, 408, 425, 429, 500, 502, 503, 504})
 """Statuses that say nothing of a task: it can be asked for again, with a new token after 401."""
 
+
+MOST_AT_ONCE = 128
+"""Connections to one agent that are open at a time, as to a server of tools: each can be held for
+as long as a task may take, and what the gateway has of them is everybody's.
+"""
 
 _LAST_WORDS_S = 2.0
 _MAX_ASIDES = 16
@@ -59,6 +65,7 @@ class A2aAgent:
     longest_s      how long a call may take at most
     now_s          seconds since 1970, by the log's clock
     new_id         names messages, where their calls have no key of their own
+    slots          for what is asked of its endpoint
     """
 
     server: str
@@ -69,6 +76,7 @@ class A2aAgent:
     longest_s: int
     now_s: Callable[[], int]
     new_id: Callable[[], str]
+    slots: Slots = field(default_factory=lambda: Slots(MOST_AT_ONCE))
 
 
 class A2aTransport:
@@ -197,7 +205,7 @@ class A2aTransport:
         headers = await self._headers(card, caller)
         try:
             body = _body(card.wire.send, message)
-            fetched = await self._agent.sender.post_json(card.endpoint, body, headers)
+            fetched = await self._posted(self._agent.sender, card, body, headers)
         except (AddressRefused, FetchUnreached) as error:
             raise LinkDown(self._server, str(error)) from error
         except FetchFailed as error:
@@ -210,7 +218,7 @@ class A2aTransport:
         try:
             headers = await self._headers(card, caller)
             body = _body(card.wire.get, card.wire.task(task, card.tenant))
-            fetched = await self._agent.fetcher.post_json(card.endpoint, body, headers)
+            fetched = await self._posted(self._agent.fetcher, card, body, headers)
         except (AddressRefused, FetchFailed, LinkDown):
             return before
         if fetched.status in _AWAY:
@@ -221,6 +229,16 @@ class A2aTransport:
         if isinstance(said, Failure):  # of the task this says nothing
             raise LinkGarbage(self._server, f"it does not tell of the task: {said.code}")
         return said
+
+    async def _posted(
+        self, fetcher: Fetcher, card: Card, body: dict[str, Json], headers: Mapping[str, str]
+    ) -> Fetched:
+        if not self._agent.slots.take():
+            raise FetchUnreached("all connections to it are busy")
+        try:
+            return await fetcher.post_json(card.endpoint, body, headers)
+        finally:
+            self._agent.slots.give_back()
 
     def _aside(self, work: Coroutine[None, None, None]) -> None:
         """Say something that nobody waits for; if it is lost, nothing is."""

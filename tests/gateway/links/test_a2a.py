@@ -485,3 +485,35 @@ async def test_a_task_that_is_told_of_no_more_is_unknown(
             assert answered.code == "upstream.garbage"
             assert gateway.entries("outcome")[-1]["status"] == "unknown"
             assert agent.asked == 1
+
+
+class Holding(Odd):
+    """An agent that holds whoever sends it a message until a test lets them go."""
+
+    def __init__(self) -> None:
+        super().__init__(DONE)
+        self.over = asyncio.Event()
+        self.behaviours["SendMessage"] = self._hold
+
+    async def _hold(self, heard: Heard, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        await self.over.wait()
+        self.asked -= 1
+        await self._say(heard, writer)
+
+
+async def test_an_agent_that_holds_its_callers_holds_so_many_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.links.a2a.MOST_AT_ONCE", 2)
+    async with Holding() as agent:
+        spec = {"a2a": agent.url, "allow_private": True}
+        async with running(tmp_path, POLICY, {"research": spec}, mode="dev") as gateway:
+            clerk = await gateway.agent()
+            held = [asyncio.create_task(clerk.call("research.ask", task=n)) for n in range(2)]
+            await gateway.until(lambda: agent.asked == 2)
+            refused = await clerk.call("research.ask", task="x")
+            assert (refused.code, agent.asked) == ("upstream.down", 2)
+            agent.over.set()
+            assert all(answered.done for answered in await asyncio.gather(*held))
+            assert (await clerk.call("research.ask", task="x")).done
