@@ -49,14 +49,14 @@ def _opened(out: Path | None) -> Iterator[BinaryIO]:
     part = out.with_name(f"{out.name}.part")
     if out.exists():
         stop(f"{out}: there is such a file", Exit.USAGE)
-    try:
-        with part.open("xb") as file:
+    with part.open("xb") as file:  # one that is there is another's
+        try:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.link(part, out)  # unlike a rename, this too replaces nothing
-    finally:
-        part.unlink(missing_ok=True)
+            os.link(part, out)  # unlike a rename, this too replaces nothing
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _written(parts: Iterable[bytes], file: BinaryIO, form: str) -> bytes:

@@ -73,6 +73,13 @@ def test_a_file_that_is_there_is_not_replaced(desk: Deployment, tmp_path: Path) 
     assert (ran.exit_code, out.read_text()) == (2, "mine")
 
 
+def test_what_another_export_is_writing_is_left_to_it(desk: Deployment, tmp_path: Path) -> None:
+    part = tmp_path / "mine.part"
+    part.write_text("theirs")
+    ran = desk.run("audit", "export", "--out", str(tmp_path / "mine"))
+    assert (ran.exit_code, part.read_text()) == (1, "theirs")
+
+
 # -- what comes
 
 
