@@ -18,7 +18,8 @@ from gateway.errors import ArgumentsInvalid, SchemaRefused
 
 _OWN_ID = "urn:passavant:tool"
 _EXACT = "x-passavant-exact-integer"
-_FEW = 1_000  # values of which every error is listed: 25 ms
+_FEW = 1_000  # values of which every error is listed: 25 ms, where each can have one
+_MOST_ERRORS = 10_000  # ... that may be listed, as far as the schema lets one value have several
 _FIELDS = frozenset({"additionalProperties", "unevaluatedProperties"})
 _SHOWN = 64  # characters of a name that a message repeats
 
@@ -81,7 +82,7 @@ class ArgumentCheck:
         """What is wrong. The validator lists every error before it gives the first: of many values
         not all are looked at.
         """
-        if _is_small(args):
+        if _is_small(args, min(_FEW, _MOST_ERRORS // self.work)):
             return _worst(list(self._validator.iter_errors(args)))
         try:
             self._validator.validate(args)
@@ -217,9 +218,8 @@ def _inside(part: Json) -> list[Json]:
     return [item for item in items if isinstance(item, dict | list)]
 
 
-def _is_small(args: Mapping[str, Json]) -> bool:
-    """Whether all errors of the arguments can be listed in a moment."""
-    left = _FEW
+def _is_small(args: Mapping[str, Json], left: int) -> bool:
+    """Whether there are so few values in the arguments."""
     level: list[Json] = [dict(args)]
     while level and left >= 0:
         left -= sum(len(part) for part in level if isinstance(part, dict | list))
