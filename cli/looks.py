@@ -22,6 +22,7 @@ from gateway.errors import GatewayError
 from gateway.home import Home
 from gateway.identity import private_files
 from gateway.identity.clients import Clients
+from gateway.identity.errors import KeyFileRefused
 from gateway.known_secrets import KnownSecrets
 from gateway.links.credentials import Credentials
 from gateway.links.sandbox import find_bubblewrap
@@ -35,6 +36,8 @@ Outcome: TypeAlias = Literal["ok", "NO", "-"]
 Found: TypeAlias = tuple[Outcome, str]
 
 MOST_AHEAD_US = 10 * 1_000_000
+_MOMENT_S = 0.05
+"""What a gateway takes at most, nearly always, to give a new key its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,27 @@ def _home(settings: Settings) -> Found:
     home = Home.existing(settings.home)
     paths = [path for path in (home.path / "keys").rglob("*") if not path.name.startswith(".")]
     for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            private_files.folder(path)
-        else:
-            private_files.read(path)
+        _look_at_key(path)
     return "ok", f"{len(paths)} files and folders of keys are this account's alone"
+
+
+def _look_at_key(path: Path) -> None:
+    """Raises KeyFileRefused. A gateway at work makes keys, which have two names for a moment, and
+    destroys them: what is refused is looked at once more, and what is gone is nobody's.
+    """
+    try:
+        _check_key(path)
+    except KeyFileRefused:
+        time.sleep(_MOMENT_S)
+        if os.path.lexists(path):
+            _check_key(path)
+
+
+def _check_key(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        private_files.folder(path)
+    else:
+        private_files.read(path)
 
 
 def _operators(settings: Settings) -> Found:
