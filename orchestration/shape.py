@@ -5,7 +5,7 @@ the document alone, and bounded. An object has no members that its schema does n
 says `additionalProperties`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
@@ -13,20 +13,16 @@ from pydantic import JsonValue
 
 from gateway.catalogue.arguments import ArgumentCheck
 from gateway.errors import ArgumentsInvalid, NotUnderstood, SchemaRefused
-from gateway.links.jsonrpc import dump, dump_sorted, read
+from gateway.links.jsonrpc import dump_sorted, read
 from gateway.runs.run import Json
 
 MOST_BYTES = 16 * 1024
 """Longest schema, in bytes."""
 
-MOST_WORK = 16_000_000
-"""Comparisons that looking at one value may take: a second or so, while nobody else is served."""
-
 _SHELVES = ("$defs", "definitions")
 _WITHIN = tuple(f"#/{shelf}/" for shelf in _SHELVES)
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _PLACE = "value"
-_TEXT = 16  # bytes of text that a pattern looks at in the time of a comparison
 
 
 def checked_schema(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -40,11 +36,8 @@ def objection(schema: Mapping[str, Json], value: Json) -> str | None:
 
     Raises ValueError as `checked_schema` does.
     """
-    check = _compiled(_spelled(schema))
-    if _size(value) * check.work > MOST_WORK:
-        return "it is too large to be looked at by a schema like this"
     try:
-        check.check({_PLACE: value})
+        _compiled(_spelled(schema)).check({_PLACE: value})
     except ArgumentsInvalid as invalid:
         return str(invalid)
     return None
@@ -55,19 +48,6 @@ def _spelled(schema: Mapping[str, Json]) -> bytes:
     if len(spelled) > MOST_BYTES:
         raise ValueError(f"a schema has at most {MOST_BYTES} bytes")
     return spelled
-
-
-def _size(value: Json) -> int:
-    """How many values there are to be compared; long texts count as several."""
-    size, level = len(dump(value)) // _TEXT, [value]
-    while level:
-        size += len(level)
-        level = [inner for part in level for inner in _inside(part)]
-    return size
-
-
-def _inside(part: Json) -> Iterable[Json]:
-    return part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
 
 
 @lru_cache(maxsize=256)

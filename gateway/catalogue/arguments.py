@@ -6,7 +6,7 @@ closing each place where a schema lists the members of an object. A schema that 
 `additionalProperties` itself stays as open as it says. Defaults are never filled in.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -15,12 +15,16 @@ import jsonschema_rs
 from audit.canonical import Json
 from gateway.catalogue.schema import DRAFT_7, LATEST, NESTED, Schema, children
 from gateway.errors import ArgumentsInvalid, SchemaRefused
+from gateway.links.jsonrpc import dump
 
 _OWN_ID = "urn:passavant:tool"
 _EXACT = "x-passavant-exact-integer"
 _FEW = 1_000  # values of which every error is listed: 25 ms, where each can have one
 _MOST_ERRORS = 10_000  # ... that may be listed, as far as the schema lets one value have several
 _FIELDS = frozenset({"additionalProperties", "unevaluatedProperties"})
+_LIGHT = 32  # comparisons of one value that no arguments are large enough for to matter
+_MOST_WORK = 16_000_000  # comparisons that a check may take: a second or so, served to nobody else
+_TEXT = 16  # bytes that a pattern looks at in the time of a comparison
 _SHOWN = 64  # characters of a name that a message repeats
 
 _Form = Literal["none", "listed", "free"]
@@ -75,6 +79,8 @@ class ArgumentCheck:
             raise ArgumentsInvalid(
                 f"nested deeper than {self._max_depth}, which is all this tool takes", path=""
             )
+        if self.work > _LIGHT and _size(args) * self.work > _MOST_WORK:
+            raise ArgumentsInvalid("too large to be checked by a schema like this", path="")
         if not self._validator.is_valid(args):
             raise self._complaint(args)
 
@@ -214,8 +220,21 @@ def _deeper(args: Mapping[str, Json], limit: int) -> bool:
 
 
 def _inside(part: Json) -> list[Json]:
-    items = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-    return [item for item in items if isinstance(item, dict | list)]
+    return [item for item in _parts(part) if isinstance(item, dict | list)]
+
+
+def _parts(part: Json) -> Iterable[Json]:
+    return part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+
+
+def _size(args: Mapping[str, Json]) -> int:
+    """How many values there are to be compared; long texts count as several."""
+    size = len(dump(dict(args))) // _TEXT
+    level: list[Json] = [dict(args)]
+    while level:
+        size += len(level)
+        level = [inner for part in level for inner in _parts(part)]
+    return size
 
 
 def _is_small(args: Mapping[str, Json], left: int) -> bool:
