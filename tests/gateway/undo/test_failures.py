@@ -240,13 +240,17 @@ async def test_a_person_who_orders_it_too_gets_the_same_one(tmp_path: Path) -> N
 
 
 async def test_the_fork_of_such_a_run_is_taken_back_by_itself(tmp_path: Path) -> None:
-    """It takes back what it has done itself: the run that it comes from has its own rollback."""
-    flows = [saga(PAY, PAY, BREAKS), INNER]
+    """It takes back what it has done itself, and nothing of the run that it comes from."""
+    flows = [saga(PAY, PAY, ASK), INNER]
     async with Bank() as bank, house(tmp_path, flows, rules=RULES, servers={"desk": bank}) as home:
-        run = await failed(home)
-        await rests(home.gateway, run.session)
+        run = await home.start()
+        await home.gateway.until(lambda: bool(home.gateway.entries("approval.asked")))
+        await home.service.cancel(run.id, by="operator:ana")
+        await home.ended(run)
         before = len(bank.made)
         answer = await home.gateway.operate("POST", f"/api/runs/{run.id}/fork", {"step": 2})
+        await home.gateway.until(lambda: len(home.gateway.entries("approval.asked")) == 2)
+        await home.gateway.answer(home.gateway.entries("approval.asked")[1]["approval"], "deny")
         fork = await home.ended(home.hop.runs.get(answer.json()["id"]))
         assert (await rests(home.gateway, fork.session)).state == "ended"
         assert [name for name, _ in bank.made[before:]] == ["pay", "refund"]
