@@ -72,7 +72,8 @@ class Log:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._calling = False  # the writer is called at the end of this turn of the loop
-        self._ride: asyncio.TimerHandle | None = None
+        self._left: float | None = None  # since when somebody waits for others to go along with
+        self._ride: asyncio.TimerHandle | None = None  # looks whether any have come
         self._subscribers: list[Subscriber] = []
         self._stamp = Stamp(clock, last=self._last_time())
         self.now = self._stamp.now
@@ -265,10 +266,14 @@ class Log:
         since = loop.time()
         if loop is not self._loop:
             self._loop, self._timer, self._ride, self._calling = loop, None, None, False
+            self._left = None
         self._join(record, future, since, reserved=reserved)
         if isinstance(future, Unawaited):
             # A sync of its own would keep those waiting who come meanwhile.
-            self._ride = self._ride or loop.call_at(since + RIDE_S, self._call_alone)
+            if self._left is None:
+                self._left = since
+            if self._ride is None:
+                self._ride = loop.call_at(since + RIDE_S, self._call_alone, loop)
         elif not self._calling:
             self._calling = True
             loop.call_soon(self._call)
@@ -277,14 +282,19 @@ class Log:
 
     def _call(self) -> None:
         self._calling = False
-        if self._ride is not None:  # all who wait go along
-            self._ride.cancel()
-            self._ride = None
+        self._left = None  # all who wait go along
         self._line.call()
 
-    def _call_alone(self) -> None:
+    def _call_alone(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Call the writer for those who have waited long enough for others, or look again."""
         self._ride = None
-        self._line.call()
+        if self._left is None:
+            return
+        if loop.time() < self._left + RIDE_S:
+            self._ride = loop.call_at(self._left + RIDE_S, self._call_alone, loop)
+        else:
+            self._left = None
+            self._line.call()
 
     def _join(self, record: Record, future: Waiting, since: float, *, reserved: bool) -> Waiter:
         payload = record.sealed.payload if record.sealed else None
