@@ -37,14 +37,29 @@ class Held:
     def __init__(self) -> None:
         self.go = asyncio.Event()
         self.asked = 0
+        self._comes = asyncio.Condition()
 
     def __call__(self, _: Any) -> Awaitable[Any]:  # noqa: ANN401 - JSON
         return self._answer()
 
+    def loses_to(self, value: Any, *, asked: int = 1) -> Says:  # noqa: ANN401 - JSON
+        """Another agent, which answers as soon as this one was asked so often.
+
+        Who answers at once can win before a branch that is a part has begun its first step.
+        """
+        return lambda _: self._winner(value, asked)
+
     async def _answer(self) -> Any:  # noqa: ANN401 - JSON
-        self.asked += 1
+        async with self._comes:
+            self.asked += 1
+            self._comes.notify_all()
         await self.go.wait()
         return "late"
+
+    async def _winner(self, value: Any, asked: int) -> Any:  # noqa: ANN401 - JSON
+        async with self._comes:
+            await self._comes.wait_for(lambda: self.asked >= asked)
+        return value
 
 
 # -- what comes of it
@@ -148,7 +163,9 @@ async def test_who_is_denied_has_not_won(tmp_path: Path) -> None:
 
 async def test_what_is_under_way_is_let_end_while_the_run_goes_on(tmp_path: Path) -> None:
     held = Held()
-    agents = Agents(slow=held, fast=gives("fast"), after=gives("after"), never=gives("never"))
+    agents = Agents(
+        slow=held, fast=held.loses_to("fast"), after=gives("after"), never=gives("never")
+    )
     node = {"sequential": [racing({"sequential": ["slow", "never"]}, "fast"), "after"]}
     async with house(tmp_path, [flow(node)], agents) as home:
         run = await home.start()
@@ -219,7 +236,8 @@ async def twice(folder: Path, node: Any, agents: Agents, until: Callable[[House]
 @pytest.mark.parametrize("lost", [False, True], ids=["resumed", "without-its-database"])
 async def test_the_same_have_won_after_a_crash(tmp_path: Path, lost: bool) -> None:
     slow, after = Held(), Held()
-    agents = Agents(slow=slow, fast=gives("fast"), after=after, never=gives("never"))
+    fast = slow.loses_to("fast", asked=2)
+    agents = Agents(slow=slow, fast=fast, after=after, never=gives("never"))
     race = racing({"sequential": ["slow", "never"]}, "slow", HOUR, "fast")
     async with twice(
         tmp_path,
@@ -242,7 +260,7 @@ async def test_the_same_have_won_after_a_crash(tmp_path: Path, lost: bool) -> No
 
 async def test_who_lost_and_succeeded_later_has_still_lost(tmp_path: Path) -> None:
     slow = Held()
-    agents = Agents(slow=slow, fast=gives("fast"), out=lambda value: value)
+    agents = Agents(slow=slow, fast=slow.loses_to("fast"), out=lambda value: value)
     node = {"sequential": [racing("slow", "fast"), ASK, "out"]}
     flows = [flow(node)]
     async with house(tmp_path, flows, agents) as home:

@@ -30,7 +30,8 @@ def database(tmp_path: Path) -> str:
 
 async def test_a_worker_cuts_who_has_lost_and_goes_on(tmp_path: Path, database: str) -> None:
     slow = Held()
-    agents = Agents(slow=slow, fast=gives("fast"), after=lambda task: [task], never=gives("never"))
+    fast = slow.loses_to("fast")
+    agents = Agents(slow=slow, fast=fast, after=lambda task: [task], never=gives("never"))
     race = racing({"sequential": ["slow", "never"]}, {"sequential": [HOUR, "never"]}, "fast")
     flow = carried({"sequential": [race, "after"]})
     async with crew(tmp_path, database, flow, agents) as home:
@@ -66,7 +67,8 @@ async def test_the_same_have_won_when_their_worker_is_killed_afterwards(
 ) -> None:
     """Who lost has succeeded by the time another worker looks, and has still lost."""
     slow, after = Held(), Held()
-    agents = Agents(slow=slow, fast=gives("fast"), after=after, never=gives("never"))
+    fast = slow.loses_to("fast", asked=2)
+    agents = Agents(slow=slow, fast=fast, after=after, never=gives("never"))
     race = racing("slow", {"sequential": ["slow", "never"]}, "fast")
     flow = carried({"sequential": [race, "after"]})
     async with crew(tmp_path, database, flow, agents) as home:
