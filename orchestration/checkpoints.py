@@ -12,6 +12,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -101,6 +102,16 @@ def _keep(step_id: int, name: str, began_ms: int, **gave: object) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The sealed text of a workflow's result, made while its key was there.
+
+    DBOS stores a result when the workflow is over; a worker has no key of a run that has ended.
+    """
+
+    text: str
+
+
 class Sealed(Serializer):
     """The codec of all rows.
 
@@ -117,6 +128,8 @@ class Sealed(Serializer):
 
     def serialize(self, data: object) -> str:
         """What is stored."""
+        if isinstance(data, Closed):
+            return data.text
         if isinstance(data, BaseException):
             return f"{_ERROR}{type(data).__name__}"
         members = cast("dict[str, Any]", data)

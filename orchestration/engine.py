@@ -38,7 +38,7 @@ from dbos._utils import GlobalParams
 
 from gateway.links.jsonrpc import dump_sorted
 from gateway.runs.run import Json, place_of, request_id
-from orchestration.checkpoints import configuration, made
+from orchestration.checkpoints import Closed, configuration, made
 from orchestration.errors import EngineRefused, SealBroken
 from orchestration.queues import is_run, left, outside, resumed, workflow
 from orchestration.seal import KeyOf, Seal
@@ -141,12 +141,13 @@ class Engine:
 
     # -- inside -----------------------------------------------------------------------------
 
-    async def perform(self, sealed: str) -> Json:
+    async def perform(self, sealed: str) -> Closed:
         """The whole of one workflow. For the workflow function alone."""
         run, _ = place_of(str(DBOS.workflow_id))
         if self._share is not None and self._share.admit is not None:
             await self._share.admit(run)
-        members = cast("dict[str, Json]", self._seal.open(sealed))
+        seal = self._seal.of(run)  # its key may be given up with the end of the run
+        members = cast("dict[str, Json]", seal.open(sealed))
         task = Task(str(members.get("run")), str(members.get("path")), members.get("what"))
         if task.id != DBOS.workflow_id:
             raise SealBroken("a stored task belongs to another run")
@@ -160,17 +161,17 @@ class Engine:
         end = self._ends.pop(task.id, None)
         if end is not None and not end.done():
             end.set_result(result)
-        return _closed(task.id, "", result)
+        return Closed(seal.close(run, _closed(task.id, "", result)))
 
     def _end(self, task_id: str) -> "asyncio.Future[Json]":
         if task_id not in self._ends:
             self._ends[task_id] = asyncio.get_running_loop().create_future()
         return self._ends[task_id]
 
-    async def _started(self, task: Task) -> WorkflowHandleAsync[Json]:
+    async def _started(self, task: Task) -> WorkflowHandleAsync[Closed]:
         """Start a task where it is new."""
 
-        async def start() -> WorkflowHandleAsync[Json]:
+        async def start() -> WorkflowHandleAsync[Closed]:
             _BEGUN.set(task.id)  # DBOS hands it on where it does the workflow by this very call
             with SetWorkflowID(task.id):
                 return await DBOS.start_workflow_async(_node, self._sealed(task))
@@ -259,7 +260,7 @@ class Reserved:
 
 
 @DBOS.workflow(name="node")
-async def _node(sealed: str) -> Json:
+async def _node(sealed: str) -> Closed:
     engine = Engine._open  # noqa: SLF001 - DBOS finds workflows by a function of a module
     assert engine is not None, "DBOS runs workflows only while the engine is open"
     return await engine.perform(sealed)

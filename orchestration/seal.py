@@ -49,6 +49,14 @@ class Seal:
     def __init__(self, key_of: KeyOf) -> None:
         self._key_of = key_of
 
+    def of(self, run: str) -> "Seal":
+        """The same for one run, by the key that it has now, also when that is given up later.
+
+        Raises as `KeyOf` does.
+        """
+        key = self._key_of(run)
+        return Seal(lambda _: key)  # the name of the run is bound to what is sealed all the same
+
     def close(self, run: str, value: object) -> str:
         """The sealed text of a JSON value; tuples become lists.
 

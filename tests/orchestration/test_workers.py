@@ -175,6 +175,20 @@ async def test_a_gateway_is_started_again_under_its_workers(
     assert sorted(task for _, task in agents.told) == [0, 1, 2]
 
 
+async def test_a_result_too_long_for_the_log_is_had_from_what_a_worker_stored(
+    tmp_path: Path, database: str
+) -> None:
+    """It gives the run's key up when it has said that the run is over, and stores that before."""
+    long = "high water " * 10_000
+    agents = Agents(web=lambda _: long)
+    async with crew(tmp_path, database, carried("web"), agents) as home:
+        await home.hire("one")
+        run = await home.ended(await home.start())
+        assert home.hop.kept.output(run) is None
+        assert await home.service.output(run) == long
+        assert long[:22] not in home.said("one")
+
+
 def questions(home: Crew) -> list[str]:
     approvals = home.gateway.gateway.services.state.approvals
     return [each.id for each in approvals.all() if each.state == "asked"]
