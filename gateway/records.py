@@ -37,30 +37,25 @@ def decision_entry(
     key       the idempotency key that it will be sent with
     """
     action = call.action
-    return {
+    fields: dict[str, Json] = {
         "actor": actor(call.principal),
         "approval": approval,
         "decision": _decided(call, charges),
         "emits": cast("list[Json]", sorted(emits)),
         "facts": _facts(call),
         "joined": joined,
-        **_used_up(call, joined),
-        **({} if key is None else {"key": key}),
-        **_marked(call, joined),
         "req": {"face": action.face, "id": action.request_id, "trace": action.trace},
         "session": call.principal.session,
         "tool": {"name": call.facts.tool, "pin": None if call.tool is None else call.tool.pin},
     }
-
-
-def _used_up(call: Attempt, joined: str | None) -> dict[str, Json]:
-    """By what a write that rests on the user's words is known when it is repeated."""
-    rests = call.rests and not call.is_read and joined is None
-    return {"write": call.write} if rests else {}
-
-
-def _marked(call: Attempt, joined: str | None) -> dict[str, Json]:
-    return {"marks": list[Json](call.marks)} if call.marks and joined is None else {}
+    if key is not None:
+        fields["key"] = key
+    if joined is None:
+        if call.rests and not call.is_read:  # by this a repeated write is known
+            fields["write"] = call.write
+        if call.marks:
+            fields["marks"] = list[Json](call.marks)
+    return fields
 
 
 def outcome_entry(
