@@ -146,7 +146,8 @@ class _Scale:
             argument = name if within is None else within
             form: str | None
             if isinstance(value, str):
-                if len(value) <= LONGEST_VALUE and value.isascii() and _are_words(value):
+                plain = len(value) <= LONGEST_VALUE and value.isascii()
+                if plain and value.replace(" ", "").isalpha():  # as `_are_words` says it
                     form = "w" + " ".join(value.split()).lower()
                 else:
                     form = self._form_of_text(argument, value)
@@ -171,15 +172,15 @@ class _Scale:
         if len(legible) < len(found):
             led.append(NONE)
         worst = self._worst
-        for at, argument in enumerate(self._owners):
-            if (rank := ranks[at]) > worst[argument]:  # as `max` says it, in a third of the time
+        for argument, rank in zip(self._owners, ranks, strict=False):  # what is carried follows
+            if rank > worst[argument]:  # noqa: PLR1730 - as `max` says it, in a third of the time
                 worst[argument] = rank
         target = max([worst.get(name, _NO_VALUE) for name in self._call.targets] or [_NO_VALUE])
         origin = {
             "target": ORIGINS[target],
             "carried": ORIGINS[max(led)] if led else NOTHING_CARRIED,
         }
-        provenance = {name: ORIGINS[worst[name]] for name in worst}
+        provenance = {name: ORIGINS[rank] for name, rank in worst.items()}
         return Weighed(provenance, origin, self._rests or USER in ranks)
 
     def rank(self, argument: str) -> int:
