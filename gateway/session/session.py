@@ -11,7 +11,6 @@ handed on from another is one tree with it, and what one of a tree touches falls
 nobody sees what the agents tell each other (`gateway.session.kin`).
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
@@ -79,7 +78,7 @@ class Sessions:
         self._most_own = most_own
         self._by_id: dict[str, Session] = {}
         self._kin = Kin()
-        self._opening: Counter[str] = Counter()  # under way: children by root, own by agent
+        self._opening: dict[str, set[str]] = {}  # under way: children by root, own by agent
         self.changed: set[str] = set()
         self.when_ended: Callable[[], Awaitable[None]] = _nothing
         self.on_begun: Callable[[Session], None] = lambda _: None
@@ -203,8 +202,7 @@ class Sessions:
         Raises DelegationRefused when the tree has no room for it.
         """
         parent, opened = to.parent, self._recorder.now() // 1_000_000
-        under_way = self._opening[parent.root]
-        if len(self._kin.tree(parent.root)) + under_way > to.max_children:
+        if len(self._with_opening(parent.root, self._kin.tree(parent.root))) > to.max_children:
             raise DelegationRefused("fan-out", f"a request has {to.max_children} such sessions")
         by = f"agent:{to.agent}"
         fields = _entry(
@@ -267,20 +265,27 @@ class Sessions:
 
     async def _counted(self, among: str, fields: dict[str, Json]) -> Session:
         """Open one of those that are bounded; no await lies between their count and this."""
-        self._opening[among] += 1
+        session_id, opening = cast("str", fields["session"]), self._opening.setdefault(among, set())
+        opening.add(session_id)
         try:
             return await self._open(fields)
         finally:
-            self._opening[among] -= 1
-            self._opening += Counter()  # leaves out what is zero
+            opening.discard(session_id)
+            if not opening:
+                del self._opening[among]
+
+    def _with_opening(self, among: str, known: frozenset[str]) -> frozenset[str]:
+        """These and those that are under way; some are both, until who waits for them goes on."""
+        return known.union(self._opening.get(among, ()))
 
     def _own_of(self, agent: str, now_s: int) -> int:
         """How many sessions this agent has asked for, by itself, and could act in."""
-        own, under_way = self._kin.own(agent), self._opening[f"own:{agent}"]
-        if len(own) + under_way < self._most_own:
-            return len(own) + under_way
+        own = self._kin.own(agent)
+        every = self._with_opening(f"own:{agent}", own)
+        if len(every) < self._most_own:
+            return len(every)
         known = (self._by_id[name] for name in own)
-        return under_way + sum(
+        return len(every - own) + sum(
             each.parent is None and not each.ended and each.ends > now_s for each in known
         )
 

@@ -29,6 +29,18 @@ def labels(house: House, session: Session) -> frozenset[str]:
     return house.sessions.live(principal(session), house.now_s).labels
 
 
+# -- how many there are
+
+
+async def test_a_session_is_counted_once_while_its_opening_returns(house: House) -> None:
+    """Its entry stands by then, and who asked for it has not gone on."""
+    counted: list[int] = []
+    house.sessions.on_begun = lambda _: counted.append(house.sessions._own_of("clerk", house.now_s))
+    for _ in range(3):
+        await house.sessions.open_by_agent("clerk", "ana")
+    assert counted == [1, 2, 3]
+
+
 # -- who may act in one ---------------------------------------------------------------------
 
 
