@@ -136,7 +136,12 @@ class SignedAnswers:
         self._open.pop(body["approval"], None)
 
     def _use(self, body: _Body) -> str | None:
-        """A decision that carries a claim: it is the one use of a request that was approved."""
+        """A decision that carries a claim: it is the one use of a request that was approved.
+
+        One that was answered with "wait" or "no" carries none, though it says who is asked.
+        """
+        if body["approval"] is None:
+            return None
         request = self._open.pop(body["approval"], None)
         if request is None or request.state != "approved":
             return "lets a call through by a request that was not approved, or was used"

@@ -29,7 +29,9 @@ Change = Callable[[Entries], object]
 async def written(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[Entries, Holder]]:
-    """A log in which two answers are signed, a third is a no, and `eve` has a passkey too."""
+    """A log in which two answers are signed, a third is a no, and `eve` has a passkey too; what the
+    third asks is asked again before it and after it, which lets nothing through.
+    """
     folder = tmp_path_factory.mktemp("gateway")
     async with (
         desk() as upstream,
@@ -45,7 +47,9 @@ async def written(
             assert (await clerk.call("desk.publish", text=text)).done
         refused = (await clerk.call("desk.publish", text="third")).approval
         assert refused is not None
+        assert (await clerk.call("desk.publish", text="third")).approval == refused
         await omar.answer(refused, "deny", None)
+        assert not (await clerk.call("desk.publish", text="third")).done
         yield gateway.entries(), omar
 
 
