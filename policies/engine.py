@@ -239,9 +239,7 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         further: tuple[str, ...],
     ) -> None:
         self.rows, self.clauses = rows, clauses
-        self._in_order = tuple(
-            [(1 << place, clauses[row[2]], row[3] == "deny") for place, row in enumerate(rows)]
-        )
+        self._in_order: Sequence[tuple[int, Clause, bool]] = ()  # made when first asked for
         self.answers: dict[int, Match] = {}
         self.read = _fields_read(clauses.values(), further)
         self.roots = _roots(self.read)
@@ -262,6 +260,11 @@ class _Bucket(CoreEnforcer):  # type: ignore[misc] # casbin ships no types
         UNTOLD when a condition fails.
         """
         held = 0
+        if not self._in_order:
+            self._in_order = [
+                (1 << place, self.clauses[row[2]], row[3] == "deny")
+                for place, row in enumerate(self.rows)
+            ]
         try:
             for bit, clause, is_refusal in self._in_order:
                 if holds(clause, facts):
