@@ -9,7 +9,7 @@ from cli.help import texts
 from console.app import shown
 from gateway.operator.run_rows import steps
 from gateway.runs.run import Run
-from tests.harness.console import Person, csrf_of, person, said
+from tests.harness.console import Person, csrf_of, said
 from tests.orchestration.house import Agents, House, flow, house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -47,18 +47,6 @@ rules:
   - {id: reaches, agents: [job, two], tools: [agents.a, agents.b], effect: allow}
   - {id: asks, agents: [job], tools: [approvals.editors], effect: ask, approval: one-person}
 """
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def adam(home: House) -> AsyncIterator[Person]:
-    async with person(home.gateway, "adam") as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def vera(home: House) -> AsyncIterator[Person]:
-    async with person(home.gateway, "vera") as found:
-        yield found
 
 
 async def done(home: House) -> Run:

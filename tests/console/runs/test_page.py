@@ -51,18 +51,6 @@ def flows_policy(*agents: str) -> str:
     return text.replace("agents: [job]", "agents: [job, wide, lost, bound]")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def vera(home: House) -> AsyncIterator[Person]:
-    async with person(home.gateway, "vera") as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def adam(home: House) -> AsyncIterator[Person]:
-    async with person(home.gateway, "adam") as found:
-        yield found
-
-
 async def waiting(home: House, *, beside: str = "") -> tuple[str, str]:
     """A run that waits for people, and what for; all others but `beside` are over."""
     for run in home.hop.runs.all():
