@@ -198,17 +198,13 @@ class Work:
         """Let an agent go on in its own name. Raises RunRefused."""
         self._check(agent, asked)
         place = asked.run, asked.grant, asked.path
-        granting = self._granting(asked, lambda: self._hop.hand_on(*place, asked.agent))
-        refused = await asyncio.shield(granting)
-        return {"refused": None if refused is None else _told(refused)}
+        return await self._granted(asked, lambda: self._hop.hand_on(*place, asked.agent))
 
     async def narrow(self, agent: str, asked: Narrow) -> Json:
         """Let no more than these tools be used. Raises RunRefused."""
         self._check(agent, asked)
         place = asked.run, asked.grant, asked.path
-        granting = self._granting(asked, lambda: self._hop.narrow(*place, asked.tools))
-        refused = await asyncio.shield(granting)
-        return {"refused": None if refused is None else _told(refused)}
+        return await self._granted(asked, lambda: self._hop.narrow(*place, asked.tools))
 
     async def tools(self, agent: str, asked: Tools) -> Json:
         """Tools that may be seen. Raises RunRefused."""
@@ -268,16 +264,17 @@ class Work:
             task.add_done_callback(lambda _: self._steps.pop(place))
         return task
 
-    def _granting(
+    async def _granted(
         self, asked: HandOn | Narrow, grant: Callable[[], Coroutine[Any, Any, Outcome | None]]
-    ) -> asyncio.Task[Outcome | None]:
-        """What is given at a place, given once however often it is asked for."""
+    ) -> Json:
+        """What came of what is given at a place, given once however often it is asked for."""
         place = asked.run, asked.path
         task = self._handing.get(place)
         if task is None:
             task = self._handing[place] = asyncio.create_task(grant())
             task.add_done_callback(lambda _: self._handing.pop(place))
-        return task
+        refused = await asyncio.shield(task)
+        return {"refused": None if refused is None else _told(refused)}
 
     def _check(self, agent: str, asked: _OfRun) -> None:
         self.carriers.heard(agent, asked.executor)
