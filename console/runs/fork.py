@@ -5,6 +5,7 @@ from fastapi import Request, Response
 from audit import canonical
 from audit.errors import NotStrict
 from console import frame
+from console.paging import part_of
 from console.routes import Pages, see
 from console.visitors import Administrator, Viewer, Visitor
 from gateway.operator import runs
@@ -14,7 +15,6 @@ from gateway.operator.run_rows import steps
 from gateway.operator.services import Services
 from gateway.runs.errors import RunRefused
 
-PAGE = 200
 MAX_INPUT = 48 * 1024
 
 router = Pages()
@@ -29,16 +29,14 @@ async def pick(
     first  how many of them are left out at the beginning
     """
     run = services.state.runs.get(run_id)
-    made = list(enumerate(steps(services.state.runs, run_id), start=1))
-    first = max(0, first)
-    behind = first + PAGE
+    part = part_of(steps(services.state.runs, run_id), first)
     return frame.show(
         request,
         visitor,
         "runs/fork.html",
         run=run,
-        steps=made[first:behind],
-        next=behind if behind < len(made) else None,
+        steps=part.lines,
+        next=part.next,
     )
 
 

@@ -3,6 +3,7 @@
 from fastapi import Request, Response
 
 from console import frame
+from console.paging import part_of
 from console.routes import Pages, see
 from console.visitors import Administrator, Viewer
 from gateway.operator import rollbacks
@@ -12,8 +13,6 @@ from gateway.operator.outlook import outlook
 
 CONFIRM = "take it back"
 """What has to be typed: some of what takes calls back cannot itself be taken back."""
-
-PAGE = 200
 
 router = Pages()
 
@@ -29,8 +28,7 @@ async def outlined(
     run = services.state.runs.get(run_id)
     size = services.log.size
     found = await outlook(services, run.session)
-    first = max(0, first)
-    behind = first + PAGE
+    part = part_of(found.lines, first)
     return frame.show(
         request,
         visitor,
@@ -38,8 +36,8 @@ async def outlined(
         run=run,
         size=size,
         outlook=found,
-        lines=list(enumerate(found.lines, start=1))[first:behind],
-        next=behind if behind < len(found.lines) else None,
+        lines=part.lines,
+        next=part.next,
         hindered=sum(each.hindrance is not None for each in found.lines),
         confirm=CONFIRM,
     )
