@@ -34,10 +34,11 @@ from gateway.recorder import Recorder
 from gateway.session.limits import Limits
 from gateway.session.memories import Memories
 from gateway.session.objects import Objects
+from gateway.session.opening import Openings
 from gateway.session.purpose import Purpose
 from gateway.session.releases import Releases
 from gateway.session.secret_finder import SecretFinder
-from gateway.session.session import Sessions
+from gateway.session.sessions import Sessions
 from gateway.session.uses import Uses
 from gateway.world import World
 from policies.compile import compile_snapshot
@@ -153,10 +154,11 @@ class Bench:
 async def open_bench(folder: Path, when: str) -> Bench:
     """A session that has a purpose, under a policy with this condition."""
     log = Log.open(folder / "log", signer=Signer("bench.example", Ed25519PrivateKey.generate()))
-    sessions = Sessions(Recorder(log, Vault.open(folder / "subjects", bytes(32))))
+    recorder = Recorder(log, Vault.open(folder / "subjects", bytes(32)))
+    sessions = Sessions(recorder)
     flow = Flow(sessions, Memories(), Uses(), Objects(), Releases(), SecretFinder(), bytes(32))
     log.subscribe(lambda entries: sessions.opened(entries[0].body, entries[0].index))
-    session = await sessions.open_clean(
+    session = await Openings(recorder, sessions).clean(
         "clerk", None, by="benchmark", purpose=Purpose.read(_PURPOSE, None)
     )
     log.close_now()

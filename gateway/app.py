@@ -41,6 +41,7 @@ from gateway.runs.results import Results
 from gateway.runs.service import Orchestration, RunService
 from gateway.runs.tasks import Tasks
 from gateway.session.memories import Memories
+from gateway.session.opening import Openings
 from gateway.session.secret_finder import SecretFinder
 from gateway.settings import Settings
 from gateway.state import State
@@ -151,6 +152,9 @@ def _rooms(ground: Ground, links: Upstream, worlds: Worlds, around: Surroundings
     return Rooms(
         recorder=log_of.recorder,
         sessions=state.sessions,
+        openings=Openings(
+            log_of.recorder, state.sessions, most_own=ground.settings.guards.sessions
+        ),
         approvals=state.approvals,
         calls=state.calls,
         limits=state.limits,

@@ -84,6 +84,7 @@ def _services(parts: Parts) -> Services:
         recorder=rooms.recorder,
         refusals=rooms.refusals,
         state=parts.state,
+        openings=rooms.openings,
         worlds=rooms.worlds,
         flow=rooms.flow,
         epoch=rooms.epoch,

@@ -79,6 +79,7 @@ def _server(parts: Parts, services: Services, proofs: Proofs) -> AuthorizationSe
         mint=services.mint,
         tokens=services.tokens,
         sessions=rooms.sessions,
+        openings=rooms.openings,
         single_use=state.single_use,
         policy=lambda: rooms.worlds.current.snapshot,
         ttl_s=milliseconds(settings.identity.tokens.ttl) // 1000,

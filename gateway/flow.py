@@ -26,7 +26,8 @@ from gateway.session.releases import (
 from gateway.session.result_values import Scalar, read_result, read_text
 from gateway.session.scale import Weighed, Weighing
 from gateway.session.secret_finder import SecretFinder
-from gateway.session.session import Session, Sessions
+from gateway.session.session import Session
+from gateway.session.sessions import Sessions
 from gateway.session.uses import Uses
 from policies.decision import Facts
 from policies.snapshot import Snapshot, ToolRule

@@ -28,7 +28,7 @@ from gateway.memory.opening import Remembering, remembering
 from gateway.recorder import Recorder
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits
-from gateway.session.session import Sessions
+from gateway.session.sessions import Sessions
 from gateway.settings import Settings
 from gateway.sharing import Around as Counting
 from gateway.sharing import Sharing
@@ -79,7 +79,7 @@ async def grounded(settings: Settings, around: Surroundings) -> AsyncIterator[Gr
 
 def _state(settings: Settings, recorder: Recorder, epoch: Epoch) -> State:
     return State(
-        sessions=Sessions(recorder, most_own=settings.guards.sessions),
+        sessions=Sessions(recorder),
         approvals=Approvals(recorder, most=settings.guards.questions),
         calls=Calls(),
         limits=Limits(),

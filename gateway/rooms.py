@@ -14,7 +14,8 @@ from gateway.metrics import Metrics
 from gateway.recorder import Recorder
 from gateway.refusals import Refusals
 from gateway.session.limits import Limits
-from gateway.session.session import Sessions
+from gateway.session.opening import Openings
+from gateway.session.sessions import Sessions
 from gateway.sharing import Sharing
 from gateway.world import Worlds
 
@@ -30,6 +31,7 @@ class Rooms:
 
     recorder: Recorder
     sessions: Sessions
+    openings: Openings
     approvals: Approvals
     calls: Calls
     limits: Limits

@@ -32,7 +32,8 @@ from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
 from gateway.session.objects import Objects
 from gateway.session.releases import Releases
-from gateway.session.session import Session, Sessions
+from gateway.session.session import Session
+from gateway.session.sessions import Sessions
 from gateway.session.uses import Uses
 from gateway.store.fleet import Fact
 from gateway.triggers.heard import Heard

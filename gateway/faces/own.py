@@ -19,7 +19,7 @@ from gateway.faces.rest import APPROVALS, RESOURCE
 from gateway.links.jsonrpc import dump
 from gateway.links.link import Caller as Asker
 from gateway.principal import Principal
-from gateway.session.session import Sessions
+from gateway.session.sessions import Sessions
 
 SESSION = "/v1/session"
 

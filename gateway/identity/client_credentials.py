@@ -12,7 +12,8 @@ from gateway.identity.errors import NameInvalid, OAuthError
 from gateway.identity.grants import Asked, Means
 from gateway.identity.minting import Minted, Order
 from gateway.session.purpose import Purpose
-from gateway.session.session import Session, Sessions
+from gateway.session.session import Session
+from gateway.session.sessions import Sessions
 from policies.snapshot import FrontEnd
 
 SPEAKING = ("agent", "user", "purpose", "purpose_tools", "session")
@@ -38,7 +39,7 @@ class ClientCredentials:
         granted, lifetime_s = asked.narrowed(client.scopes), asked.lifetime_s(means.ttl_s)
         order = Order(
             agent=client.agent,
-            session=await means.sessions.open_by_agent(client.agent, None),
+            session=await means.openings.by_agent(client.agent, None),
             scopes=granted,
             hops=min(client.hops, means.policy().delegation.max_hops),
             lifetime_s=lifetime_s,
@@ -72,7 +73,7 @@ class ClientCredentials:
         """
         sessions, known = self._means.sessions, asked.request.one("session")
         if known is None:
-            return await sessions.open_clean(agent, user, by=by, purpose=_purpose(asked))
+            return await self._means.openings.clean(agent, user, by=by, purpose=_purpose(asked))
         session = sessions.get(known)
         if session is None or (session.agent, session.user, session.by) != (agent, user, by):
             raise OAuthError("invalid_request", "this front end has opened no such session")

@@ -89,7 +89,7 @@ class CodeGrant:
 
     async def _open(self, asked: Asked, agreed: Agreed) -> Session:
         agent, user = asked.client.agent, agreed.person.name
-        return await self._means.sessions.open_by_agent(agent, user, by=asked.by)
+        return await self._means.openings.by_agent(agent, user, by=asked.by)
 
     async def _mint(
         self, asked: Asked, agreed: Agreed, session: Session, lifetime_s: int

@@ -18,7 +18,7 @@ from gateway.identity.errors import AuthError, DelegationRefused, OAuthError, Sc
 from gateway.identity.grants import Asked, Means
 from gateway.identity.minting import Minted, Order
 from gateway.principal import Principal
-from gateway.session.session import HandedOn
+from gateway.session.opening import HandedOn
 from policies.notation import tool_matches
 from policies.snapshot import Snapshot
 
@@ -69,7 +69,7 @@ class Delegation:
             user=subject.user,
             user_groups=subject.user_groups,
             chain=chain,
-            session=await means.sessions.open_handed_on(to),
+            session=await means.openings.handed_on(to),
             scopes=granted,
             hops=min(subject.hops - 1, asked.client.hops),
             lifetime_s=lifetime_s,

@@ -19,7 +19,8 @@ from gateway.identity.oauth_request import OAuthRequest
 from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import TokenCheck
 from gateway.identity.user_proof import UserProofs
-from gateway.session.session import Sessions
+from gateway.session.opening import Openings
+from gateway.session.sessions import Sessions
 from policies.snapshot import Snapshot
 
 _LIFETIME = re.compile(r"[1-9][0-9]{0,8}")
@@ -38,6 +39,7 @@ class Means:
     mint: Mint
     tokens: TokenCheck
     sessions: Sessions
+    openings: Openings
     single_use: SingleUse
     policy: Callable[[], Snapshot]
     ttl_s: int

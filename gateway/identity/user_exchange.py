@@ -39,7 +39,7 @@ class UserExchange:
             agent=client.agent,
             user=user.name,
             user_groups=user.groups,
-            session=await means.sessions.open_by_agent(client.agent, user.name),
+            session=await means.openings.by_agent(client.agent, user.name),
             scopes=granted,
             hops=min(client.hops, means.policy().delegation.max_hops),
             lifetime_s=min(lifetime_s, max(1, user.expires - asked.now_s)),

@@ -19,7 +19,8 @@ from gateway.memory.place import Reach
 from gateway.memory.texts import Texts
 from gateway.memory.turns import Turns
 from gateway.recorder import Recorder
-from gateway.session.session import Session, Sessions
+from gateway.session.session import Session
+from gateway.session.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)

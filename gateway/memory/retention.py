@@ -15,7 +15,7 @@ from gateway.memory.place import Place
 from gateway.memory.texts import Texts
 from gateway.memory.turns import Turns
 from gateway.recorder import Recorder
-from gateway.session.session import Sessions
+from gateway.session.sessions import Sessions
 
 log = structlog.get_logger(__name__)
 

@@ -34,6 +34,7 @@ from gateway.operator.single_sign_on import SingleSignOn
 from gateway.recorder import Recorder
 from gateway.refusals import Refusals
 from gateway.runs.service import RunService
+from gateway.session.opening import Openings
 from gateway.settings import Settings
 from gateway.sharing import Sharing
 from gateway.state import State
@@ -70,6 +71,7 @@ class Services:
     recorder: Recorder
     refusals: Refusals
     state: State
+    openings: Openings
     worlds: Worlds
     flow: Flow
     epoch: Epoch

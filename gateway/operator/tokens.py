@@ -134,7 +134,7 @@ async def _vouched_for(services: Services, token: str, now_s: int, *, source: st
 async def _session(services: Services, wanted: Wanted, user: User | None, *, by: str) -> Session:
     sessions, name = services.state.sessions, None if user is None else user.name
     if wanted.session is None:
-        return await sessions.open_clean(wanted.agent, name, by=by, purpose=_purpose(wanted))
+        return await services.openings.clean(wanted.agent, name, by=by, purpose=_purpose(wanted))
     if wanted.purpose is not None or wanted.purpose_tools is not None:
         raise OperatorRefused("operator.body", "a purpose is stated when a session is opened")
     found = sessions.get(wanted.session)

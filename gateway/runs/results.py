@@ -20,7 +20,7 @@ from gateway.runs.errors import RunRefused
 from gateway.runs.given import with_value
 from gateway.runs.reference import id_of, reference, references, told_in
 from gateway.runs.run import Run, request_id
-from gateway.session.session import Sessions
+from gateway.session.sessions import Sessions
 
 LONGEST = 4 << 20
 """Longest result that is kept, in bytes of JSON; also what one call can be given by references."""

@@ -18,7 +18,8 @@ from gateway.identity.minting import ISSUED, Mint, Order
 from gateway.principal import Principal
 from gateway.rooms import Rooms
 from gateway.runs.run import FACE, Grant, Run
-from gateway.session.session import HandedOn, Session
+from gateway.session.opening import HandedOn
+from gateway.session.session import Session
 
 MOST_GRANTS = 2_000
 """In how many names one run can act."""
@@ -166,7 +167,7 @@ class Standing:
         """A session below that of `subject`, which ends with it at the latest."""
         parent = self._rooms.sessions.live(subject, self._now_s)
         ends = parent.ends if lifetime_s is None else self._now_s + lifetime_s
-        return await self._rooms.sessions.open_handed_on(
+        return await self._rooms.openings.handed_on(
             HandedOn(
                 parent=parent,
                 agent=agent,

@@ -17,7 +17,7 @@ from gateway.runs.errors import RunRefused
 from gateway.runs.run import UNDO, Cause, Forked, Grant, Run
 from gateway.runs.runs import Runs
 from gateway.runs.standing import Standing
-from gateway.session.session import Opening
+from gateway.session.opening import Opening
 
 MAX_INPUT = 64 * 1024
 """Longest input of a run, in bytes: it is kept sealed in the log (`gateway.recorder`)."""
@@ -124,7 +124,7 @@ class Starting:
         if start.caller is not None:
             lent = await self._standing.of_caller(start.caller, start.most, start.lifetime_s)
             return lent, None
-        opening = self._rooms.sessions.open_clean(
+        opening = self._rooms.openings.clean(
             start.agent,
             None,
             by=start.by,

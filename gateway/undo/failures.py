@@ -12,7 +12,7 @@ import structlog
 from audit.errors import AuditError
 from gateway.runs.run import Run
 from gateway.runs.runs import Runs
-from gateway.session.session import Sessions
+from gateway.session.sessions import Sessions
 from gateway.undo.errors import RollbackRefused
 from gateway.undo.rollbacks import Rollbacks
 

@@ -121,10 +121,9 @@ class StandingIn:
         return [each for each in self._rooms.sessions.all() if each.by == by and not each.ended]
 
     async def _opened(self, rollback: Rollback, deed: Deed) -> Session:
-        sessions = self._rooms.sessions
-        old = (sessions.get(each) for each in rollback.sessions)
+        old = (self._rooms.sessions.get(each) for each in rollback.sessions)
         labels = frozenset[str]().union(*(each.labels for each in old if each is not None))
-        return await sessions.open_clean(
+        return await self._rooms.openings.clean(
             deed.agent, deed.user, by=_by(rollback), lifetime_s=LIFETIME_S, labels=labels
         )
 

@@ -32,7 +32,8 @@ from gateway.records import decision_entry, outcome_entry
 from gateway.runs.runs import Runs
 from gateway.session.charge import Charge
 from gateway.session.limits import Limits
-from gateway.session.session import Sessions
+from gateway.session.opening import Openings
+from gateway.session.sessions import Sessions
 from gateway.state import State
 from gateway.store.keeper import Keeper
 from gateway.store.row import to_row
@@ -105,6 +106,7 @@ class House:
         self.recorder = Recorder(log, Vault.open(folder / "subjects", bytes(32)))
         self.epoch = Epoch()
         self.sessions = Sessions(self.recorder)
+        self.openings = Openings(self.recorder, self.sessions)
         self.approvals = Approvals(self.recorder, most=50)
         self.calls = Calls()
         self.limits = Limits()

@@ -21,8 +21,9 @@ from gateway.memory.place import Place, Reach
 from gateway.memory.texts import Texts
 from gateway.session.charge import Charge
 from gateway.session.cost import MICRO
+from gateway.session.opening import HandedOn
 from gateway.session.purpose import Purpose
-from gateway.session.session import HandedOn, Session
+from gateway.session.session import Session
 from gateway.state import REVOKING, State, authorises
 from policies.decision import Obligation
 from tests.gateway.rooms import (
@@ -98,13 +99,13 @@ class Walk(RuleBasedStateMachine):
 
     @rule(agent=st.sampled_from(["clerk", "scout"]), own=st.booleans())
     def session_is_opened(self, agent: str, own: bool) -> None:
-        sessions = self.house.sessions
+        openings = self.house.openings
         if own:
-            self.run(lambda: sessions.open_by_agent(agent, None))
+            self.run(lambda: openings.by_agent(agent, None))
         else:
 
             async def opened() -> None:
-                await sessions.open_clean(agent, None, by="operator:omar")
+                await openings.clean(agent, None, by="operator:omar")
 
             self.run(opened)
 
@@ -323,11 +324,11 @@ async def test_a_state_restored_at_any_entry_and_folded_on_is_the_same(house: Ho
 
 async def everything(house: House) -> None:
     """Something of every kind that the state is made of."""
-    session = await house.sessions.open_by_agent("clerk", None)
-    other = await house.sessions.open_clean("clerk", None, by="operator:omar")
-    child = await house.sessions.open_handed_on(handed_on(session))
-    await house.sessions.open_handed_on(handed_on(child))
-    await house.sessions.open_clean("clerk", "ana", by="x", purpose=Purpose("pay", ("a.*",)))
+    session = await house.openings.by_agent("clerk", None)
+    other = await house.openings.clean("clerk", None, by="operator:omar")
+    child = await house.openings.handed_on(handed_on(session))
+    await house.openings.handed_on(handed_on(child))
+    await house.openings.clean("clerk", "ana", by="x", purpose=Purpose("pay", ("a.*",)))
     await house.single_use.use("clerk", "one", until_s=house.now_s + 60, source="x")
     key = replace(KEY, session=session.id)
     approved = await house.answer(await house.ask(key), "omar")
@@ -429,7 +430,7 @@ def test_an_entry_authorises_by_allow_or_by_a_claim(
 
 
 async def test_entries_that_authorise_nothing_change_nothing(house: House) -> None:
-    session = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    session = await house.openings.clean("clerk", None, by="operator:omar")
     before = rows(house)
     call = Call("", replace(KEY, session=session.id), emits=("web",), charges=(charge(3),))
     await house.decide(replace(call, id=house.recorder.new_id(), effect="deny"))

@@ -81,7 +81,7 @@ class Running(Reached):
             named = {} if user is None else {"user": user}
             return await super().agent(name, way=way, server=server, **named, **wanted)
         name = name or AGENTS[next(self._agents) % len(AGENTS)]
-        session = await services.state.sessions.open_clean(name, user, by="front-end:portal")
+        session = await services.openings.clean(name, user, by="front-end:portal")
         order = Order(
             agent=name,
             user=user,

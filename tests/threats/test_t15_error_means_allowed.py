@@ -10,7 +10,7 @@ from gateway.approval.approvals import Approvals
 from gateway.catalogue.arguments import ArgumentCheck
 from gateway.errors import ActivationRefused
 from gateway.session.limits import Limits
-from gateway.session.session import Sessions
+from gateway.session.sessions import Sessions
 from policies.errors import PolicyInvalid
 from tests.harness.agent import WAYS, Agent
 from tests.harness.disk import FailingDisk

@@ -71,7 +71,7 @@ class Running:
         """A token in a session of its own: nothing of one test is owed to another."""
         services = self.gateway.services
         now_s = services.recorder.now() // 1_000_000
-        session = await services.state.sessions.open_clean(agent, "ana", by="test")
+        session = await services.openings.clean(agent, "ana", by="test")
         order = Order(agent, session, parse("*"), 600, "operator:test", "local", user="ana")
         return (await services.mint.mint(order, now_s)).token
 

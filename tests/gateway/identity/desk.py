@@ -81,6 +81,7 @@ class Desk:
             ),
             tokens=self.tokens,
             sessions=house.sessions,
+            openings=house.openings,
             single_use=house.single_use,
             policy=lambda: self.policy,
             ttl_s=TTL,

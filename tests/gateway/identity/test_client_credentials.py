@@ -232,7 +232,7 @@ async def test_an_agent_adds_nothing_to_what_the_user_said(
 
 
 async def test_a_session_that_another_opened_is_not_spoken_in(desk: Desk) -> None:
-    clean = await desk.house.sessions.open_clean("ada", "ana", by="operator:adam")
+    clean = await desk.house.openings.clean("ada", "ana", by="operator:adam")
     stated = {"agent": "ada", "user": "ana", "session": clean.id, "purpose": "More."}
     assert await refused(desk, "portal", **stated) == "invalid_request"
 

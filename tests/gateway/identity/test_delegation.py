@@ -194,7 +194,7 @@ async def test_children_at_the_same_time_are_counted_too(desk: Desk) -> None:
     tokens = [token] + [await renewed(desk, token) for _ in range(7)]
     results = await asyncio.gather(*(_try(desk, each, "bo") for each in tokens))
     assert sorted(results) == [""] * 4 + ["delegation.fan-out"] * 4
-    assert not desk.house.sessions._opening
+    assert not desk.house.openings._under_way
 
 
 async def test_children_of_children_are_counted_together(desk: Desk) -> None:

@@ -44,7 +44,8 @@ from gateway.identity.single_use import SingleUse
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.identity.user_proof import UserProofs
 from gateway.principal import Principal
-from gateway.session.session import Sessions
+from gateway.session.opening import Openings
+from gateway.session.sessions import Sessions
 from policies.compile import compile_snapshot
 from policies.loader import read_policies
 from tests.gateway.identity.desk import no_application
@@ -133,7 +134,7 @@ class World:
         assert (principal is not None) is code.startswith("delegation.")
         self.refusals.append((source, code, detail))
 
-    async def open_by_agent(self, agent: str, user: str | None) -> Session:
+    async def by_agent(self, agent: str, user: str | None) -> Session:
         session = Session(self.new_id(), agent, user, self.now + SESSION)
         await self.record("session.open", {"session": session.id})
         self.sessions[session.id] = session
@@ -165,6 +166,7 @@ class World:
             mint=Mint(self.issuer, self.record, self.new_id, max_ttl_s=MAX_TTL),
             tokens=self.tokens,
             sessions=cast("Sessions", self),
+            openings=cast("Openings", self),
             single_use=used,
             policy=lambda: POLICY,
             ttl_s=TTL,

@@ -19,7 +19,7 @@ from gateway.memory.memory import Memory, Writer
 from gateway.memory.place import Place, Reach
 from gateway.memory.retention import Retention
 from gateway.memory.texts import Texts
-from gateway.session.session import LIFETIME_S
+from gateway.session.opening import LIFETIME_S
 from tests.gateway.rooms import KEY, Call, House
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class Walk(RuleBasedStateMachine):
         house.sessions.when_ended = self.retention.sweep
 
     async def open(self, number: int, *, new: bool = False) -> None:
-        session = await self.house.sessions.open_clean(f"agent-{number}", None, by="operator:omar")
+        session = await self.house.openings.clean(f"agent-{number}", None, by="operator:omar")
         if new:
             self.sessions.append("")
             self.ends.append(0)

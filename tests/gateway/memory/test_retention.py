@@ -11,7 +11,8 @@ from audit.sealed import Vault
 from gateway.home import Home
 from gateway.identity.minting import Order
 from gateway.memory.tools import ABSENT
-from gateway.session.session import LIFETIME_S, HandedOn, Session
+from gateway.session.opening import LIFETIME_S, HandedOn
+from gateway.session.session import Session
 from tests.gateway.memory.remains import files_with, key_files, memory_keys
 from tests.gateway.memory.test_memory import POLICY, keys, put, told
 from tests.harness.agent import Agent
@@ -123,11 +124,11 @@ async def test_a_session_whose_time_is_over_is_forgotten(tmp_path: Path) -> None
 
 async def test_what_was_handed_on_is_forgotten_with_what_it_came_from(tmp_path: Path) -> None:
     async with opened(tmp_path) as gateway:
-        sessions = gateway.gateway.services.state.sessions
+        services = gateway.gateway.services
         clerk = await remembering(gateway)
-        parent = sessions.get(clerk.session)
+        parent = services.state.sessions.get(clerk.session)
         assert parent is not None
-        child = await sessions.open_handed_on(
+        child = await services.openings.handed_on(
             HandedOn(parent, "clerk-200", (clerk.name,), parent.ends, "t", 4)
         )
         token = await _token(gateway, child)

@@ -9,7 +9,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.session.session import HandedOn, Session
+from gateway.session.opening import HandedOn
+from gateway.session.session import Session
 from tests.gateway.rooms import KEY, Call, House
 
 AGENTS = ("ada", "bo")
@@ -49,9 +50,9 @@ class Walk:
         house = self.house
         if what == "open":
             opening = (
-                house.sessions.open_by_agent(str(one), "ana")
+                house.openings.by_agent(str(one), "ana")
                 if other
-                else house.sessions.open_clean(str(one), "ana", by="operator:adam")
+                else house.openings.clean(str(one), "ana", by="operator:adam")
             )
             self.known(await opening)
         elif what == "restart":
@@ -71,7 +72,7 @@ class Walk:
             await house.sessions.end(session.id, by="operator:adam")
         elif what == "hand on":
             to = HandedOn(session, str(other), (session.agent,), session.ends, "t1", 99)
-            child = await house.sessions.open_handed_on(to)
+            child = await house.openings.handed_on(to)
             self.known(child)
             self.parents[child.id] = session.id
         else:

@@ -20,7 +20,7 @@ from tests.gateway.rooms import KEY, ONE_PERSON, Call, House, rows, settle
 async def something(house: House, times: int = 1) -> None:
     """Entries that change several rooms."""
     for _ in range(times):
-        session = await house.sessions.open_by_agent("clerk", None)
+        session = await house.openings.by_agent("clerk", None)
         request = await house.answer(await house.ask(KEY, ONE_PERSON), "omar")
         await house.decide(Call(house.recorder.new_id(), KEY, emits=("web",)))
         if house.approvals.claim(request, call_id := house.recorder.new_id()):

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from audit.errors import AuditUnavailable
 from gateway.errors import SessionEnded
 from gateway.principal import Principal
-from gateway.session.session import LIFETIME_S, MEMORY_S, TOUCHED_EVERY_S, Session
+from gateway.session.opening import LIFETIME_S
+from gateway.session.session import Session
+from gateway.session.sessions import MEMORY_S, TOUCHED_EVERY_S
 from gateway.store.row import from_row, to_row
 from tests.gateway.rooms import KEY, Call, House
 
@@ -29,23 +31,11 @@ def labels(house: House, session: Session) -> frozenset[str]:
     return house.sessions.live(principal(session), house.now_s).labels
 
 
-# -- how many there are
-
-
-async def test_a_session_is_counted_once_while_its_opening_returns(house: House) -> None:
-    """Its entry stands by then, and who asked for it has not gone on."""
-    counted: list[int] = []
-    house.sessions.on_begun = lambda _: counted.append(house.sessions._own_of("clerk", house.now_s))
-    for _ in range(3):
-        await house.sessions.open_by_agent("clerk", "ana")
-    assert counted == [1, 2, 3]
-
-
 # -- who may act in one ---------------------------------------------------------------------
 
 
 async def test_a_session_is_there_when_its_opening_returns(house: House) -> None:
-    session = await house.sessions.open_clean("clerk", "ana", by="operator:omar")
+    session = await house.openings.clean("clerk", "ana", by="operator:omar")
     assert house.sessions.live(principal(session), house.now_s) == session
     assert session.ends - session.opened == LIFETIME_S
     (body,) = house.bodies("session.open")
@@ -62,13 +52,13 @@ async def test_a_session_is_there_when_its_opening_returns(house: House) -> None
     ],
 )
 async def test_a_session_is_nobody_elses(house: House, stranger: dict[str, str | None]) -> None:
-    session = await house.sessions.open_clean("clerk", "ana", by="operator:omar")
+    session = await house.openings.clean("clerk", "ana", by="operator:omar")
     with pytest.raises(SessionEnded):
         house.sessions.live(replace(principal(session), **stranger), house.now_s)  # type: ignore[arg-type]  # by name
 
 
 async def test_nothing_is_done_in_an_ended_session(house: House) -> None:
-    session = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    session = await house.openings.clean("clerk", None, by="operator:omar")
     await house.sessions.end(session.id, by="operator:omar")
     with pytest.raises(SessionEnded):
         house.sessions.live(principal(session), house.now_s)
@@ -76,7 +66,7 @@ async def test_nothing_is_done_in_an_ended_session(house: House) -> None:
 
 
 async def test_a_session_ends_by_itself_to_the_second(house: House) -> None:
-    session = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    session = await house.openings.clean("clerk", None, by="operator:omar")
     house.sessions.live(principal(session), session.ends - 1)
     with pytest.raises(SessionEnded):
         house.sessions.live(principal(session), session.ends)
@@ -90,7 +80,7 @@ async def test_ending_what_was_never_opened_changes_nothing(house: House) -> Non
 async def test_a_session_that_cannot_be_recorded_is_not_opened(house: House) -> None:
     house.log.close_now()
     with pytest.raises(AuditUnavailable):
-        await house.sessions.open_by_agent("clerk", None)
+        await house.openings.by_agent("clerk", None)
     assert house.sessions.all() == ()
 
 
@@ -98,14 +88,14 @@ async def test_a_session_that_cannot_be_recorded_is_not_opened(house: House) -> 
 
 
 async def test_a_label_is_put_on_before_anything_is_forwarded(house: House) -> None:
-    session = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    session = await house.openings.clean("clerk", None, by="operator:omar")
     call = Call(house.recorder.new_id(), replace(KEY, session=session.id), emits=("untrusted",))
     await house.decide(call)
     assert labels(house, session) == {"untrusted"}
 
 
 async def test_what_comes_back_may_add_labels(house: House) -> None:
-    session = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    session = await house.openings.clean("clerk", None, by="operator:omar")
     call = Call(
         house.recorder.new_id(), replace(KEY, session=session.id), emits=("web",), labels=("pii",)
     )
@@ -115,7 +105,7 @@ async def test_what_comes_back_may_add_labels(house: House) -> None:
 
 @pytest.mark.parametrize("effect", ["deny", "ask"])
 async def test_a_call_that_is_not_authorised_puts_nothing_on(house: House, effect: str) -> None:
-    session = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    session = await house.openings.clean("clerk", None, by="operator:omar")
     call = Call(house.recorder.new_id(), replace(KEY, session=session.id), emits=("untrusted",))
     call.effect = effect  # type: ignore[assignment]  # one of the three
     await house.decide(call)
@@ -125,41 +115,41 @@ async def test_a_call_that_is_not_authorised_puts_nothing_on(house: House, effec
 async def test_a_session_that_an_agent_opens_keeps_what_its_last_ones_touched(
     house: House,
 ) -> None:
-    first = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    first = await house.openings.clean("clerk", None, by="operator:omar")
     await touch(house, first, "web")
     await house.sessions.end(first.id, by="agent:clerk")
-    second = await house.sessions.open_by_agent("clerk", None)
+    second = await house.openings.by_agent("clerk", None)
     assert second.labels == {"web"}
-    third = await house.sessions.open_by_agent("clerk", None)
+    third = await house.openings.by_agent("clerk", None)
     assert third.labels == {"web"}
 
 
 async def test_another_agent_or_user_inherits_nothing(house: House) -> None:
-    await touch(house, await house.sessions.open_by_agent("clerk", None), "web")
-    assert (await house.sessions.open_by_agent("scout", None)).labels == frozenset()
-    assert (await house.sessions.open_by_agent("clerk", "ana")).labels == frozenset()
+    await touch(house, await house.openings.by_agent("clerk", None), "web")
+    assert (await house.openings.by_agent("scout", None)).labels == frozenset()
+    assert (await house.openings.by_agent("clerk", "ana")).labels == frozenset()
 
 
 async def test_a_clean_session_is_clean_and_stays_so(house: House) -> None:
-    own = await house.sessions.open_by_agent("clerk", None)
+    own = await house.openings.by_agent("clerk", None)
     await touch(house, own, "web")
-    clean = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    clean = await house.openings.clean("clerk", None, by="operator:omar")
     await touch(house, own, "pii")
     assert labels(house, clean) == frozenset()
 
 
 async def test_opening_sessions_in_advance_is_no_way_to_be_rid_of_a_label(house: House) -> None:
-    reading = await house.sessions.open_by_agent("clerk", None)
-    acting = await house.sessions.open_by_agent("clerk", None)
+    reading = await house.openings.by_agent("clerk", None)
+    acting = await house.openings.by_agent("clerk", None)
     await touch(house, reading, "web")
     assert labels(house, acting) == {"web"}
 
 
 async def test_a_label_put_on_while_a_session_is_opened_is_inherited(house: House) -> None:
-    first = await house.sessions.open_clean("clerk", None, by="operator:omar")
+    first = await house.openings.clean("clerk", None, by="operator:omar")
     touching = asyncio.create_task(touch(house, first, "web"))
     await asyncio.sleep(0)  # its entry is in the line, and nobody knows of it yet
-    opened = await house.sessions.open_by_agent("clerk", None)
+    opened = await house.openings.by_agent("clerk", None)
     await touching
     assert labels(house, opened) == {"web"}
 
@@ -171,25 +161,25 @@ async def test_a_label_put_on_while_a_session_is_opened_is_inherited(house: Hous
 async def test_what_was_touched_is_remembered_for_a_day(
     house: House, passed_s: int, inherited: set[str]
 ) -> None:
-    first = await house.sessions.open_by_agent("clerk", None)
+    first = await house.openings.by_agent("clerk", None)
     await touch(house, first, "web")
     house.clock.pass_s(passed_s)
     house.sessions.forget(house.now_s)
-    assert (await house.sessions.open_by_agent("clerk", None)).labels == inherited
+    assert (await house.openings.by_agent("clerk", None)).labels == inherited
 
 
 async def test_the_day_begins_anew_with_every_call(house: House) -> None:
-    session = await house.sessions.open_by_agent("clerk", None)
+    session = await house.openings.by_agent("clerk", None)
     await touch(house, session, "web")
     house.clock.pass_s(LIFETIME_S - 60)
     await touch(house, session)
     house.clock.pass_s(MEMORY_S - 60)
     house.sessions.forget(house.now_s)
-    assert (await house.sessions.open_by_agent("clerk", None)).labels == {"web"}
+    assert (await house.openings.by_agent("clerk", None)).labels == {"web"}
 
 
 async def test_a_forgotten_session_is_gone_from_the_view(house: House) -> None:
-    session = await house.sessions.open_by_agent("clerk", None)
+    session = await house.openings.by_agent("clerk", None)
     house.sessions.forget(session.opened + MEMORY_S + TOUCHED_EVERY_S + 1)
     assert house.sessions.get(session.id) is None
     assert house.sessions.stored(session.id) is None
