@@ -14,7 +14,6 @@ from typing import TypeVar
 from policies.clause import Clause
 from policies.condition import Condition
 from policies.condition_book import ConditionBook
-from policies.condition_types import Remark
 from policies.decision import Obligation
 from policies.document import Edge, Guardrail, PolicyDocument, Rule, Statement
 from policies.document import FrontEnd as Stated
@@ -29,6 +28,7 @@ from policies.reach import reached
 from policies.references import check_references
 from policies.register import UNDECLARED_LABELS, Risk, Tool
 from policies.release import ReleaseRule, read_by_tool, release_rule
+from policies.remark import Remark
 from policies.shape import Shape, read_schema
 from policies.snapshot import UNTRUSTED, Delegation, FrontEnd, Snapshot, ToolRule, UserList, Users
 from policies.source import Path

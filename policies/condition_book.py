@@ -6,8 +6,9 @@ from functools import cache
 from policies.condition import Condition
 from policies.condition_eval import Test, build
 from policies.condition_parse import parse
-from policies.condition_types import Remark, check
+from policies.condition_types import check
 from policies.errors import ConditionInvalid
+from policies.remark import Remark
 from policies.shape import ANYTHING, Shape
 
 

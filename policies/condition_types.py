@@ -6,8 +6,7 @@ anything, and only what is wrong for all of them shows.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from policies.address import domain
 from policies.condition import (
@@ -25,13 +24,14 @@ from policies.condition import (
     Value,
     walk,
 )
+from policies.condition_paths import Paths
 from policies.errors import ConditionFailed
-from policies.fact_shapes import FACTS, GROUPS, MEMBERS, SINGULAR
 from policies.file_path import normal
 from policies.finding import nearest
 from policies.history import question
 from policies.instant import duration, timestamp
 from policies.pattern import searcher
+from policies.remark import Remark, Remarks
 from policies.shape import ANYTHING, Kind, Shape, of_kind
 
 _TEXT, _NUMBER, _TRUTH = of_kind(Kind.TEXT), of_kind(Kind.NUMBER), of_kind(Kind.TRUTH)
@@ -47,25 +47,6 @@ _RESULTS = {
 }
 _SIZED = frozenset({Kind.TEXT, Kind.LIST, Kind.MAP, Kind.SET})
 _COLLECTIONS = frozenset({Kind.LIST, Kind.MAP, Kind.SET})
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something about a condition.
-
-    code    stable, as in "condition.unknown-argument"
-    offset  0-based character of the text where it shows
-    """
-
-    code: str
-    message: str
-    offset: int
-    hint: str | None = None
-    severity: Literal["error", "warning"] = "error"
-
-    def of(self, tool: str) -> "Remark":
-        """The same remark, naming the tool whose arguments it speaks of."""
-        return replace(self, message=f"{self.message} ({tool})")
 
 
 def check(
@@ -85,25 +66,21 @@ def check(
     labels  labels that some tool emits; None: not known
     tools   every tool of the policy; None: not known
     """
-    known = _Known(totals, labels, tools)
-    checker = _Checker(condition, args, known)
-    checker.truth(condition.root)
-    return tuple(checker.remarks)
+    remarks = Remarks()
+    paths = Paths(args, totals, _asked(condition), remarks)
+    _Checker(condition, paths, _Known(labels, tools), remarks).truth(condition.root)
+    return tuple(remarks)
 
 
 class _Known(NamedTuple):
-    totals: frozenset[str] | None
     labels: frozenset[str] | None
     tools: frozenset[str] | None
 
 
 class _Checker:
-    def __init__(self, condition: Condition, args: Shape, known: _Known) -> None:
-        self.remarks: list[Remark] = []
-        self._args, self._known = args, known
-        self._asked = frozenset(
-            str(part.path) for part in walk(condition.root) if isinstance(part, Has)
-        )
+    def __init__(self, condition: Condition, paths: Paths, known: _Known, remarks: Remarks) -> None:
+        self._paths, self._known = paths, known
+        self._add = remarks.add
         self._before = frozenset(
             question(part).tool
             for part in walk(condition.root)
@@ -120,7 +97,7 @@ class _Checker:
             case Not(of=of):
                 self.truth(of)
             case Has(path=path):
-                self._has(path)
+                self._paths.has(path)
             case Compare():
                 self._compare(node)
             case In():
@@ -189,7 +166,7 @@ class _Checker:
                 continue
             if isinstance(node, Call) and node.function == "domain":
                 self._spelled(other, domain)
-            choices = self._shape(node).choices if isinstance(node, Path) else None
+            choices = self._paths.shape(node).choices if isinstance(node, Path) else None
             if choices is not None and other.value not in choices:
                 known = [choice for choice in choices if isinstance(choice, str)]
                 self._add(
@@ -245,7 +222,7 @@ class _Checker:
             case Value(value=value):
                 return Shape(_kinds_of(value))
             case Path():
-                return self._path(node)
+                return self._paths.read(node)
             case Call(function="since" | "count" as name):
                 self._history(node)
                 return _RESULTS[name]
@@ -288,94 +265,9 @@ class _Checker:
         if not found.kinds & kinds:
             self._add("types", f"{where} takes {Shape(kinds)}, not {found}", node.at)
 
-    # -- paths
 
-    def _path(self, path: Path) -> Shape:
-        shape = self._shape(path)
-        if path.root not in {*FACTS, *GROUPS, "args"}:
-            known = [*FACTS, *GROUPS, "args"]
-            self._add(
-                "unknown-fact", f"there is no {path.root!r}", path.at, nearest(path.root, known)
-            )
-        elif path.root in GROUPS:
-            self._member_of_group(path)
-        elif path.root != "args" and path.fields:
-            self._add("types", f"{path.root} has no members", path.at)
-        elif path.root == "args":
-            self._argument_path(path)
-        return shape
-
-    def _member_of_group(self, path: Path) -> None:
-        names = self._names(path.root)
-        if len(path.fields) != 1:
-            self._add("types", f"expected {path.root}.NAME", path.at)
-        elif names is not None and path.fields[0] not in names:
-            self._add(
-                f"unknown-{SINGULAR[path.root]}",
-                f"there is no {path}",
-                path.at,
-                nearest(path.fields[0], names),
-            )
-
-    def _names(self, root: str) -> frozenset[str] | None:
-        if root in MEMBERS:
-            return frozenset(MEMBERS[root])
-        if root == "totals":
-            return self._known.totals
-        return None if self._args.is_open else frozenset(self._args.members)
-
-    def _argument_path(self, path: Path) -> None:
-        shape = self._args
-        for depth, field in enumerate(path.fields):
-            name = ".".join((path.root, *path.fields[: depth + 1]))
-            if Kind.MAP not in shape.kinds:
-                self._add("types", f"{name} is a member of {shape}", path.at)
-                return
-            inner = shape.members.get(field)
-            if inner is None and not shape.is_open:
-                code = "absent" if name in self._asked else "unknown-argument"
-                hint = nearest(field, shape.members)
-                self._add(code, f"the tool has no {name}", path.at, hint)
-                return
-            if field not in shape.required and shape.members and name not in self._asked:
-                self._add(
-                    "optional",
-                    f"{name} may be absent: the condition then fails",
-                    path.at,
-                    f"has({name})",
-                    severity="warning",
-                )
-            shape = inner or ANYTHING
-
-    def _shape(self, path: Path) -> Shape:
-        if path.root in GROUPS:
-            member = path.fields[0] if path.fields else ""
-            return MEMBERS.get(path.root, {}).get(member, GROUPS[path.root])
-        if path.root != "args":
-            return FACTS.get(path.root, ANYTHING)
-        shape = self._args
-        for field in path.fields:
-            shape = shape.members.get(field, ANYTHING)
-        return shape if path.fields else Shape(frozenset({Kind.MAP}))
-
-    def _has(self, path: Path) -> None:
-        if path.root not in {"args", "session", "totals"}:
-            self._add("types", f"{path} is always there", path.at)
-            return
-        self._path(path)
-
-    def _add(
-        self,
-        code: str,
-        message: str,
-        at: int,
-        hint: str | None = None,
-        *,
-        severity: Literal["error", "warning"] = "error",
-    ) -> None:
-        remark = Remark(f"condition.{code}", message, at, hint, severity)
-        if remark not in self.remarks:
-            self.remarks.append(remark)
+def _asked(condition: Condition) -> frozenset[str]:
+    return frozenset(str(part.path) for part in walk(condition.root) if isinstance(part, Has))
 
 
 def _is_written(node: Call) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from policies.condition_parse import parse
-from policies.condition_types import Remark, check
+from policies.condition_types import check
+from policies.remark import Remark
 from policies.shape import ANYTHING, read_schema
 
 SCHEMA: Mapping[str, object] = {
