@@ -6,7 +6,7 @@ does not compile, a setting that cannot be honoured.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as distribution_version
 
@@ -15,6 +15,7 @@ import structlog
 from audit.canonical import Json
 from audit.errors import AuditError
 from gateway import unfinished
+from gateway.activation import Activation
 from gateway.applications import Gateway, assemble
 from gateway.background import in_background
 from gateway.evidence import Evidence
@@ -78,22 +79,11 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
         rotation = Rotation(ground.keys, rooms.recorder.write, kept_s=_kept_s(settings))
         tidying = tidy(rooms, state, rotation, ground.mind.retention)
         await stack.enter_async_context(_tidied(rooms, tidying))
-        if ground.keys.shared:
-            await stack.enter_async_context(in_background(rotation.run()))
-        if ground.fleet is not None:
-            await stack.enter_async_context(in_background(ground.fleet.run(activation)))
-        if mode == "dev":
-            await stack.enter_async_context(in_background(activation.watch()))
-        if settings.webhooks:
-            delivery = Delivery(settings.webhooks, _around_hooks(ground, links))
-            await stack.enter_async_context(in_background(delivery.run()))
+        for work in _beside(ground, links, rotation, activation, mode):
+            await stack.enter_async_context(in_background(work))
         mint = _mint(ground)
-        flowing: _Flowing = None, None, None
-        if around.orchestration is not None:
-            flowing = await stack.enter_async_context(
-                _flows(ground, rooms, mint, around.orchestration, given)
-            )
-        runs, tasks, triggers = flowing
+        flowing = _flows(ground, rooms, mint, around.orchestration, given)
+        runs, tasks, triggers = await stack.enter_async_context(flowing)
         undo = TakingBack(rooms, state.rollbacks, state.runs, mint, log_of.index)
         await stack.enter_async_context(undo.running())
         yield assemble(
@@ -119,6 +109,20 @@ async def opened(settings: Settings, mode: Mode, around: Surroundings) -> AsyncI
                 show_code=around.show_code if mode == "dev" else None,
             )
         )
+
+
+def _beside(
+    ground: Ground, links: Upstream, rotation: Rotation, activation: Activation, mode: Mode
+) -> Iterator[Coroutine[None, None, None]]:
+    """What goes on beside the calls for as long as the gateway runs."""
+    if ground.keys.shared:
+        yield rotation.run()
+    if ground.fleet is not None:
+        yield ground.fleet.run(activation)
+    if mode == "dev":
+        yield activation.watch()
+    if ground.settings.webhooks:
+        yield Delivery(ground.settings.webhooks, _around_hooks(ground, links)).run()
 
 
 def _kept_s(settings: Settings) -> int:
@@ -177,9 +181,16 @@ _Flowing = tuple[RunService | None, Tasks | None, Triggers | None]
 
 @asynccontextmanager
 async def _flows(
-    ground: Ground, rooms: Rooms, mint: Mint, orchestration: Orchestration, given: list[Tasks]
+    ground: Ground,
+    rooms: Rooms,
+    mint: Mint,
+    orchestration: Orchestration | None,
+    given: list[Tasks],
 ) -> AsyncIterator[_Flowing]:
-    """Flows run; what the tools of `agents` work with is put into `given`."""
+    """Flows run, where there are any; what the tools of `agents` work with is put into `given`."""
+    if orchestration is None:
+        yield None, None, None
+        return
     state = ground.state
     results = Results(ground.mind.memory, state.sessions, rooms.digest_key)
     hop = Hop(rooms, state.runs, mint, state.made, results)

@@ -40,20 +40,26 @@ REACHED_S = 45.0
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Links by server, the credentials they use, and the review of what servers offer.
+    """Links by server, what their credentials come from, and the review of what servers offer.
 
     links      those of the gateway's own servers among them
-    fetcher    asks servers that issue keys and tokens
-    means      for credentials
     connected  what people let agents use with their own accounts
     """
 
     links: Mapping[str, Link]
-    credentials: Credentials
     review: Review
-    fetcher: Fetcher
     means: Means
     connected: Connected
+
+    @property
+    def credentials(self) -> Credentials:
+        """What resolves references to secrets."""
+        return self.means.credentials
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """Asks servers that issue keys and tokens."""
+        return self.means.fetcher
 
     def states(self) -> dict[str, str]:
         """The state of every link that leads out of this process, by server."""
@@ -110,26 +116,11 @@ async def upstream(
 
     Raises GatewayError for a configuration that cannot be.
     """
+    means = _means(settings, evidence, environ, redaction)
     path = environ.get("PATH", os.defpath)
     sandbox = Sandbox(find_bubblewrap(path), home.path, allow_unsandboxed=allow_unsandboxed)
     log.info("sandbox", statement=sandbox.statement)
-    credentials = Credentials(environ, settings.home, redaction.known)
-    files = ConnectionFiles(home.connections, home.connection_key())
-    connected = Connected(kept.connections, files, page_of(settings.public_url))
-    means = _means(settings, evidence, credentials, redaction)
-    subjects = SubjectTokens(
-        kept.keys, public_url=settings.public_url, now_s=means.now_s, new_id=means.new_id
-    )
-    around = Surroundings(
-        means=means,
-        subject=subjects.sign,
-        connected=connected,
-        masks=Masks(redaction.known),
-        sandbox=sandbox,
-        path=path,
-        own=lambda: _listeners(settings),
-        tls=means.fetcher.tls,
-    )
+    around = _surroundings(settings, home, kept, means, Masks(redaction.known), sandbox, path)
     links = build_links(settings.servers, around)
     own_links = {link.name: link for link in kept.own(means, around.masks)}
     review = Review(
@@ -147,20 +138,45 @@ async def upstream(
     try:
         for link in links.values():
             await link.start()
-        yield Upstream({**links, **own_links}, credentials, review, means.fetcher, means, connected)
+        yield Upstream({**links, **own_links}, review, means, around.connected)
     finally:
         await review.close()
         await asyncio.gather(*(link.close() for link in links.values()))
 
 
+def _surroundings(
+    settings: Settings,
+    home: Home,
+    kept: Kept,
+    means: Means,
+    masks: Masks,
+    sandbox: Sandbox,
+    path: str,
+) -> Surroundings:
+    files = ConnectionFiles(home.connections, home.connection_key())
+    subjects = SubjectTokens(
+        kept.keys, public_url=settings.public_url, now_s=means.now_s, new_id=means.new_id
+    )
+    return Surroundings(
+        means=means,
+        subject=subjects.sign,
+        connected=Connected(kept.connections, files, page_of(settings.public_url)),
+        masks=masks,
+        sandbox=sandbox,
+        path=path,
+        own=lambda: _listeners(settings),
+        tls=means.fetcher.tls,
+    )
+
+
 def _means(
-    settings: Settings, evidence: Evidence, credentials: Credentials, redaction: Redaction
+    settings: Settings, evidence: Evidence, environ: Mapping[str, str], redaction: Redaction
 ) -> Means:
     def now_s() -> int:
         return evidence.recorder.now() // 1_000_000
 
     return Means(
-        credentials=credentials,
+        credentials=Credentials(environ, settings.home, redaction.known),
         fetcher=Fetcher(lambda: _listeners(settings), _tls()),
         short_lived=ShortLived(redaction.known, now_s),
         now_s=now_s,
