@@ -69,7 +69,11 @@ def session_of(services: Services, request: Request) -> BrowserSession:
     cookie = cookie_of(request, session_cookie(services))
     if cookie is None:
         raise NotLoggedIn("nobody is logged in")
-    look = services.browsers.peek if asks_by_itself(request) else services.browsers.find
+    look = (
+        services.ways_in.browsers.peek
+        if asks_by_itself(request)
+        else services.ways_in.browsers.find
+    )
     try:
         session = look(cookie, now_s(services))
         check_standing(services, session.operator)

@@ -25,7 +25,6 @@ from gateway.faces.webhooks import PREFIX as WEBHOOKS
 from gateway.faces.webhooks import WebhookFace
 from gateway.faces.work import PREFIX as WORK
 from gateway.faces.work import WorkFace
-from gateway.forms import milliseconds
 from gateway.gate import Gate
 from gateway.identity.dpop import Proofs
 from gateway.identity.issuers import UserIssuers
@@ -40,6 +39,7 @@ from gateway.operator.bell import Bell
 from gateway.operator.browser_sessions import BrowserSessions
 from gateway.operator.challenges import Challenges
 from gateway.operator.services import Services
+from gateway.operator.ways_in import WaysIn
 from gateway.parts import Parts
 from gateway.settings import Settings
 
@@ -67,15 +67,7 @@ def assemble(parts: Parts) -> Gateway:
 
 
 def _services(parts: Parts) -> Services:
-    settings, rooms, keys = parts.settings, parts.rooms, parts.keys
-    tokens = settings.identity.tokens
-    check = TokenCheck(
-        keys,
-        rooms.revocations,
-        rooms.epoch,
-        public_url=settings.public_url,
-        skew_s=milliseconds(tokens.skew) // 1000,
-    )
+    settings, rooms = parts.settings, parts.rooms
     return Services(
         settings=settings,
         home=parts.home,
@@ -95,8 +87,8 @@ def _services(parts: Parts) -> Services:
         runs=parts.runs,
         undo=parts.undo,
         triggers=parts.triggers,
-        tokens=check,
-        keys=keys,
+        tokens=_token_check(parts),
+        keys=parts.keys,
         rotation=parts.rotation,
         operators=parts.operators,
         connecting=people.connecting(
@@ -110,17 +102,33 @@ def _services(parts: Parts) -> Services:
         sharing=rooms.sharing,
         users=_users(parts),
         users_by_name=parts.users_by_name,
-        browsers=BrowserSessions(secrets.token_bytes),
-        site=Site.of(settings.operators_url),
-        challenges=Challenges(secrets.token_bytes),
-        logins=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
-        sign_on=people.sign_on(parts),
-        codes=parts.codes,
+        ways_in=_ways_in(parts),
         scrape=Scrape(rooms.metrics, _metric_sources(parts)),
         vkey=parts.evidence.vkey,
         version=distribution_version("passavant"),
         link_states=parts.upstream.states,
         random=secrets.token_bytes,
+    )
+
+
+def _token_check(parts: Parts) -> TokenCheck:
+    return TokenCheck(
+        parts.keys,
+        parts.rooms.revocations,
+        parts.rooms.epoch,
+        public_url=parts.settings.public_url,
+        skew_s=parts.skew_s,
+    )
+
+
+def _ways_in(parts: Parts) -> WaysIn:
+    return WaysIn(
+        browsers=BrowserSessions(secrets.token_bytes),
+        site=Site.of(parts.settings.operators_url),
+        challenges=Challenges(secrets.token_bytes),
+        attempts=Throttle(attempts=LOGINS_PER_SOURCE, window_s=60),
+        sign_on=people.sign_on(parts),
+        codes=parts.codes,
     )
 
 
@@ -133,12 +141,29 @@ def _users(parts: Parts) -> UserProofs:
 
 def _agents(parts: Parts, services: Services) -> AgentsApp:
     """The agents' listener: faces over one gate."""
-    settings, rooms = parts.settings, parts.rooms
-    gate = Gate(rooms)
-    rules = EdgeRules(settings.public_url, _hosts(settings))
+    gate = Gate(parts.rooms)
+    rules = EdgeRules(parts.settings.public_url, _hosts(parts.settings))
     proofs = Proofs(secrets.token_bytes(32), skew_s=parts.skew_s)
-    access = Access(services.tokens, proofs, parts.now_s, public_url=settings.public_url)
-    new_id = rooms.recorder.new_id
+    access = Access(services.tokens, proofs, parts.now_s, public_url=parts.settings.public_url)
+    faces = {
+        **_faces_of_tools(parts, services, gate, access, rules),
+        **_faces_of_runs(parts, services, gate, access, rules),
+    }
+    if parts.settings.audit.publish:
+        origin, tiles = services.log.origin, parts.home.tiles
+        faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)
+    return AgentsApp(
+        faces,
+        others=authorization(parts, services, Listener(rules, gate.refuse, proofs)),
+        ready=lambda: services.log.state != "read_only",
+    )
+
+
+def _faces_of_tools(
+    parts: Parts, services: Services, gate: Gate, access: Access, rules: EdgeRules
+) -> dict[str, App]:
+    """What is there on every gateway: tools, and what agents may know of themselves."""
+    rooms, new_id = parts.rooms, parts.rooms.recorder.new_id
     mcp = McpFace(
         gate=gate,
         worlds=rooms.worlds,
@@ -158,13 +183,20 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
         approvals=rooms.approvals,
         now_s=parts.now_s,
     )
-    faces: dict[str, App] = {
+    return {
         "/mcp": mcp,
         "/v1/tools": rest,
         "/v1/memory": rest,
         "/v1/openapi.json": rest,
         "/v1": own,
     }
+
+
+def _faces_of_runs(
+    parts: Parts, services: Services, gate: Gate, access: Access, rules: EdgeRules
+) -> dict[str, App]:
+    """What is there where flows run: tasks for agents, their workers, and what starts them."""
+    faces: dict[str, App] = {}
     if parts.tasks is not None:
         faces["/a2a"] = A2aFace(
             gate=gate,
@@ -183,14 +215,7 @@ def _agents(parts: Parts, services: Services) -> AgentsApp:
             gate=gate,
             now_s=parts.now_s,
         )
-    if settings.audit.publish:
-        origin, tiles = services.log.origin, parts.home.tiles
-        faces[PREFIX] = PublishedFace(tiles, origin, rules=rules, gate=gate)
-    return AgentsApp(
-        faces,
-        others=authorization(parts, services, Listener(rules, gate.refuse, proofs)),
-        ready=lambda: services.log.state != "read_only",
-    )
+    return faces
 
 
 def _metric_sources(parts: Parts) -> MetricSources:

@@ -46,7 +46,7 @@ def check_may(services: Services, request: Request) -> None:
         operator_of(services, request, now_s)
         return
     cookie = cookie_of(request, session_cookie(services)) or ""
-    check_standing(services, services.browsers.peek(cookie, now_s).operator)
+    check_standing(services, services.ways_in.browsers.peek(cookie, now_s).operator)
 
 
 def session_of(services: Services, request: Request, now_s: int) -> BrowserSession | None:
@@ -54,7 +54,7 @@ def session_of(services: Services, request: Request, now_s: int) -> BrowserSessi
     cookie = cookie_of(request, session_cookie(services))
     if cookie is None:
         return None
-    session = services.browsers.find(cookie, now_s)
+    session = services.ways_in.browsers.find(cookie, now_s)
     check_standing(services, session.operator)
     return session
 

@@ -58,8 +58,8 @@ async def let_in(
     name = session_cookie(services)
     earlier = cookie_of(http, name)
     if earlier is not None:
-        services.browsers.end(earlier)
-    cookie, _ = services.browsers.begin(operator, now_s(services), by=by)
+        services.ways_in.browsers.end(earlier)
+    cookie, _ = services.ways_in.browsers.begin(operator, now_s(services), by=by)
     answer.set_cookie(
         name,
         cookie,

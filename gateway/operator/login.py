@@ -38,9 +38,9 @@ router = Routes(include_in_schema=False)
 
 
 def _sign_on(services: Here) -> SingleSignOn:
-    if services.sign_on is None:
+    if services.ways_in.sign_on is None:
         raise OperatorRefused("operator.unknown", "no provider is configured for operators")
-    return services.sign_on
+    return services.ways_in.sign_on
 
 
 SignOn = Annotated[SingleSignOn, Depends(_sign_on)]
@@ -58,7 +58,7 @@ async def show(services: Here, http: Request) -> Response:
         session = None
     if session is not None:
         own = services.state.passkeys.of(session.operator.name)
-        shown = None if services.site is None else own
+        shown = None if services.ways_in.site is None else own
         return pages.logged_in(session.operator.name, session.csrf, shown)
     ways = _ways(services)
     if ways == pages.Ways(provider=True):
@@ -74,14 +74,14 @@ async def log_in_with_code(services: Here, http: Request) -> Response:
     check_own_page(http)
     form = await form_of(http)
     try:
-        name = services.codes.redeem(form.get("code", ""), now_s(services))
+        name = services.ways_in.codes.redeem(form.get("code", ""), now_s(services))
         operator = _holder(services, name)
     except AuthError as error:
         # Only what may have been a guess is an entry: there are five at most.
         code = "operator.login" if error.reason == "expired" else "operator.code"
         refused = OperatorRefused(code, str(error))
         page = await _refused(services, http, refused, by="code")
-        if not services.codes.is_any_good(now_s(services)):
+        if not services.ways_in.codes.is_any_good(now_s(services)):
             return page
         return pages.ways_in(_ways(services), said="This is not the code.", status=401)
     answer = RedirectResponse("/login", 303)
@@ -94,7 +94,7 @@ async def go_to_provider(services: Here, http: Request, sign_on: SignOn) -> Resp
     """Send the browser to the provider."""
     now = now_s(services)
     try:
-        if services.logins.charge(network(peer(http)), now):
+        if services.ways_in.attempts.charge(network(peer(http)), now):
             raise OperatorRefused("operator.slow", "too many log-ins: try again in a minute")
         begun = await sign_on.begin()
     except GatewayError as error:
@@ -141,7 +141,7 @@ async def log_out(services: Here, http: Request) -> Response:
     name = session_cookie(services)
     cookie = cookie_of(http, name)
     assert cookie is not None
-    services.browsers.end(cookie)  # first: a log that is full must keep nobody logged in
+    services.ways_in.browsers.end(cookie)  # first: a log that is full must keep nobody logged in
     entry: dict[str, Json] = {"operator": session.operator.name, "source": peer(http)}
     await services.recorder.write("operator.logout", entry)
     answer = RedirectResponse("/login", 303)
@@ -152,9 +152,9 @@ async def log_out(services: Here, http: Request) -> Response:
 def _ways(services: Services) -> pages.Ways:
     """How somebody can log in now."""
     return pages.Ways(
-        code=services.codes.is_any_good(now_s(services)),
-        provider=services.sign_on is not None,
-        passkey=services.site is not None and bool(services.state.passkeys.all()),
+        code=services.ways_in.codes.is_any_good(now_s(services)),
+        provider=services.ways_in.sign_on is not None,
+        passkey=services.ways_in.site is not None and bool(services.state.passkeys.all()),
     )
 
 

@@ -63,8 +63,8 @@ async def invite(services: Here, operator: Administrator, http: Request) -> dict
     }
     await services.recorder.write("operator.invited", entry)
     key = services.operators.add(invited, services.random(KEY_BYTES), expires=expires)
-    services.browsers.end_of(invited.name)  # they may have had other roles
-    services.codes.take_back(invited.name)
+    services.ways_in.browsers.end_of(invited.name)  # they may have had other roles
+    services.ways_in.codes.take_back(invited.name)
     return {**_row(services, invited), "key": key}
 
 
@@ -77,7 +77,7 @@ async def give_code(services: Here, operator: Viewer, http: Request) -> dict[str
         raise OperatorRefused("operator.fresh", "a code is given to whoever shows a key")
     entry: dict[str, Json] = {"operator": operator.name, "source": peer(http)}
     await services.recorder.write("operator.code", entry)
-    code = services.codes.give(operator.name, services.recorder.now() // 1_000_000)
+    code = services.ways_in.codes.give(operator.name, services.recorder.now() // 1_000_000)
     return {"code": code, "url": f"{services.settings.operators_url}/login"}
 
 
@@ -94,8 +94,8 @@ async def remove(
     entry: dict[str, Json] = {"operator": name, "by": by, "source": peer(http)}
     await services.recorder.write("operator.removed", entry)
     services.operators.remove(name)
-    services.browsers.end_of(name)
-    services.codes.take_back(name)
+    services.ways_in.browsers.end_of(name)
+    services.ways_in.codes.take_back(name)
     return {"removed": name}
 
 

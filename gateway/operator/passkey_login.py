@@ -62,12 +62,12 @@ async def begin(services: Here, http: Request) -> JSONResponse:
     check_own_page(http)
     await body_of(http, Nothing)
     now = now_s(services)
-    if services.logins.charge(network(peer(http)), now):
+    if services.ways_in.attempts.charge(network(peer(http)), now):
         refused = OperatorRefused("operator.slow", "too many log-ins: try again in a minute")
         await turn_away(services, http, refused, by=BY)
         raise refused
     browser = base64url(services.random(_BROWSER_BYTES))
-    challenge = services.challenges.begin(LOG_IN, browser, now)
+    challenge = services.ways_in.challenges.begin(LOG_IN, browser, now)
     answer = JSONResponse(
         {"challenge": base64url(challenge), "rp_id": site.rp_id, "timeout_ms": LIFE_S * 1000}
     )
@@ -92,7 +92,7 @@ async def finish(services: Here, http: Request) -> JSONResponse:
     answer.delete_cookie(passkey_cookie(services), secure=is_secure(services), httponly=True)
     browser = cookie_of(http, passkey_cookie(services))
     try:
-        challenge = services.challenges.take(LOG_IN, browser, now_s(services))
+        challenge = services.ways_in.challenges.take(LOG_IN, browser, now_s(services))
         passkey, count = _proven(services, given, challenge, site)
         operator = owner(services, passkey)
         proof: dict[str, Json] = {"passkey": passkey.id, "count": count}
@@ -111,11 +111,11 @@ async def script() -> Response:
 
 def site_of(services: Services) -> Site:
     """What passkeys are made for here. Raises OperatorRefused where they cannot be."""
-    if services.site is None:
+    if services.ways_in.site is None:
         raise OperatorRefused(
             "operator.unknown", "passkeys need a name: operators_url has an address"
         )
-    return services.site
+    return services.ways_in.site
 
 
 def owner(services: Services, passkey: Passkey) -> Operator:

@@ -63,7 +63,7 @@ async def begin(services: Here, operator: Viewer, http: Request) -> dict[str, Js
     own = services.state.passkeys.of(operator.name)
     if len(own) >= MAX_EACH:
         raise OperatorRefused("operator.passkey", f"{MAX_EACH} passkeys are enough: remove one")
-    challenge = services.challenges.begin(REGISTER, session.csrf, now_s(services))
+    challenge = services.ways_in.challenges.begin(REGISTER, session.csrf, now_s(services))
     return {
         "challenge": base64url(challenge),
         "rp_id": site.rp_id,
@@ -79,7 +79,7 @@ async def register(services: Here, operator: Viewer, http: Request) -> dict[str,
     """Register what an authenticator made for the challenge of this session."""
     site, session = site_of(services), _fresh(services, http)
     given = await body_of(http, Answer)
-    challenge = services.challenges.take(REGISTER, session.csrf, now_s(services))
+    challenge = services.ways_in.challenges.take(REGISTER, session.csrf, now_s(services))
     try:
         made = registration.read(
             given.client_data, given.attestation, challenge=challenge, site=site
@@ -115,7 +115,7 @@ async def remove(services: Here, operator: Viewer, http: Request, passkey: str) 
         "source": peer(http),
     }
     await services.recorder.write(REMOVED, entry)
-    services.browsers.end_of(found.operator, by=BY)
+    services.ways_in.browsers.end_of(found.operator, by=BY)
     return {"removed": found.id}
 
 

@@ -18,19 +18,14 @@ from gateway.home import Home
 from gateway.identity.authorizing import Authorizing
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
-from gateway.identity.passkeys import Site
 from gateway.identity.rotation import Rotation
-from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
 from gateway.identity.user_proof import UserProofs
 from gateway.links.connecting import Connecting
 from gateway.metrics import Scrape
 from gateway.operator.bell import Bell
-from gateway.operator.browser_sessions import BrowserSessions
-from gateway.operator.challenges import Challenges
 from gateway.operator.credentials import Operators
-from gateway.operator.login_codes import LoginCodes
-from gateway.operator.single_sign_on import SingleSignOn
+from gateway.operator.ways_in import WaysIn
 from gateway.recorder import Recorder
 from gateway.refusals import Refusals
 from gateway.runs.service import RunService
@@ -53,14 +48,9 @@ class Services:
     triggers      start runs by themselves; None: there is nothing that runs flows
     connecting    ends what people let agents use; None: there is nothing of that kind
     authorizing   ends what people let applications do
-    browsers      who is logged in with a browser
     users         takes the tokens of users for whom operators speak
     users_by_name  whether operators name users without such a token, as in development
-    site          what passkeys are made for; None: an address can have none
-    challenges    what passkeys are asked to sign
-    logins        counts the log-ins that each place begins
-    sign_on       where operators log in; None: nowhere
-    codes         one-time codes with which operators log in
+    ways_in       how operators get in with a browser
     random        so many bytes that nobody can guess
     """
 
@@ -92,12 +82,7 @@ class Services:
     sharing: Sharing | None
     users: UserProofs
     users_by_name: bool
-    browsers: BrowserSessions
-    site: Site | None
-    challenges: Challenges
-    logins: Throttle
-    sign_on: SingleSignOn | None
-    codes: LoginCodes
+    ways_in: WaysIn
     scrape: Scrape
     vkey: str
     version: str

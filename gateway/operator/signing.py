@@ -37,7 +37,9 @@ def begin(
     own = [each.id for each in services.state.passkeys.of(name) if each.rp_id == site.rp_id]
     if not own:
         raise ApprovalRefused("approval.passkey", "you have no passkey yet: register one at /login")
-    nonce = services.challenges.begin(_purpose(request, said), session.csrf, now_s(services))
+    nonce = services.ways_in.challenges.begin(
+        _purpose(request, said), session.csrf, now_s(services)
+    )
     statement = Statement(request.id, request.digest, said, name, nonce.hex())
     return {
         "challenge": base64url(statement.challenge()),
@@ -61,7 +63,9 @@ def tap_of(
     if session is None:
         raise ApprovalRefused("approval.passkey", how(services, request))
     try:
-        nonce = services.challenges.take(_purpose(request, said), session.csrf, now_s(services))
+        nonce = services.ways_in.challenges.take(
+            _purpose(request, said), session.csrf, now_s(services)
+        )
         assertion = tapped.assertion()
     except (OperatorRefused, AssertionRefused) as error:
         raise ApprovalRefused("approval.signature", str(error)) from error
@@ -71,7 +75,7 @@ def tap_of(
 
 def how(services: Services, request: Request) -> str:
     """What to do about an answer that has to be signed."""
-    if services.site is None:
+    if services.ways_in.site is None:
         return "this approval is signed with a passkey, for which operators_url needs a name"
     place = f"{services.settings.operators_url}/approvals/{request.id}"
     return f"this approval is signed with a passkey, in a browser with scripts, at {place}"

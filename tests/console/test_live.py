@@ -77,7 +77,7 @@ async def test_what_is_of_another_topic_is_no_news(
 async def test_a_stream_ends_with_the_session(gateway: Running, clerk: Agent, omar: Person) -> None:
     async with heard(omar, f"?after={gateway.size}") as (_, lines):
         await until(lines, ":")
-        gateway.gateway.services.browsers.end_of("omar")
+        gateway.gateway.services.ways_in.browsers.end_of("omar")
         await clerk.call("desk.look", at="x")
         async with asyncio.timeout(20):
             rest = [line async for line in lines]
@@ -88,7 +88,7 @@ async def test_a_stream_keeps_nobody_logged_in(
     gateway: Running, vera: Person, clerk: Agent
 ) -> None:
     def seen() -> list[int]:
-        return [each.seen for each in gateway.gateway.services.browsers._sessions.values()]
+        return [each.seen for each in gateway.gateway.services.ways_in.browsers._sessions.values()]
 
     before = seen()
     gateway.clock.pass_s(60)

@@ -145,7 +145,7 @@ async def test_a_page_that_asks_by_itself_keeps_nobody_logged_in(
     gateway: Running, vera: Person
 ) -> None:
     def seen() -> list[int]:
-        return [each.seen for each in gateway.gateway.services.browsers._sessions.values()]
+        return [each.seen for each in gateway.gateway.services.ways_in.browsers._sessions.values()]
 
     gateway.clock.pass_s(100)
     before = seen()

@@ -101,7 +101,7 @@ def corp(shared: tuple[Provider, Running]) -> Provider:
 
 @pytest.fixture
 def gateway(corp: Provider, shared: tuple[Provider, Running]) -> Running:
-    shared[1].gateway.services.logins._windows.clear()
+    shared[1].gateway.services.ways_in.attempts._windows.clear()
     return shared[1]
 
 

@@ -134,7 +134,7 @@ def corp(shared: tuple[Provider, Running]) -> Provider:
 def gateway(corp: Provider, shared: tuple[Provider, Running]) -> Running:
     """The gateway, as if nobody had a passkey."""
     services = shared[1].gateway.services
-    services.logins._windows.clear()
+    services.ways_in.attempts._windows.clear()
     for passkey in services.state.passkeys.all():
         services.state.passkeys._drop(passkey.id)
     return shared[1]
