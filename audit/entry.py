@@ -13,7 +13,7 @@ six members to the caller's fields:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Any, Self
 
@@ -32,7 +32,6 @@ MAX_ENTRY_BYTES = 16 * 1024
 RESERVED_FIELDS = frozenset({"v", "id", "ts", "boot", "seq", "kind"})
 
 _RECEIPT = re.compile(r"(?P<origin>[^\s+]+);(?P<index>0|[1-9][0-9]{0,18});(?P<leaf>[0-9a-f]{64})")
-_PLAIN = frozenset({str, int, bool, type(None)})
 _OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER
@@ -135,16 +134,22 @@ def encode(record: Record, *, ts: int, boot: str, seq: int) -> tuple[bytes, dict
     return raw, body
 
 
-def _check_values(part: Any) -> None:  # noqa: ANN401 - whatever a list or object holds
+def _check_values(body: dict[str, Any]) -> None:
     """Refuse floats and other types; integers and depth were bounded in writing."""
-    for value in part.values() if type(part) is dict else part:
-        kind = type(value)
-        if kind in _PLAIN:
-            continue
-        if kind is not dict and kind is not list:
-            raise EntryRefused(f"{kind.__name__} has no place in an entry")
-        if value:
-            _check_values(value)
+    parts: list[Iterable[Any]] = [body.values()]
+    for part in parts:  # those within it follow behind
+        for value in part:
+            kind = type(value)
+            if kind is str or kind is int:
+                continue
+            if kind is dict:
+                if value:
+                    parts.append(value.values())
+            elif kind is list:
+                if value:
+                    parts.append(value)
+            elif value is not None and kind is not bool:
+                raise EntryRefused(f"{kind.__name__} has no place in an entry")
 
 
 def _check_keys(part: dict[str, Json] | list[Json]) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 from typing import Literal, Self, TypeAlias
 
 from audit.checkpoint import Checkpoint
@@ -70,6 +71,7 @@ class Log:
         self.origin = signer.name
         self.recovered = store.recovered
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0  # in which it runs
         self._timer: asyncio.TimerHandle | None = None
         self._calling = False  # the writer is called at the end of this turn of the loop
         self._left: float | None = None  # since when somebody waits for others to go along with
@@ -150,8 +152,9 @@ class Log:
 
     def enqueue(self, record: Record, *, reserved: bool = False) -> "asyncio.Future[Receipt]":
         """Write an entry with the next batch; the future is done when it is durable."""
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._enter(record, future, reserved=reserved)
+        loop = self._here()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        self._enter(record, future, loop, reserved=reserved)
         return future
 
     def leave(self, record: Record, lost: Callable[[BaseException], None]) -> None:
@@ -159,7 +162,7 @@ class Log:
 
         lost  called in the event loop with the error, when it could not be written after all
         """
-        self._enter(record, Unawaited(lost), reserved=False)
+        self._enter(record, Unawaited(lost), self._here(), reserved=False)
 
     def append_now(self, record: Record, *, reserved: bool = False) -> Receipt:
         """Write an entry and block until it is durable: before an event loop runs, or beside it.
@@ -261,12 +264,26 @@ class Log:
             if timer:
                 timer.cancel()
 
-    def _enter(self, record: Record, future: Waiting, *, reserved: bool) -> None:
-        loop = asyncio.get_running_loop()
-        since = loop.time()
-        if loop is not self._loop:
-            self._loop, self._timer, self._ride, self._calling = loop, None, None, False
+    def _here(self) -> asyncio.AbstractEventLoop:
+        """The event loop that runs here. Raises RuntimeError where none does.
+
+        It is looked up only where it may be another than last time: up to CPython 3.11 that takes a
+        system call.
+        """
+        loop = self._loop
+        if loop is not None and get_ident() == self._thread and loop.is_running():
+            return loop
+        running = asyncio.get_running_loop()
+        if running is not loop:
+            self._loop, self._timer, self._ride, self._calling = running, None, None, False
             self._left = None
+        self._thread = get_ident()
+        return running
+
+    def _enter(
+        self, record: Record, future: Waiting, loop: asyncio.AbstractEventLoop, *, reserved: bool
+    ) -> None:
+        since = loop.time()
         self._join(record, future, since, reserved=reserved)
         if isinstance(future, Unawaited):
             # A sync of its own would keep those waiting who come meanwhile.

@@ -37,7 +37,10 @@ class Stamp:
 
     def now(self) -> int:
         """Microseconds since 1970, never less than in the last entry."""
-        return max(self._clock(), self._last)
+        now = self._clock()
+        if now < self._last:
+            return self._last
+        return now
 
     def new_id(self) -> str:
         """A UUIDv7 (RFC 9562, section 5.7)."""
@@ -45,7 +48,11 @@ class Stamp:
         if ms != self._ms:
             digits = f"{ms:012x}"
             self._ms, self._time = ms, f"{digits[:8]}-{digits[8:]}-"
-        return self._time + self._random()
+        try:
+            return self._time + self._pool.pop()
+        except IndexError:
+            self._pool = pool = _random_parts(self._entropy(_POOL_IDS * _ID_BYTES).hex())
+            return self._time + pool.pop()
 
     def new_boot(self) -> None:
         """Begin a run: entries were refused after they had got their numbers."""
@@ -64,15 +71,11 @@ class Stamp:
         """Count the entry that was encoded last."""
         self._seq += 1
 
-    def _random(self) -> str:
-        """What of an id is random, asked of the system for many at once."""
-        try:
-            return self._pool.pop()
-        except IndexError:
-            digits, width = self._entropy(_POOL_IDS * _ID_BYTES).hex(), 2 * _ID_BYTES
-            pool = [_random_part(digits[at : at + width]) for at in range(0, len(digits), width)]
-            self._pool = pool[1:]
-            return pool[0]
+
+def _random_parts(digits: str) -> list[str]:
+    """What of ids is random, asked of the system for many at once."""
+    width = 2 * _ID_BYTES
+    return [_random_part(digits[at : at + width]) for at in range(0, len(digits), width)]
 
 
 def _random_part(rand: str) -> str:

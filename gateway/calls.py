@@ -12,7 +12,7 @@ cannot be told: they end as `unknown`, and a resend of one is answered so instea
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Any, Self
 
 from audit.canonical import Json
 from audit.value import value_type
@@ -52,23 +52,23 @@ class Unfinished:
 
     @classmethod
     def from_entry(
-        cls, body: Mapping[str, Json], index: int, leaf: str, charges: tuple[Charge, ...] = ()
+        cls, body: Mapping[str, Any], index: int, leaf: str, charges: tuple[Charge, ...] = ()
     ) -> Self:
         """The call that a decision entry authorises.
 
         charges  as it says them; only for a call that may still be settled
         """
-        tool = cast("Mapping[str, str]", body["tool"])
+        tool = body["tool"]
         return cls(
-            id=cast("str", body["id"]),
-            index=index,
-            leaf=leaf,
-            session=cast("str", body["session"]),
-            tool=tool["name"],
-            actor=cast("Mapping[str, Json]", body["actor"]),
-            pin=tool["pin"],
-            ts=cast("int", body["ts"]),
-            charges=charges,
+            body["id"],
+            index,
+            leaf,
+            body["session"],
+            tool["name"],
+            body["actor"],
+            tool["pin"],
+            body["ts"],
+            charges,
         )
 
 
@@ -156,7 +156,7 @@ class Calls:
         self._abandoned[call_id] = now
 
     def authorised(
-        self, body: Mapping[str, Json], index: int, leaf: str, charges: tuple[Charge, ...]
+        self, body: Mapping[str, Any], index: int, leaf: str, charges: tuple[Charge, ...]
     ) -> bool:
         """A decision entry that authorises; True when the gate has abandoned the call."""
         call = Unfinished.from_entry(body, index, leaf, charges)

@@ -6,7 +6,7 @@ commitments. Members are documented in `docs/entries.md`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Any
 
 from audit.canonical import Json
 from audit.entry import Receipt
@@ -37,11 +37,11 @@ def decision_entry(
     key       the idempotency key that it will be sent with
     """
     action = call.action
-    fields: dict[str, Json] = {
+    fields: dict[str, Any] = {
         "actor": actor(call.principal),
         "approval": approval,
         "decision": _decided(call, charges),
-        "emits": cast("list[Json]", sorted(emits)),
+        "emits": sorted(emits),
         "facts": _facts(call),
         "joined": joined,
         "req": {"face": action.face, "id": action.request_id, "trace": action.trace},
@@ -54,7 +54,7 @@ def decision_entry(
         if call.rests and not call.is_read:  # by this a repeated write is known
             fields["write"] = call.write
         if call.marks:
-            fields["marks"] = list[Json](call.marks)
+            fields["marks"] = list(call.marks)
     return fields
 
 
@@ -75,16 +75,17 @@ def outcome_entry(
     labels  put on the session by what came back
     us      from the decision to the answer, in microseconds
     """
-    return {
+    fields: dict[str, Any] = {
         "call": call_id,
         "decision": {"index": authorised_by.index, "leaf": authorised_by.leaf.hex()},
-        "labels": cast("list[Json]", sorted(labels)),
+        "labels": sorted(labels),
         "session": session,
         "status": status,
         "code": code,
         "tool": tool,
         "us": us,
     }
+    return fields
 
 
 def settled_charges(charges: Iterable[Charge]) -> dict[str, Json]:
@@ -107,7 +108,7 @@ def model_used(result: Mapping[str, Json]) -> dict[str, Json]:
 
 def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:
     decision = call.decision
-    decided: dict[str, Json] = {
+    decided: dict[str, Any] = {
         "effect": decision.effect,
         "rules": list(decision.rules),
         "obligations": [obligation_to_json(o) for o in decision.obligations],
@@ -116,7 +117,7 @@ def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:
     }
     if decision.errors:
         decided["errors"] = list(decision.errors)
-    charged: list[Json] = [charge.to_json() for charge in charges]
+    charged = [charge.to_json() for charge in charges]
     if charged:
         decided["charges"] = charged
     return decided
@@ -124,8 +125,8 @@ def _decided(call: Attempt, charges: Iterable[Charge]) -> dict[str, Json]:
 
 def _facts(call: Attempt) -> dict[str, Json]:
     facts, decision = call.facts, call.decision
-    told: dict[str, Json] = {
-        "labels": cast("list[Json]", sorted(facts.labels)),
+    told: dict[str, Any] = {
+        "labels": sorted(facts.labels),
         "provenance": dict(facts.provenance),
         "read": list(decision.read),
         "totals": dict(facts.totals),
@@ -133,11 +134,11 @@ def _facts(call: Attempt) -> dict[str, Json]:
         "scopes": list(facts.scopes),
     }
     if call.lifted:
-        told["lifted"] = list[Json](sorted(call.lifted))
+        told["lifted"] = sorted(call.lifted)
     if call.released_by:
-        told["released_by"] = list[Json](sorted(call.released_by))
+        told["released_by"] = sorted(call.released_by)
     if facts.secrets:
-        told["secrets"] = list[Json](sorted(facts.secrets))
+        told["secrets"] = sorted(facts.secrets)
     if facts.origin:
         told["origin"] = dict(facts.origin)
     if facts.history:
@@ -145,5 +146,5 @@ def _facts(call: Attempt) -> dict[str, Json]:
     if facts.proven:
         told["proven"] = True
     if facts.user_groups:
-        told["groups"] = cast("list[Json]", sorted(facts.user_groups))
+        told["groups"] = sorted(facts.user_groups)
     return told

@@ -7,7 +7,7 @@ therefore what was acknowledged.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from audit.canonical import Json
 from gateway.approval.approvals import Approvals
@@ -215,19 +215,20 @@ class State:
             "memory": self.memory,
         }
 
-    def apply(self, index: int, leaf: str, body: Mapping[str, Json]) -> None:
+    def apply(self, index: int, leaf: str, body: Mapping[str, Any]) -> None:
         """Fold entry `index` in. Entries come in order, each once.
 
         leaf  its leaf hash, hex
         body  its members, `kind`, `id` and `ts` among them
         """
         assert index == self.applied, f"entry {index} folded when {self.applied} was due"
-        handle = self._kinds.get(str(body["kind"]))
+        kind = body["kind"]
+        handle = self._kinds.get(kind)
         if handle is not None:
             handle(body, index, leaf)
-        if body["kind"] in REVOKING:
+        if kind in REVOKING:
             self._epoch.advance()
-            self.activations.raised(cast("int", body["ts"]))
+            self.activations.raised(body["ts"])
             self.calls.running.stop(self.revocations.against)
         self.applied = index + 1
 
@@ -244,21 +245,19 @@ class State:
         """Give this state up: it is not what the log amounts to, so nothing may rely on it."""
         self._epoch.lose()
 
-    def _decision(self, body: Mapping[str, Json], index: int, leaf: str) -> None:
+    def _decision(self, body: Mapping[str, Any], index: int, leaf: str) -> None:
         authorised = authorises(body)
-        face = cast("Mapping[str, Json]", body["req"])["face"]
+        face = body["req"]["face"]
         if face == FACE:
             self.runs.decided(body, index, authorised=authorised)
         elif face == rollback.FACE:
             self.rollbacks.decided(body, index, authorised=authorised)
         if not authorised:
             return
-        emits = cast("list[str]", body["emits"])
-        ts = cast("int", body["ts"])
-        self.sessions.touch(cast("str", body["session"]), emits, ts // 1_000_000)
+        self.sessions.touch(body["session"], body["emits"], body["ts"] // 1_000_000)
         claimed = body["approval"]
         if claimed is not None:
-            self.approvals.used(cast("str", claimed), cast("str", body["id"]))
+            self.approvals.used(claimed, body["id"])
         charges = self.limits.charged(body)
         if "marks" in body:
             self.objects.marked(body)
@@ -267,14 +266,13 @@ class State:
         if self.calls.authorised(body, index, leaf, charges):
             self.on_abandoned(body, index, leaf)
 
-    def _spent(self, body: Mapping[str, Json]) -> None:
-        session = self.sessions.get(cast("str", body["session"]))
+    def _spent(self, body: Mapping[str, Any]) -> None:
+        session = self.sessions.get(body["session"])
         if session is not None:
-            self.uses.spent(cast("str", body["id"]), session.root, cast("str", body["write"]))
+            self.uses.spent(body["id"], session.root, body["write"])
 
-    def _outcome(self, body: Mapping[str, Json], index: int, _leaf: str) -> None:
-        call_id = cast("str", body["call"])
-        status = cast("str", body["status"])
+    def _outcome(self, body: Mapping[str, Any], index: int, _leaf: str) -> None:
+        call_id, status = body["call"], body["status"]
         call = self.calls.settled(call_id)
         if call is not None and status == "refused":  # it was not forwarded
             self.limits.returned(call.charges)
@@ -284,10 +282,9 @@ class State:
         self.runs.settled(call_id, body, index)
         self.rollbacks.settled(call_id, body, index)
         self.uses.settled(call_id, status)
-        labels = cast("list[str]", body["labels"])
+        labels = body["labels"]
         if labels:
-            ts = cast("int", body["ts"])
-            self.sessions.touch(cast("str", body["session"]), labels, ts // 1_000_000)
+            self.sessions.touch(body["session"], labels, body["ts"] // 1_000_000)
 
     def _approval_decided(self, body: Mapping[str, Json], _index: int, _leaf: str) -> None:
         self.approvals.decided(body)
@@ -370,10 +367,9 @@ def _suspending(kind: Kind, revocations: Revocations) -> dict[str, Fold]:
     }
 
 
-def authorises(body: Mapping[str, Json]) -> bool:
+def authorises(body: Mapping[str, Any]) -> bool:
     """Whether a decision entry is one after which the call may be forwarded."""
-    decision = cast("Mapping[str, Json]", body["decision"])
     if body["joined"] is not None:
         return False
-    effect = decision["effect"]
+    effect = body["decision"]["effect"]
     return effect == "allow" or (effect == "ask" and body["approval"] is not None)

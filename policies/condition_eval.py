@@ -40,6 +40,7 @@ _TEXT_TESTS: dict[str, Texts] = {
     "endsWith": str.endswith,
     "contains": operator.contains,
 }
+_SIZED = (str, list, tuple, frozenset, dict)
 _CONVERSIONS: dict[str, Callable[[str], object]] = {
     "domain": domain,
     "timestamp": timestamp,
@@ -301,7 +302,7 @@ def _size(node: Node) -> Get:
 
     def size(facts: Facts) -> int:
         value = get(facts)
-        if isinstance(value, str | list | tuple | frozenset | dict):
+        if isinstance(value, _SIZED):
             return len(value)
         raise ConditionFailed(f"{_name(node)} has no size")
 

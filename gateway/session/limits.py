@@ -12,7 +12,7 @@ Histories, of which conditions ask, are counted in the same way and refuse nothi
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 from audit.canonical import Json
 from gateway.session.charge import Charge
@@ -198,9 +198,9 @@ class Limits:
 
     # -- the fold ---------------------------------------------------------------------------
 
-    def charged(self, body: Mapping[str, Json]) -> tuple[Charge, ...]:
+    def charged(self, body: Mapping[str, Any]) -> tuple[Charge, ...]:
         """A decision entry that authorises: what its call held is charged now, and returned."""
-        call_id = cast("str", body["id"])
+        call_id = body["id"]
         held = self._holders.get(call_id)  # of a call under way here, as its entry says them
         charges = charges_of(body) if held is None else tuple([each.charge for each in held])
         self.release(call_id)
@@ -256,12 +256,11 @@ class Limits:
         self._charged[key] = Counter.from_json(row)
 
 
-def charges_of(body: Mapping[str, Json]) -> tuple[Charge, ...]:
+def charges_of(body: Mapping[str, Any]) -> tuple[Charge, ...]:
     """What a decision entry charges its call."""
-    decision = cast("Mapping[str, Json]", body["decision"])
-    return read_charges(decision.get("charges", []))
+    return read_charges(body["decision"].get("charges", []))
 
 
-def read_charges(rows: Json) -> tuple[Charge, ...]:
+def read_charges(rows: Iterable[Mapping[str, Json]]) -> tuple[Charge, ...]:
     """Charges as they stand in an entry."""
-    return tuple(Charge.from_json(row) for row in cast("list[Mapping[str, Json]]", rows))
+    return tuple([Charge.from_json(row) for row in rows])
