@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from audit.value import value_type
-from gateway.faces.http import Headers, Receive, Send
+from gateway.faces.http import Headers, Receive, Send, until_left
 
 QUIET_S = 15.0
 """Seconds without an event after which a comment is sent."""
@@ -27,7 +27,7 @@ class Stream:
 async def stream(send: Send, receive: Receive, answer: Stream) -> None:
     """Write a stream until its events or its client are gone.
 
-    receive  of a request whose body has been read: what comes now is the disconnect
+    receive  of a request whose body has been read
     """
     headers: Headers = [
         (b"content-type", b"text/event-stream"),
@@ -36,7 +36,7 @@ async def stream(send: Send, receive: Receive, answer: Stream) -> None:
         *answer.headers,
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    gone = asyncio.ensure_future(receive())
+    gone = asyncio.ensure_future(until_left(receive))
     coming = asyncio.ensure_future(anext(answer.events))
     try:
         while not gone.done():

@@ -211,6 +211,12 @@ def has_left(receive: Receive) -> bool:
     return isinstance(receive, Direct) and receive.gone
 
 
+async def until_left(receive: Receive) -> None:
+    """Return when it is; of a request whose body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def trace_id(head: Head) -> str | None:
     """The caller's W3C trace id, for finding only; None when there is none or it is malformed."""
     value = head.headers.get(b"traceparent")

@@ -22,6 +22,7 @@ from gateway.faces.http import (
     Send,
     check_json_request,
     read_body,
+    until_left,
 )
 from gateway.faces.problems import problem
 from gateway.links.jsonrpc import dump
@@ -84,7 +85,7 @@ async def _attended(work: Awaitable[Json], caller: Caller) -> Json:
     Raises ClientGone.
     """
     working = asyncio.ensure_future(work)
-    gone = asyncio.create_task(_gone(caller.receive))
+    gone = asyncio.create_task(until_left(caller.receive))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -93,8 +94,3 @@ async def _attended(work: Awaitable[Json], caller: Caller) -> Json:
     finally:
         working.cancel()
         gone.cancel()
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
