@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audit.files import OsFiles
+from tests.harness.reached import LONGEST_S
 
 
 class StallingDisk(OsFiles):
@@ -28,7 +29,7 @@ class StallingDisk(OsFiles):
 
     def sync(self, descriptor: int) -> None:
         """Make durable, once the disk is not stalled."""
-        assert self._free.wait(10)
+        assert self._free.wait(LONGEST_S)
         super().sync(descriptor)
 
 

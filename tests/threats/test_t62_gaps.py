@@ -146,8 +146,9 @@ async def test_t62_of_every_effect_there_is_an_earlier_entry_with_its_very_argum
 
 
 async def test_t62_an_entry_that_takes_too_long_stops_the_call_even_if_it_arrives_later(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("audit.log.LONGEST_WAIT_S", 1.0)
     disk = StallingDisk()
     async with (
         desk() as upstream,
