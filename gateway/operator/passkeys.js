@@ -1,5 +1,6 @@
 // Passkeys: carries what this gateway asks to the authenticator, and its answer back.
-// Everything is decided by the gateway; nothing here is believed.
+// Everything is decided by the gateway; nothing here is believed. Other pages that need a passkey
+// use `post`, `say` and `tapped`.
 "use strict";
 
 const encode = (bytes) =>
@@ -16,32 +17,37 @@ const say = (text) => {
 };
 
 /** Send a request to this gateway; its answer, or an error that says why there is none. */
-async function post(path, body) {
-  const list = document.getElementById("passkeys");
+async function post(path, body, csrf = document.getElementById("passkeys")?.dataset.csrf) {
   const headers = { "content-type": "application/json" };
-  if (list) headers["x-csrf-token"] = list.dataset.csrf;
+  if (csrf) headers["x-csrf-token"] = csrf;
   const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.detail);
   return told;
 }
 
-async function logIn() {
-  const asked = await post("/login/passkey/begin", {});
+/** What a passkey makes of a challenge; of those that are allowed, or of any that knows us. */
+async function tapped({ challenge, rp_id, timeout_ms, allow = [] }) {
   const found = await navigator.credentials.get({
     publicKey: {
-      challenge: decode(asked.challenge),
-      rpId: asked.rp_id,
-      timeout: asked.timeout_ms,
+      challenge: decode(challenge),
+      rpId: rp_id,
+      allowCredentials: allow.map((id) => ({ type: "public-key", id: decode(id) })),
+      timeout: timeout_ms,
       userVerification: "required",
     },
   });
-  const told = await post("/login/passkey", {
+  return {
     passkey: encode(found.rawId),
     client_data: encode(found.response.clientDataJSON),
     authenticator_data: encode(found.response.authenticatorData),
     signature: encode(found.response.signature),
-  });
+  };
+}
+
+async function logIn() {
+  const asked = await post("/login/passkey/begin", {});
+  const told = await post("/login/passkey", await tapped(asked));
   location.assign(told.to);
 }
 
