@@ -22,19 +22,30 @@ COLUMNS = ("tool", "state", "undo", "decision", "undone_by", "agent", "hindrance
 LOOK_EVERY_S = 0.5
 
 
-def foretold(api: Operators, place: str, *, json: bool) -> None:
-    """Say what there is to be taken back at `place`, the last deed first; nothing is ordered."""
-    found = api.get(f"{place}/outlook")
-    as_json(found) if json else as_table(found["deeds"], COLUMNS)
-
-
 def taken_back(
-    api: Operators, place: str, *, show: bool, leave: bool, reason: str, wait: bool, json: bool
+    api: Operators,
+    place: str,
+    *,
+    show: bool,
+    dry_run: bool,
+    leave: bool,
+    reason: str,
+    wait: bool,
+    json: bool,
 ) -> None:
     """Order what is at `place` unless it is only to be shown, and say how far it is."""
+    if dry_run:
+        _foretold(api, place, json=json)
+        return
     if not show:
         _ordered(api, place, leave=leave, reason=reason)
     _shown(api, place, wait=wait, json=json)
+
+
+def _foretold(api: Operators, place: str, *, json: bool) -> None:
+    """Say what there is to be taken back, the last deed first; nothing is ordered."""
+    found = api.get(f"{place}/outlook")
+    as_json(found) if json else as_table(found["deeds"], COLUMNS)
 
 
 def _ordered(api: Operators, place: str, *, leave: bool, reason: str) -> None:

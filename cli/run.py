@@ -16,7 +16,7 @@ from cli.following import Event, follow
 from cli.interrupt import Stopping, until_stopped
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
-from cli.rollback import DryRun, Leave, Reason, Show, Wait, foretold, taken_back
+from cli.rollback import DryRun, Leave, Reason, Show, Wait, taken_back
 from policies.inert import inert
 
 app = typer.Typer(no_args_is_help=True, help="Runs of flows.")
@@ -169,10 +169,16 @@ def rollback(
 ) -> None:
     """Stop a run and take back what it has done, the last deed first; or go on with that."""
     place = f"/api/runs/{quoted(run)}/rollback"
-    if dry_run:
-        foretold(api, place, json=json)
-        return
-    taken_back(api, place, show=show, leave=leave, reason=reason, wait=wait, json=json)
+    taken_back(
+        api,
+        place,
+        show=show,
+        dry_run=dry_run,
+        leave=leave,
+        reason=reason,
+        wait=wait,
+        json=json,
+    )
 
 
 def _moved(api: Operators, run: str, where: str) -> None:

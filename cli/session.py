@@ -7,7 +7,7 @@ import typer
 from cli.client import Operators, operated, quoted
 from cli.options import AsJson
 from cli.output import as_card, as_json, as_table, moment, say
-from cli.rollback import DryRun, Leave, Reason, Show, Wait, foretold, taken_back
+from cli.rollback import DryRun, Leave, Reason, Show, Wait, taken_back
 
 app = typer.Typer(no_args_is_help=True, help="Sessions of agents.")
 
@@ -81,10 +81,16 @@ def rollback(
 ) -> None:
     """End a session and take back what was done in it, the last deed first; or go on with that."""
     place = f"/api/sessions/{quoted(session)}/rollback"
-    if dry_run:
-        foretold(api, place, json=json)
-        return
-    taken_back(api, place, show=show, leave=leave, reason=reason, wait=wait, json=json)
+    taken_back(
+        api,
+        place,
+        show=show,
+        dry_run=dry_run,
+        leave=leave,
+        reason=reason,
+        wait=wait,
+        json=json,
+    )
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ in the log, and is not done again.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
 
@@ -164,45 +165,15 @@ class Service:
 
     async def start(self, flow: str, given: Json, *, by: str, key: str | None) -> Run:
         """Start a run; see `gateway.runs.service.RunService`."""
-        plan = self._plans.of(flow) if flow in self._flows else None
-        if plan is None:
-            raise RunRefused("run.flow", f"there is no flow {flow}")
-        start = Start(
-            flow=flow,
-            digest=plan.digest,
-            agent=flow,
-            by=by,
-            key=key,
-            input=given,
-            lifetime_s=plan.limits.wall_s,
-            takes_back=plan.takes_back,
-        )
-        run = await self._hop.start(start)
-        await self._begin(run, plan, given)
-        return run
+        return await self._started(*self._of_flow(flow, given, by=by, key=key))
 
     async def triggered(
         self, flow: str, given: Json, cause: Cause, *, labels: frozenset[str]
     ) -> Run:
         """Start a run that a trigger wants; see `gateway.runs.service.RunService`."""
-        plan = self._plans.of(flow) if flow in self._flows else None
-        if plan is None:
-            raise RunRefused("run.flow", f"there is no flow {flow}")
-        start = Start(
-            flow=flow,
-            digest=plan.digest,
-            agent=flow,
-            by=f"trigger:{cause.trigger}",
-            key=cause.event,
-            input=given,
-            lifetime_s=plan.limits.wall_s,
-            cause=cause,
-            labels=labels,
-            takes_back=plan.takes_back,
-        )
-        run = await self._hop.start(start)
-        await self._begin(run, plan, given)
-        return run
+        by = f"trigger:{cause.trigger}"
+        plan, start = self._of_flow(flow, given, by=by, key=cause.event)
+        return await self._started(plan, replace(start, cause=cause, labels=labels))
 
     async def fork(self, run_id: str, number: int, instead: tuple[Json, ...], *, by: str) -> Run:
         """Go on from a step of another run; see `gateway.runs.service.RunService`."""
@@ -228,9 +199,7 @@ class Service:
             instead=instead,
             takes_back=plan.takes_back,
         )
-        run = await self._hop.start(start)
-        await self._begin(run, plan, start.input)
-        return run
+        return await self._started(plan, start)
 
     async def invoke(
         self,
@@ -258,9 +227,7 @@ class Service:
             most=ALL if made is None else made.scopes,
             takes_back=plan.takes_back,
         )
-        run = await self._hop.start(start)
-        await self._begin(run, plan, given)
-        return run
+        return await self._started(plan, start)
 
     async def cancel(self, run_id: str, *, by: str) -> Run:
         """Stop a run; see `gateway.runs.service.RunService`."""
@@ -307,6 +274,28 @@ class Service:
             await self.execution.ended(run.id, "failed", str(error), None)
             return
         await self._begin(run, plan, given)
+
+    def _of_flow(self, flow: str, given: Json, *, by: str, key: str | None) -> tuple[Plan, Start]:
+        """How a flow is started in its own name. Raises RunRefused when there is none."""
+        plan = self._plans.of(flow) if flow in self._flows else None
+        if plan is None:
+            raise RunRefused("run.flow", f"there is no flow {flow}")
+        start = Start(
+            flow=flow,
+            digest=plan.digest,
+            agent=flow,
+            by=by,
+            key=key,
+            input=given,
+            lifetime_s=plan.limits.wall_s,
+            takes_back=plan.takes_back,
+        )
+        return plan, start
+
+    async def _started(self, plan: Plan, start: Start) -> Run:
+        run = await self._hop.start(start)
+        await self._begin(run, plan, start.input)
+        return run
 
     async def _begin(self, run: Run, plan: Plan, given: Json) -> None:
         assert self._engine is not None, "runs are started while the engine is open"

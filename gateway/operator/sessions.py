@@ -8,6 +8,7 @@ from audit.canonical import Json
 from gateway.identity import scopes
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
+from gateway.operator.services import Services
 from gateway.session.releases import is_releasable
 from gateway.session.session import Session
 
@@ -62,9 +63,7 @@ async def widen_session(
 ) -> dict[str, Json]:
     """Let a task use further tools, which its policy must allow all the same."""
     wanted = await body_of(http, Further)
-    found = services.state.sessions.get(session_id)
-    if found is None or found.ended:
-        raise OperatorRefused("operator.unknown", "there is no such session")
+    found = _going_on(services, session_id)
     if found.tools is None:
         raise OperatorRefused("operator.body", "the purpose of this session limits no tools")
     tools = scopes.parse(" ".join(wanted.tools))
@@ -78,9 +77,7 @@ async def release_value(
 ) -> dict[str, Json]:
     """Take labels off one value, which a person has looked at; the session keeps them."""
     wanted = await body_of(http, Release)
-    found = services.state.sessions.get(session_id)
-    if found is None or found.ended:
-        raise OperatorRefused("operator.unknown", "there is no such session")
+    found = _going_on(services, session_id)
     if not is_releasable(wanted.value):
         raise OperatorRefused("operator.body", "expected a value that is what it seems to be")
     if not set(wanted.labels) <= found.labels:
@@ -99,6 +96,13 @@ async def release_value(
         words=canonical.write({"value": wanted.value, "reason": wanted.reason}),
     )
     return await show_session(services, operator, session_id)
+
+
+def _going_on(services: Services, session_id: str) -> Session:
+    found = services.state.sessions.get(session_id)
+    if found is None or found.ended:
+        raise OperatorRefused("operator.unknown", "there is no such session")
+    return found
 
 
 def _row(session: Session) -> dict[str, Json]:

@@ -9,7 +9,7 @@ waits for them without asking the log or anybody again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from audit.canonical import Json
@@ -81,17 +81,9 @@ class Hop:
         What it comes to, when it may not; then there is no grant at `path`.
         """
         run = self.runs.get(run_id)
-        if path in run.grants:
-            return None
-        try:
-            await self._standing.hand_on(run, grant, path, agent)
-        except DelegationRefused as refused:
-            return Outcome("denied", refused.code, f"{agent} cannot be handed the work: {refused}.")
-        except SessionEnded:
-            return self._over(run_id)
-        except AuditError:
-            return answers.not_recorded(agent)
-        return None
+        return await self._granted(
+            run, path, agent, lambda: self._standing.hand_on(run, grant, path, agent)
+        )
 
     async def narrow(
         self, run_id: str, grant: str, path: str, tools: Sequence[str]
@@ -101,15 +93,12 @@ class Hop:
         What it comes to, when that cannot be; then there is no grant at `path`.
         """
         run = self.runs.get(run_id)
-        if path in run.grants:
-            return None
-        try:
-            await self._standing.narrow(run, grant, path, tools)
-        except ScopeInvalid as invalid:
-            return Outcome("denied", "run.contract", f"These tools cannot be lent: {invalid}.")
-        except AuditError:
-            return answers.not_recorded(run.grants[grant].agent)
-        return None
+        return await self._granted(
+            run,
+            path,
+            run.grants[grant].agent,
+            lambda: self._standing.narrow(run, grant, path, tools),
+        )
 
     async def tools(self, run_id: str, grant: str, names: Sequence[str]) -> dict[str, Json]:
         """Those of the tools that may be seen in the name of a grant, by their published names.
@@ -303,6 +292,27 @@ class Hop:
         if outcome.call is not None:
             self._gate.delivered(outcome.call)
         return self._over(run.id) if outcome.code == SessionEnded.code else outcome
+
+    async def _granted(
+        self, run: Run, path: str, agent: str, give: Callable[[], Awaitable[None]]
+    ) -> Outcome | None:
+        """Let a grant be given at `path` unless one was; what that comes to, when it may not be.
+
+        agent  who would act under it
+        """
+        if path in run.grants:
+            return None
+        try:
+            await give()
+        except DelegationRefused as refused:
+            return Outcome("denied", refused.code, f"{agent} cannot be handed the work: {refused}.")
+        except ScopeInvalid as invalid:
+            return Outcome("denied", "run.contract", f"These tools cannot be lent: {invalid}.")
+        except SessionEnded:
+            return self._over(run.id)
+        except AuditError:
+            return answers.not_recorded(agent)
+        return None
 
     def _over(self, run_id: str) -> Outcome:
         stopping = self.runs.get(run_id).state == "stopping"
