@@ -56,8 +56,10 @@ def read(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Json:
         raise NotStrict("too_large", f"{len(raw)} bytes, at most {max_bytes} are accepted")
     if len(raw) > MAX_VALUES:
         _check_count(raw, max_depth)
-    quick = _read_if_plain(raw, max_depth)
-    return _read_strictly(raw, max_depth) if quick is None else quick
+    quick = read_back(raw, orjson.OPT_STRICT_INTEGER)
+    if type(quick) is dict and _is_plain(quick, max_depth):
+        return quick
+    return _read_strictly(raw, max_depth)
 
 
 def read_back(raw: bytes, options: int = 0) -> Json:
@@ -108,21 +110,17 @@ def normalise(value: object, *, max_depth: int = MAX_DEPTH) -> Json:
     raise NotStrict("malformed", f"{type(value).__name__} is not a JSON type")
 
 
-def _read_if_plain(raw: bytes, max_depth: int) -> Json:
-    """The value of an object that holds nothing which this reader takes otherwise than orjson."""
-    if raw[:1] != b"{" or _opened(raw) > max_depth:
-        return None
-    value = read_back(raw, orjson.OPT_STRICT_INTEGER)
-    return None if value is None or _holds_float(value) else value
-
-
-def _holds_float(part: Any) -> bool:  # noqa: ANN401 - whatever a list or object holds
-    """Whether a number with a fraction or an exponent is in a list or object."""
+def _is_plain(part: Any, levels: int) -> bool:  # noqa: ANN401 - whatever a list or object holds
+    """Whether orjson takes everything in a list or object as this reader does: there is no number
+    with a fraction or an exponent, and nothing is nested deeper than `levels`.
+    """
+    if levels < 1:
+        return False
     for value in part.values() if type(part) is dict else part:
         kind = type(value)
-        if kind is float or ((kind is dict or kind is list) and _holds_float(value)):
-            return True
-    return False
+        if kind is float or ((kind is dict or kind is list) and not _is_plain(value, levels - 1)):
+            return False
+    return True
 
 
 def _read_strictly(raw: bytes, max_depth: int) -> Json:
