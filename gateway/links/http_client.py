@@ -27,6 +27,8 @@ from gateway.errors import (
 from gateway.links.deadlines import NEVER, Deadlines
 from gateway.links.slots import Slots
 
+JSON = b"application/json"
+
 
 class Events(Protocol):
     """Takes a `text/event-stream` as it arrives."""
@@ -102,12 +104,11 @@ class HttpClient:
 
         Raises LinkDown when nothing was sent, else LinkTimeout, LinkLost or LinkGarbage.
         """
-        patience = min(self._limits.connect_s, timeout_s)
         if not self._slots.take():
-            await self._wait_for_slot(patience)
+            await self._wait_for_slot(timeout_s)
         self.busy += 1
         try:
-            connection = self._take() or await self._open(patience)
+            connection = self._take() or await self._open(timeout_s)
             answer = connection.send(request, timeout_s=timeout_s, events=events)
             try:
                 return await answer
@@ -140,9 +141,10 @@ class HttpClient:
             connection.abort()
         return None
 
-    async def _open(self, patience: float) -> "Connection":
+    async def _open(self, timeout_s: float) -> "Connection":
         if self._closed:
             raise LinkDown(self._server, "the link is closed")
+        patience = self._patience(timeout_s)
         try:
             async with asyncio.timeout(patience):
                 connection = await self._connect(self._make)
@@ -163,12 +165,15 @@ class HttpClient:
             raise LinkDown(self._server, "the connection ended before it was used")
         self._all.add(connection)
 
-    async def _wait_for_slot(self, patience: float) -> None:
+    async def _wait_for_slot(self, timeout_s: float) -> None:
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self._patience(timeout_s)):
                 await self._slots.wait()
         except TimeoutError as error:
             raise LinkDown(self._server, "all connections to it are busy") from error
+
+    def _patience(self, timeout_s: float) -> float:
+        return min(self._limits.connect_s, timeout_s)
 
     def _make(self) -> "Connection":
         return Connection(self._server, self._limits, self._deadlines, self._released)
@@ -298,7 +303,8 @@ class Connection(asyncio.Protocol):
         self._until_close = b"content-length" not in headers and b"transfer-encoding" not in headers
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise NotUnderstood("an encoded body, which was not asked for")
-        self._kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        kind = headers.get(b"content-type", b"")
+        self._kind = kind if kind == JSON else kind.partition(b";")[0].strip().lower()
         self._streaming = self._kind == b"text/event-stream" and self._status == 200
 
     def on_body(self, chunk: bytes) -> None:

@@ -29,7 +29,7 @@ from gateway.links.address import Destination, Listener, resolve
 from gateway.links.authorization import Authorization
 from gateway.links.era import HANDSHAKE, Era, header_value
 from gateway.links.flood import Flood
-from gateway.links.http_client import Connection, HttpClient, Limits, Response
+from gateway.links.http_client import JSON, Connection, HttpClient, Limits, Response
 from gateway.links.jsonrpc import Answer, Failure, Message, Notice, Question
 from gateway.links.link import Caller
 from gateway.links.mcp import Request
@@ -39,7 +39,6 @@ _LAST_WORDS_S = 1.0
 _MAX_ASIDES = 16
 _SESSION = re.compile(rb"[!-~]{1,1024}")
 _FIRST_WITH_VERSION_HEADER = "2025-06-18"
-_JSON = b"application/json"
 
 log = structlog.get_logger(__name__)
 
@@ -241,7 +240,7 @@ class HttpTransport:
         return answer
 
     def _read_body(self, response: Response, awaited: "_Awaited") -> Answer | Failure:
-        if response.status != 200 or response.kind != _JSON:
+        if response.status != 200 or response.kind != JSON:
             raise NotUnderstood(f"HTTP {response.status} without a JSON-RPC answer")
         message = awaited.parse(response.body)
         if isinstance(message, Answer | Failure) and message.id == awaited.number:
