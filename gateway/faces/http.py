@@ -7,6 +7,7 @@ reading them is the face's. Nothing is redirected, compressed, or taken from a q
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -48,7 +49,6 @@ _ONCE = frozenset(
 )
 """Headers that somebody decides on: two of one kind would be read differently by two readers."""
 
-_PARAMETER = b"mcp-param-"
 _BLANK = b" \t"  # no part of a value (RFC 9110, section 5.5); servers leave it there
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,18}")
 _JSON_TYPE = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*", re.IGNORECASE)
@@ -81,16 +81,20 @@ class EdgeRules:
 class Head:
     """What a face may know of a request before its body.
 
-    source      peer address, "127.0.0.1:41022"
-    headers     of those that somebody decides on: each at most once
-    parameters  `Mcp-Param-*` as sent, names in lower case
+    source   peer address, "127.0.0.1:41022"
+    headers  by names in lower case; those that somebody decides on came once
+    lines    the same as they came, for headers that may come more than once
     """
 
     method: str
     path: str
     source: str
     headers: dict[bytes, bytes]
-    parameters: tuple[tuple[bytes, bytes], ...]
+    lines: Headers
+
+    def all(self, name: bytes) -> list[bytes]:
+        """The values of all headers of this name."""
+        return [value.strip(_BLANK) for each, value in self.lines if each == name]
 
 
 @value_type
@@ -142,21 +146,18 @@ def read_head(scope: Scope, rules: EdgeRules) -> Head:
     Raises RequestRefused: `request.headers` (too large), `request.malformed` (a header twice),
     `request.host`, `request.origin`.
     """
+    lines: Headers = scope["headers"]
     found: dict[bytes, bytes] = {}
-    parameters: list[tuple[bytes, bytes]] = []
     size = 0
-    for name, value in scope["headers"]:
+    for name, value in lines:
         size += len(name) + len(value)
-        if name in _ONCE:
-            if name in found:
-                raise RequestRefused("request.malformed", f"header {name.decode()} appears twice")
-            found[name] = value.strip(_BLANK)
-        elif name.startswith(_PARAMETER):
-            parameters.append((name, value.strip(_BLANK)))
+        found[name] = value.strip(_BLANK)
+    if len(found) != len(lines):
+        _check_once(lines)
     if size > MAX_HEADERS:
         raise RequestRefused("request.headers", f"headers take more than {MAX_HEADERS} bytes")
     _check_place(found, rules)
-    return Head(scope["method"], scope["path"], source(scope), found, tuple(parameters))
+    return Head(scope["method"], scope["path"], source(scope), found, lines)
 
 
 def source(scope: Scope) -> str:
@@ -247,6 +248,12 @@ async def respond(receive: Receive, send: Send, reply: Reply) -> None:
     headers = [(b"content-length", b"%d" % len(reply.body)), *fixed_lines, *reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def _check_once(lines: Headers) -> None:
+    for name, times in Counter(name for name, _ in lines).items():
+        if times > 1 and name in _ONCE:
+            raise RequestRefused("request.malformed", f"header {name.decode()} appears twice")
 
 
 def _check_place(found: dict[bytes, bytes], rules: EdgeRules) -> None:

@@ -45,9 +45,8 @@ class Handshake:
             return Reply(202)
         match message.method:
             case "tools/call":
-                return await self._tools.call(
-                    caller, server, message, version=session.version, defaults={}
-                )
+                face = f"mcp/{session.version}"
+                return await self._tools.call(caller, server, message, face=face, defaults={})
             case "tools/list":
                 value = self._tools.listed(caller.principal, server, message)
             case "ping":

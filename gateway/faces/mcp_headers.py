@@ -40,9 +40,9 @@ def check_routing(head: Head, message: Message, version: Json) -> None:
     version  what `params._meta` states
     """
     headers = head.headers
-    if _text(headers.get(b"mcp-protocol-version")) != version:
+    if headers.get(b"mcp-protocol-version", b"").decode("latin-1") != version:
         raise _mismatch("MCP-Protocol-Version does not say what the body says")
-    if _text(headers.get(b"mcp-method")) != message.method:
+    if headers.get(b"mcp-method", b"").decode("latin-1") != message.method:
         raise _mismatch("Mcp-Method does not say what the body says")
     named_by = _NAMED_BY.get(message.method)
     if named_by is not None and _decoded(headers.get(b"mcp-name")) != message.params.get(named_by):
@@ -69,7 +69,7 @@ def check_parameters(
     Raises RpcRefused (-32020).
     """
     for mark in marks:
-        sent = [value for name, value in head.parameters if name == mark.header]
+        sent = head.all(mark.header)
         shown = _shown(_argument(arguments, mark.path))
         agreed = _agree(_decoded(sent[0]), shown) if len(sent) == 1 else not sent and shown is None
         if not agreed:

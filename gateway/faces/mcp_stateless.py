@@ -4,6 +4,7 @@ There is no handshake and no session; each body carries its protocol version and
 its headers repeat what proxies route by. Only tools are offered: every other method is not found.
 """
 
+from collections.abc import Awaitable
 from types import MappingProxyType
 
 from audit.canonical import Json
@@ -33,6 +34,7 @@ INSTRUCTIONS = (
 )
 """What an agent's model should know; the same in both eras."""
 
+_FACE = f"mcp/{VERSION}"
 _COMPLETE: dict[str, Json] = {"resultType": "complete"}
 _FRESHNESS: dict[str, Json] = {
     **_COMPLETE,
@@ -54,17 +56,19 @@ class Stateless:
         self._meta: dict[str, Json] = {"io.modelcontextprotocol/serverInfo": identity}
         self._supported = supported
 
-    async def answer(self, caller: Caller, server: str | None, message: Message) -> Reply:
-        """Answer one message. Raises RpcRefused and RequestRefused."""
+    def answer(self, caller: Caller, server: str | None, message: Message) -> Awaitable[Reply]:
+        """Answer one message. Raises RpcRefused and RequestRefused, at once or when awaited."""
+        if message.id is not None:
+            self._check_envelope(caller, message)
+            if message.method == "tools/call":
+                return self._tools.call(caller, server, message, face=_FACE, defaults=_COMPLETE)
+        return self._told(caller, server, message)
+
+    async def _told(self, caller: Caller, server: str | None, message: Message) -> Reply:
         if message.id is None:
             self._check_version(_stated(caller))
             return Reply(202)  # a message cancels nothing here: closing the stream would
-        self._check_envelope(caller, message)
         match message.method:
-            case "tools/call":
-                return await self._tools.call(
-                    caller, server, message, version=VERSION, defaults=_COMPLETE
-                )
             case "tools/list":
                 value = self._tools.listed(caller.principal, server, message)
             case "server/discover":

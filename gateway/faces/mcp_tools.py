@@ -69,11 +69,12 @@ class McpTools:
         server: str | None,
         message: Message,
         *,
-        version: str,
+        face: str,
         defaults: dict[str, Json],
     ) -> Reply:
         """Take one `tools/call` across the gate; the answer, with the receipt of its entry.
 
+        face      how it came in, as the action says
         defaults  members of the result where it lacks them
 
         Raises RpcRefused.
@@ -81,18 +82,10 @@ class McpTools:
         name, arguments = _read_call(message)
         server, own_name = self._named(server, name)
         self._check_mirrored(caller, server, own_name, arguments)
-        request_id = self._new_id()
+        request_id, head = self._new_id(), caller.head
         begin_request(request_id)
-        action = Action(
-            server=server,
-            tool=own_name,
-            args=arguments,
-            face=f"mcp/{version}",
-            request_id=request_id,
-            trace=trace_id(caller.head),
-            source=caller.head.source,
-            called=name,
-        )
+        trace = trace_id(head)
+        action = Action(server, own_name, arguments, face, request_id, trace, head.source, name)
         outcome = await self._gate.cross(caller.principal, action)
         value = {**defaults, **call_result(outcome)}
         return Reply(200, result(message.id, value), receipt_header(outcome), outcome.call)

@@ -86,6 +86,17 @@ async def test_a_header_that_is_decided_on_may_not_stand_twice(
     assert not gate.crossed
 
 
+async def test_a_header_that_nobody_decides_on_may_stand_twice(
+    agent: Agent, gate: GateDouble
+) -> None:
+    twice = [(b"via", b"a"), (b"via", b"b")]
+    assert (await agent.modern("tools/call", CALL, headers=twice)).status == 200
+    hidden = [*twice, (b"dpop", b"x"), (b"dpop", b"x")]
+    answered = await agent.modern("tools/call", CALL, headers=hidden)
+    assert (answered.status, answered.body["code"]) == (400, "request.malformed")
+    assert len(gate.crossed) == 1
+
+
 async def test_headers_beyond_the_limit_are_refused(agent: Agent, gate: GateDouble) -> None:
     many = [(b"x-%d" % number, b"v" * 1000) for number in range(33)]
     answered = await agent.modern("tools/call", CALL, headers=many)
@@ -267,7 +278,7 @@ async def test_a_body_that_does_not_arrive_is_given_up() -> None:
         await asyncio.Event().wait()
         return {}
 
-    head = Head("POST", "/mcp", "peer", {}, ())
+    head = Head("POST", "/mcp", "peer", {}, [])
     rules = EdgeRules("http://x", frozenset(), body_seconds=0.01)
     with pytest.raises(RequestRefused) as refused:
         await read_body(silence, head, rules)
@@ -283,7 +294,7 @@ async def test_a_request_that_is_ended_while_its_body_arrives_ends() -> None:
         return {}
 
     rules = EdgeRules("http://x", frozenset())
-    reading = asyncio.create_task(read_body(silence, Head("POST", "/mcp", "peer", {}, ()), rules))
+    reading = asyncio.create_task(read_body(silence, Head("POST", "/mcp", "peer", {}, []), rules))
     await arriving.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -321,7 +332,7 @@ async def test_answers_are_never_stored_nor_guessed_at(agent: Agent) -> None:
     ],
 )
 def test_a_trace_id_is_taken_only_in_its_form(value: bytes, trace: str | None) -> None:
-    assert trace_id(Head("POST", "/mcp", "peer", {b"traceparent": value}, ())) == trace
+    assert trace_id(Head("POST", "/mcp", "peer", {b"traceparent": value}, [])) == trace
 
 
 def test_a_peer_without_address_is_unknown() -> None:

@@ -50,7 +50,7 @@ def begun(wire: Wire, *parts: bytes, whole: bool = True, **changes: Any) -> Exch
 
 def head(**headers: bytes) -> Head:
     lines = {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    return Head("POST", "/", "127.0.0.1:1", lines, ())
+    return Head("POST", "/", "127.0.0.1:1", lines, [])
 
 
 # -- the body
