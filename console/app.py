@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from fastapi import APIRouter
+
 from console import assets, live, theme
 from console.agents import page as agents
 from console.approvals import page as approvals
@@ -23,7 +25,10 @@ from gateway.applications import Gateway
 RULES = (rules, playground, draft, trials, grants)
 RUNS = (flows, fork, rollback, runs)  # in this order: their pages stand where those of runs would
 PAGES = (now, approvals, *RUNS, audit, agents, servers, *RULES, log, stop, settings, help_)
-ROUTERS = (assets.router, live.router, theme.router, *(page.router for page in PAGES))
+
+_routes = APIRouter()  # one for all gateways: to lay it out takes longer than a page
+for _router in (assets.router, live.router, theme.router, *(page.router for page in PAGES)):
+    _routes.include_router(_router)
 
 
 @contextmanager
@@ -33,8 +38,7 @@ def shown(gateway: Gateway, codes: Mapping[str, str]) -> Iterator[None]:
     codes  what each stable code means
     """
     gateway.operators.state.codes = codes
-    for router in ROUTERS:
-        gateway.operators.include_router(router)
+    gateway.operators.router.routes.extend(_routes.routes)
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ Order of a request: Host and Origin, then the operator's credential (a key, or t
 browser session), then the role that the route states, then the body. Denials are recorded.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.routing import BaseRoute
 
 from audit import canonical
 from audit.errors import AuditError, AuditUnavailable, NotStrict
@@ -178,18 +179,17 @@ async def record_refusal(services: Services, request: Request, code: str) -> Non
     await services.refusals.refuse(None, source=peer(request), code=code, detail=detail)
 
 
-def build(services: Services, routers: Mapping[str, APIRouter]) -> FastAPI:
-    """The application: `routers` by the noun they stand under in `/api/`."""
+def build(services: Services, routes: Sequence[BaseRoute]) -> FastAPI:
+    """The application with these routes."""
     app = FastAPI(
         title="Passavant operators' API",
         version=services.version,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # what is here is told to operators: `status.schema`
+        routes=[*routes],
     )
     app.state.services = services
-    for noun, router in routers.items():
-        app.include_router(router, prefix=f"/api/{noun}" if noun else "")
     for kind in (GatewayError, PolicyError, AuditError):
         app.add_exception_handler(kind, _problem)
     app.add_exception_handler(RequestValidationError, _unreadable)
