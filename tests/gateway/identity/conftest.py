@@ -1,7 +1,9 @@
-"""One gateway's keys, and a clock that stands still."""
+"""One gateway's keys, a clock that stands still, and its endpoints over both."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.epoch import Epoch
@@ -9,6 +11,7 @@ from gateway.identity.keys import KeySet
 from gateway.identity.revocation import Revocations
 from gateway.identity.tokens import Issuer, TokenCheck
 from gateway.principal import Principal
+from tests.gateway.identity.endpoints import World
 
 URL = "https://agents.acme.example"
 NOW = 1_795_154_745
@@ -60,3 +63,15 @@ def clerk() -> Principal:
 @pytest.fixture
 def key_folder(tmp_path: Path) -> Path:
     return tmp_path / "keys" / "tokens"
+
+
+@pytest.fixture
+def world(keys: KeySet) -> World:
+    return World(keys)
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(world.app(), client=("10.0.0.7", 41022))
+    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        yield client
