@@ -11,8 +11,11 @@ from tests.harness.agent import Agent
 from tests.harness.chromium import Window, chromium, window
 from tests.harness.console import console
 from tests.harness.gateway import Running
+from tests.harness.one_desk import gateway, upstream
 from tests.harness.policy import FEW
 from tests.harness.upstream import Desk, desk
+
+__all__ = ["gateway", "upstream"]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -36,17 +39,6 @@ async def shared(
         ) as gateway,
     ):
         yield gateway, upstream
-
-
-@pytest.fixture
-def gateway(shared: tuple[Running, Desk]) -> Running:
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared: tuple[Running, Desk]) -> Desk:
-    shared[1].forget()
-    return shared[1]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.harness.agent import Agent
 from tests.harness.console import Person, console, person
 from tests.harness.gateway import Running
+from tests.harness.one_desk import clerk, gateway, upstream
 from tests.harness.policy import DESK
 from tests.harness.upstream import Desk, desk
+
+__all__ = ["clerk", "gateway", "upstream"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -20,23 +22,6 @@ async def shared(
     folder = tmp_path_factory.mktemp("gateway")
     async with desk() as upstream, console(folder, policy, {"desk": upstream}) as gateway:
         yield gateway, upstream
-
-
-@pytest.fixture
-def gateway(shared: tuple[Running, Desk]) -> Running:
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared: tuple[Running, Desk]) -> Desk:
-    shared[1].forget()
-    return shared[1]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def clerk(gateway: Running, upstream: Desk) -> Agent:
-    """An agent of its own for each test."""
-    return await gateway.agent()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -9,11 +9,13 @@ import pytest
 import pytest_asyncio
 
 from tests.harness import office as offices
-from tests.harness.agent import Agent
 from tests.harness.client import registered
 from tests.harness.gateway import Running, running
+from tests.harness.one_desk import clerk, gateway, upstream
 from tests.harness.policy import DESK
 from tests.harness.upstream import Desk, desk
+
+__all__ = ["clerk", "gateway", "upstream"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -50,20 +52,3 @@ async def opened(
 def office(opened: tuple[Running, offices.Office]) -> offices.Office:
     opened[1].forget()
     return opened[1]
-
-
-@pytest.fixture
-def gateway(shared: tuple[Running, Desk]) -> Running:
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared: tuple[Running, Desk]) -> Desk:
-    shared[1].forget()
-    return shared[1]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def clerk(gateway: Running, upstream: Desk) -> Agent:
-    """An agent of its own for each test."""
-    return await gateway.agent()

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.harness.agent import Agent
 from tests.harness.gateway import Running, running
+from tests.harness.one_desk import clerk, gateway, upstream
 from tests.harness.upstream import Desk, desk
+
+__all__ = ["clerk", "gateway", "upstream"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -20,19 +22,3 @@ async def shared(
         for name in getattr(request.module, "APPROVERS", ()):
             await gateway.invite(name, "approver")
         yield gateway, upstream
-
-
-@pytest.fixture
-def gateway(shared: tuple[Running, Desk]) -> Running:
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared: tuple[Running, Desk]) -> Desk:
-    shared[1].forget()
-    return shared[1]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def clerk(gateway: Running) -> Agent:
-    return await gateway.agent()
