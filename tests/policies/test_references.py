@@ -5,27 +5,10 @@ import pytest
 from policies.errors import PolicyInvalid
 from policies.finding import Finding
 from policies.loader import read_policies
+from tests.policies import documents
+from tests.policies.documents import HEAD
 
-HEAD = "apiVersion: passavant/v1\nkind: Policy\nname: test\ndefault: deny\n"
-WORLD = (
-    HEAD
-    + """\
-agents:
-  bot: {roles: [worker]}
-  aide: {roles: [worker]}
-groups:
-  people: {members: [kim, lee]}
-tools:
-  s.read: {risk: read}
-  s.write: {risk: write}
-approvals:
-  one: {from: people, quorum: 1, expires: 30m}
-limits:
-  slow: {per: agent, rate: 5/min}
-budgets:
-  eur: {per: user, amount: 100, window: 1d, unit: eur}
-"""
-)
+WORLD = HEAD + documents.WORLD
 
 
 def findings_of(*texts: str) -> tuple[Finding, ...]:
