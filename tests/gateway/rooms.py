@@ -57,6 +57,17 @@ KEY = Key(
     pin=PIN,
     arguments="00" * 32,
 )
+OTHER_KEYS = {
+    "agent": replace(KEY, agent="scout"),
+    "user": replace(KEY, user="ana"),
+    "chain": replace(KEY, chain=("scout",)),
+    "session": replace(KEY, session="s2"),
+    "tool": replace(KEY, tool="ledger.refund"),
+    "pin": replace(KEY, pin="00" * 32),
+    "arguments": replace(KEY, arguments="11" * 32),
+}
+"""Keys that differ from it in one member, by that."""
+
 ASKED = Decision(
     effect="ask",
     rules=("pay-large",),

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from gateway.action import Outcome, Status
 from gateway.calls import HOLD_US, Calls
 from gateway.calls import Call as UnderWay
-from tests.gateway.rooms import KEY, NOW_S, Call, House
+from tests.gateway.rooms import KEY, NOW_S, OTHER_KEYS, Call, House
 
 NOW = NOW_S * 1_000_000
 DONE = Outcome("done", None, "")
@@ -79,16 +79,7 @@ async def test_what_runs_cannot_have_been_delivered() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [
-        replace(KEY, agent="scout"),
-        replace(KEY, user="ana"),
-        replace(KEY, chain=("scout",)),
-        replace(KEY, session="s2"),
-        replace(KEY, tool="ledger.refund"),
-        replace(KEY, pin="00" * 32),
-        replace(KEY, arguments="11" * 32),
-    ],
-    ids=["agent", "user", "chain", "session", "tool", "pin", "arguments"],
+    [pytest.param(other, id=name) for name, other in OTHER_KEYS.items()],
 )
 async def test_only_an_identical_call_joins(other: object) -> None:
     calls = Calls()

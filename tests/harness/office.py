@@ -72,6 +72,21 @@ guardrails:
 """
 )
 
+KEEPS_SECRETS = (
+    POLICY.replace(
+        "  office.folder: {risk: read, emits: [], result: trusted}",
+        "  office.folder: {risk: read, emits: [secret], result: trusted}",
+    )
+    + """\
+  - id: secrets-stay
+    why: What is secret leaves to nowhere.
+    agents: ["*"]
+    tools: [office.send]
+    when: "'secret' in labels"
+"""
+)
+"""The same where what is in the folder is secret, and goes nowhere."""
+
 
 class Office:
     """What each tool answers, and what arrived."""

@@ -14,7 +14,7 @@ import time
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -90,6 +90,12 @@ class Provider:
     forms: list[dict[str, str]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     now: Callable[[], float] = time.time
+
+    def forget(self) -> None:
+        """Be as if nobody had been there; its first key signs."""
+        fresh = Provider(self.url, self.keys[:1])
+        for each in fields(fresh):
+            setattr(self, each.name, getattr(fresh, each.name))
 
     def rotate(self, algorithm: str) -> IssuerKey:
         """Sign with a new key from now on; the others are still shown."""

@@ -7,24 +7,11 @@ import pytest
 
 from tests.harness.agent import Agent
 from tests.harness.gateway import Running
-from tests.harness.office import POLICY as OFFICE
-from tests.harness.office import Office, open_office
+from tests.harness.office import KEEPS_SECRETS, Office, open_office
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-POLICY = (
-    OFFICE.replace(
-        "  office.folder: {risk: read, emits: [], result: trusted}",
-        "  office.folder: {risk: read, emits: [secret], result: trusted}",
-    )
-    + """\
-  - id: secrets-stay
-    why: What is secret leaves to nowhere.
-    agents: ["*"]
-    tools: [office.send]
-    when: "'secret' in labels"
-"""
-)
+POLICY = KEEPS_SECRETS
 REPORT, ANOTHER = "The total is 4711 for this year.", "The total is 815 for last year."
 BOB = "bob@acme.example"
 

@@ -8,22 +8,13 @@ import pytest
 from audit.canonical import Json
 from tests.harness.agent import Agent
 from tests.harness.gateway import Running
-from tests.harness.office import POLICY as OFFICE
-from tests.harness.office import Office, open_office
+from tests.harness.office import KEEPS_SECRETS, Office, open_office
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 POLICY = (
-    OFFICE.replace(
-        "  office.folder: {risk: read, emits: [], result: trusted}",
-        "  office.folder: {risk: read, emits: [secret], result: trusted}",
-    )
+    KEEPS_SECRETS
     + """\
-  - id: secrets-stay
-    why: What is secret leaves to nowhere.
-    agents: ["*"]
-    tools: [office.send]
-    when: "'secret' in labels"
 releases:
   - id: total-is-published
     why: The total of the yearly report is published anyway.

@@ -1,39 +1,22 @@
 """T42: a session carries its task and the tools for it; others are refused whatever rules say."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from tests.harness.client import Client, registered
+from tests.harness.client import Client
 from tests.harness.gateway import Running
-from tests.harness.office import POLICY, Office, open_office
+from tests.harness.office import POLICY as OFFICE
+from tests.harness.office import Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SPOKEN = POLICY + "front_ends:\n  portal: {users: [ana], agents: [clerk-1]}\n"
+POLICY = OFFICE + "front_ends:\n  portal: {users: [ana], agents: [clerk-1]}\n"
+CLIENTS = ["portal", "clerk-1"]
 ACCOUNT = "GB33BUKB20201555555555"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[tuple[Running, Office]]:
-    folder = tmp_path_factory.mktemp("office")
-    settings = registered(folder / "clients", ["portal", "clerk-1"])
-    async with open_office(folder, SPOKEN, settings=settings) as both:
-        yield both
 
 
 @pytest.fixture
 def gateway(opened: tuple[Running, Office]) -> Running:
     return opened[0]
-
-
-@pytest.fixture
-def office(opened: tuple[Running, Office]) -> Office:
-    opened[1].forget()
-    return opened[1]
 
 
 async def test_t42_a_tool_that_the_purpose_does_not_need_is_refused(

@@ -10,7 +10,7 @@ from console.app import shown
 from gateway.operator.run_rows import steps
 from gateway.runs.run import Run
 from tests.harness.console import Person, csrf_of, said
-from tests.orchestration.house import Agents, House, flow, house
+from tests.orchestration.house import HEAD, Agents, House, flow, house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,16 +26,9 @@ async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]
             yield found
 
 
-POLICY = """\
-apiVersion: passavant/v1
-kind: Policy
-name: flows
-default: deny
-users: {default: unrestricted}
-groups:
-  people: {members: [omar, ines]}
-approvals:
-  one-person: {from: people, quorum: 1, expires: 30m, not: [requester]}
+POLICY = (
+    HEAD
+    + """\
 agents:
   job: {}
   two: {}
@@ -47,6 +40,7 @@ rules:
   - {id: reaches, agents: [job, two], tools: [agents.a, agents.b], effect: allow}
   - {id: asks, agents: [job], tools: [approvals.editors], effect: ask, approval: one-person}
 """
+)
 
 
 async def done(home: House) -> Run:

@@ -18,6 +18,7 @@ from tests.gateway.rooms import (
     KEY,
     NOW_S,
     ONE_PERSON,
+    OTHER_KEYS,
     TWO_PEOPLE,
     Call,
     Disk,
@@ -131,16 +132,7 @@ async def test_only_an_approved_request_is_claimed(house: House) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [
-        replace(KEY, agent="scout"),
-        replace(KEY, user="ana"),
-        replace(KEY, chain=("scout",)),
-        replace(KEY, session="s2"),
-        replace(KEY, tool="ledger.refund"),
-        replace(KEY, pin="00" * 32),
-        replace(KEY, arguments="11" * 32),
-    ],
-    ids=["agent", "user", "chain", "session", "tool", "pin", "arguments"],
+    [pytest.param(other, id=name) for name, other in OTHER_KEYS.items()],
 )
 async def test_an_approval_is_for_nothing_else(house: House, other: object) -> None:
     await house.answer(await house.ask(), "omar")

@@ -36,6 +36,20 @@ def pytest_asyncio_loop_factories(
     return loops if item.path.name in BOTH_LOOPS else {"asyncio": asyncio.new_event_loop}
 
 
+class Clock:
+    """Seconds, moved by hand."""
+
+    now = 1000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     async with Upstream() as server:

@@ -3,18 +3,7 @@ import pytest
 from gateway.errors import TokenRefused
 from gateway.known_secrets import KnownSecrets
 from gateway.links.short_lived import GRACE_S, LONGEST_S, ShortLived
-
-
-class Clock:
-    now = 1000
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.gateway.links.conftest import Clock
 
 
 @pytest.fixture

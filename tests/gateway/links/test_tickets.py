@@ -4,20 +4,9 @@ import pytest
 
 from gateway.errors import ConnectRefused
 from gateway.links.tickets import LIFETIME_S, MOST, Tickets
+from tests.gateway.links.conftest import Clock
 
 MINE, OTHERS = "my-browser", "another-browser"
-
-
-class Clock:
-    now = 1000
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -92,11 +91,8 @@ async def shared(
 @pytest.fixture
 def corp(shared: tuple[Provider, Running]) -> Provider:
     """The provider, as if nobody had been there."""
-    found = shared[0]
-    fresh = Provider(found.url, found.keys[:1])
-    for each in fields(fresh):
-        setattr(found, each.name, getattr(fresh, each.name))
-    return found
+    shared[0].forget()
+    return shared[0]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +123,8 @@ async def shared(
 @pytest.fixture
 def corp(shared: tuple[Provider, Running]) -> Provider:
     """The provider, as if nobody had been there."""
-    found = shared[0]
-    fresh = Provider(found.url, found.keys[:1])
-    for each in fields(fresh):
-        setattr(found, each.name, getattr(fresh, each.name))
-    return found
+    shared[0].forget()
+    return shared[0]
 
 
 @pytest.fixture
