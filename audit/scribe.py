@@ -59,10 +59,12 @@ class Scribe:
         self._thread.join()
 
     def _run(self) -> None:
-        while (batch := self._line.take(RETRY_S if self._is_unwell() else None)) is not None:
+        unwell = True
+        while (batch := self._line.take(RETRY_S if unwell else None)) is not None:
             if batch:
                 self._write(batch)
-            if self._is_unwell() and time.monotonic() >= self._mend_at:
+            unwell = self._is_unwell()
+            if unwell and time.monotonic() >= self._mend_at:
                 self._mend()
                 self._mend_at = time.monotonic() + RETRY_S
         with suppress(OSError):  # without its mark the next start is careful, nothing more
@@ -109,7 +111,8 @@ class Scribe:
         self._verdicts.refused(waiters, reason)
 
     def _is_unwell(self) -> bool:
-        return bool(self.trouble) or self.full or self._store.writer.spare_missing
+        """Whether to look again soon: a spare that is still being made may come to nothing."""
+        return bool(self.trouble) or self.full or not self._store.writer.spare_ready
 
     def _mend(self) -> None:
         if self.trouble:

@@ -165,6 +165,27 @@ class TestAFullDisk:
         files.heal()
         await until(lambda: log.state == "ok")
 
+    async def test_that_is_noticed_when_nobody_writes_any_more_is_looked_at_again(
+        self, log: Log, files: FailingFiles
+    ) -> None:
+        await until(lambda: ("create", "spare") in files.calls)
+        files.calls.clear()
+        writing_has_ended = threading.Event()
+
+        def full(operation: str, name: str) -> int | None:
+            if (operation, name) != ("create", "spare"):
+                return None
+            writing_has_ended.wait(60)
+            return errno.ENOSPC
+
+        files.rule = full
+        while ("create", "spare") not in files.calls:
+            await log.append(record(log, pad=PAD))
+        writing_has_ended.set()
+        await until(lambda: log.state == "degraded")
+        files.heal()
+        await until(lambda: log.state == "ok")
+
     async def test_refuses_ordinary_entries_and_keeps_the_rest_for_reserved_ones(
         self, log: Log, files: FailingFiles
     ) -> None:
