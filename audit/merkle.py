@@ -49,22 +49,30 @@ class Frontier:
         """Build the frontier of the first `size` leaves from stored hashes."""
         return cls(size, (hash_at(level, index) for level, index in _subtrees(0, size)))
 
-    def add(self, leaf: bytes) -> None:
-        """Append one leaf hash."""
-        nodes, size, node = self._nodes, self.size, leaf
-        while size & 1:
-            node = sha256(b"\x01" + nodes.pop() + node).digest()
+    def extend(self, leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
+        """Append leaf hashes.
+
+        Returns the hashes of all subtrees that this completes, by level: the leaves themselves,
+        those of two leaves, of four and so on, each level from left to right.
+        """
+        nodes, size, rest = self._nodes, self.size, []
+        self.size += len(leaves)
+        grown: list[Sequence[bytes]] = []
+        while leaves:
+            grown.append(leaves)
+            level = [nodes.pop(), *leaves] if size & 1 else leaves
+            if len(level) & 1:
+                rest.append(level[-1])
+            pair = iter(level)  # an odd one at the end finds no other
+            pairs = zip(pair, pair, strict=False)
+            leaves = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
             size >>= 1
-        nodes.append(node)
-        self.size += 1
+        nodes.extend(reversed(rest))
+        return grown
 
     def root(self) -> bytes:
         """Return the root hash of the tree as it stands."""
         return _fold(self._nodes)
-
-    def copy(self) -> "Frontier":
-        """Return an independent frontier, to try a batch on."""
-        return Frontier(self.size, self._nodes)
 
     @property
     def nodes(self) -> tuple[bytes, ...]:
@@ -75,8 +83,7 @@ class Frontier:
 def root_of(leaves: Iterable[bytes]) -> bytes:
     """Return the root hash over leaf hashes."""
     frontier = Frontier()
-    for leaf in leaves:
-        frontier.add(leaf)
+    frontier.extend(list(leaves))
     return frontier.root()
 
 

@@ -6,6 +6,7 @@ covers. What is there already is compared and never replaced: a difference is an
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -112,24 +113,22 @@ class Publication:
 
     def _extended(self, tree: "_Tree", signed: Checkpoint) -> "_Tree":
         """Put all files from the end of `tree` up to the size of `signed`."""
-        waiting: list[Entry] = []
-        for entry in self._log.entries(tree.tiles * WIDTH, signed.size):
-            waiting.append(entry)
-            if len(waiting) == WIDTH:
-                self._put(tree.tiles, waiting)
-                self._put_tiles(tree.add([entry.leaf for entry in waiting]))
-                waiting.clear()
-        if waiting:
-            self._put(tree.tiles, waiting)
+        entries = self._log.entries(tree.tiles * WIDTH, signed.size)
+        while len(leaves := self._put(tree.tiles, list(islice(entries, WIDTH)))) == WIDTH:
+            self._put_tiles(tree.add(leaves))
         self._put_tiles(tree.partial())
-        if tree.root([entry.leaf for entry in waiting]) != signed.root:
+        if tree.root(leaves) != signed.root:
             raise TileConflict(CHECKPOINT)
         return tree
 
-    def _put(self, index: int, entries: Sequence[Entry]) -> None:
-        bundle, tile = Tile(None, index, len(entries)), Tile(0, index, len(entries))
-        self._store.add(bundle.path, join_bundle(entry.raw for entry in entries))
-        self._store.add(tile.path, b"".join(entry.leaf for entry in entries))
+    def _put(self, index: int, entries: Sequence[Entry]) -> list[bytes]:
+        """Put the bundle and the tile of these entries, if there are any; return their leaves."""
+        leaves = [entry.leaf for entry in entries]
+        if entries:
+            bundle, tile = Tile(None, index, len(entries)), Tile(0, index, len(entries))
+            self._store.add(bundle.path, join_bundle(entry.raw for entry in entries))
+            self._store.add(tile.path, b"".join(leaves))
+        return leaves
 
     def _put_tiles(self, tiles: Iterable[tuple[Tile, Sequence[bytes]]]) -> None:
         for tile, hashes in tiles:
@@ -168,14 +167,13 @@ class _Tree:
             if hashes:
                 yield Tile(level, self.tiles >> (HEIGHT * level), len(hashes)), hashes
 
-    def root(self, rest: Iterable[bytes]) -> bytes:
+    def root(self, rest: Sequence[bytes]) -> bytes:
         """Compute the root with the leaves that fill no tile."""
         nodes: list[bytes] = []
         count = 0
         for hashes in [*reversed(self._levels), rest]:
             part = Frontier()
-            for node in hashes:
-                part.add(node)
+            part.extend(hashes)
             nodes += part.nodes
             count = count * WIDTH + part.size
         return Frontier(count, nodes).root()

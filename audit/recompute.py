@@ -7,12 +7,11 @@ if no level differs from the one below, the root follows from the entries.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 from typing import TypeAlias
 
 from audit.errors import Unreadable
 from audit.layout import HEIGHT, WIDTH, Tile, split_hashes
-from audit.merkle import Frontier, hash_leaf
+from audit.merkle import Frontier, hash_leaf, root_of
 from audit.published import PublishedFolder
 from audit.sequence import EntryCheck, EntryOrder
 
@@ -129,10 +128,10 @@ class Recomputation:
         size = 0
         for level, items in [(0, leaves), *enumerate(self._levels[1:], 1)][::-1]:
             frontier = Frontier()
-            for item in items:
-                if item is None:
-                    return None
-                frontier.add(item)
+            known = [item for item in items if item is not None]
+            if len(known) < len(items):
+                return None
+            frontier.extend(known)
             nodes += frontier.nodes
             size += frontier.size << (HEIGHT * level)
         return Frontier(size, nodes).root()
@@ -157,9 +156,4 @@ def _difference(tile: Tile, number: int) -> tuple[str, str]:
 def _subtree_root(items: Hashes) -> bytes | None:
     """Hash the 256 items of a full tile into one."""
     hashes = [item for item in items if item is not None]
-    if len(hashes) != WIDTH:
-        return None
-    while len(hashes) > 1:
-        pairs = zip(hashes[::2], hashes[1::2], strict=True)
-        hashes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
-    return hashes[0]
+    return root_of(hashes) if len(hashes) == WIDTH else None

@@ -257,8 +257,7 @@ def _scan(
 
 
 def _add(batch: list[tuple[bytes, int]], tree: Tree) -> None:
-    for leaf, place in batch:
-        tree.add(leaf, place)
+    tree.extend([leaf for leaf, _ in batch], [place for _, place in batch])
     batch.clear()
 
 

@@ -7,12 +7,13 @@ the entries when a proof asks for them. The same is kept beside each finished se
 """
 
 from array import array
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from struct import Struct, pack, unpack_from
 from zlib import crc32
 
 from audit.files import Files, write_all
-from audit.merkle import HASH_BYTES, Frontier, hash_node
+from audit.merkle import HASH_BYTES, Frontier
 
 BLOCK = 256
 HEIGHT = 8  # 2**8 = 256
@@ -37,18 +38,10 @@ class Tree:
         """How many leaves there are."""
         return self.frontier.size
 
-    def add(self, leaf: bytes, place: int) -> None:
-        """Append the leaf of the entry whose frame lies at `place`."""
-        frontier = self.frontier
-        position = frontier.size % BLOCK
-        if position == 0:
-            self.places.append(place)
-        elif position == BLOCK - 1:
-            node = leaf
-            for left in reversed(frontier.nodes[-HEIGHT:]):
-                node = hash_node(left, node)
-            self._add_block(node)
-        frontier.add(leaf)
+    def extend(self, leaves: Sequence[bytes], places: Sequence[int]) -> None:
+        """Append the leaves of entries whose frames lie at `places`."""
+        self.places.extend(places[-self.size % BLOCK :: BLOCK])
+        self._keep(self.frontier.extend(leaves)[HEIGHT:])
 
     def hash_at(self, level: int, index: int) -> bytes:
         """The hash of a complete subtree of height HEIGHT or more."""
@@ -83,30 +76,29 @@ class Tree:
         ):
             return False
         self.places.extend(unpack_from(f">{places}Q", body, _HEAD.size))
-        for at in range(hashes_at, len(body), HASH_BYTES):
-            self._add_block(body[at : at + HASH_BYTES])
+        begins = range(hashes_at, len(body), HASH_BYTES)
+        self._keep(self._blocks().extend([body[at : at + HASH_BYTES] for at in begins]))
         self.frontier = Frontier(end, nodes)
         return True
 
     def agrees(self) -> bool:
         """Whether the block hashes lead to the right edge."""
-        blocks = Frontier.at(self.size >> HEIGHT, lambda level, i: self.hash_at(level + HEIGHT, i))
-        return self.frontier.nodes[: len(blocks.nodes)] == blocks.nodes
+        blocks = self._blocks().nodes
+        return self.frontier.nodes[: len(blocks)] == blocks
+
+    def _blocks(self) -> Frontier:
+        """The right edge of the complete blocks."""
+        return Frontier.at(self.size >> HEIGHT, lambda level, i: self.hash_at(level + HEIGHT, i))
 
     def _hashes(self) -> bytearray:
         return self._levels[0] if self._levels else bytearray()
 
-    def _add_block(self, node: bytes) -> None:
-        level = 0
-        while True:
+    def _keep(self, grown: Iterable[Sequence[bytes]]) -> None:
+        """Append the hashes of subtrees that became complete, from height HEIGHT upwards."""
+        for level, hashes in enumerate(grown):
             if level == len(self._levels):
                 self._levels.append(bytearray())
-            hashes = self._levels[level]
-            hashes += node
-            if len(hashes) // HASH_BYTES % 2:
-                return
-            node = hash_node(bytes(hashes[-2 * HASH_BYTES : -HASH_BYTES]), node)
-            level += 1
+            self._levels[level] += b"".join(hashes)
 
 
 def write_blocks(files: Files, folder: Path, tree: Tree, ordinal: int) -> None:

@@ -141,18 +141,18 @@ class Writer:
                 close()
 
     def _frames(self, items: Sequence[Item]) -> tuple[list[bytes], list[bytes]]:
-        leaves, frames = [], []
+        leaves, places, frames = [], [], []
         place = place_of(self._ordinal, self._offset)
         for item in items:
             raw, payload = item.raw, item.payload
-            leaf = sha256(b"\x00" + raw).digest()
-            self.tree.add(leaf, place)
-            leaves.append(leaf)
+            leaves.append(sha256(b"\x00" + raw).digest())
+            places.append(place)
             frames.append(frame(place, ENTRY, raw))
             place += FRAME_BYTES + len(raw)
             if payload is not None:
                 frames.append(frame(place, PAYLOAD, payload))
                 place += FRAME_BYTES + len(payload)
+        self.tree.extend(leaves, places)
         return leaves, frames
 
     def _append(self, frames: list[bytes], kind: int, payload: bytes) -> None:

@@ -109,13 +109,24 @@ def test_every_tree_is_proven_to_begin_every_larger_one_and_no_other_does(new: i
 def test_a_frontier_built_from_stored_hashes_goes_on_like_one_that_grew(size: int) -> None:
     grown, built = Frontier(), Frontier.at(size, hash_at)
     for leaf in LEAVES[:size]:
-        grown.add(leaf)
+        grown.extend([leaf])
     assert (built.size, built.nodes, built.root()) == (size, grown.nodes, mth(0, size))
-    copy = built.copy()
-    copy.add(OTHER)
-    grown.add(OTHER)
-    assert copy.root() == grown.root()
-    assert built.root() == mth(0, size)
+    built.extend([OTHER])
+    grown.extend([OTHER])
+    assert built.root() == grown.root()
+
+
+@given(st.lists(st.integers(0, 20), max_size=8))
+def test_a_frontier_says_which_subtrees_become_complete(batches: list[int]) -> None:
+    frontier = Frontier()
+    for step in batches:
+        old, new = frontier.size, min(frontier.size + step, MOST)
+        grown = frontier.extend(LEAVES[old:new])
+        assert (frontier.size, frontier.root()) == (new, mth(0, new))
+        for level, hashes in enumerate(grown):
+            complete = range(old >> level, new >> level)
+            assert list(hashes) == [hash_at(level, index) for index in complete]
+        assert new >> len(grown) == old >> len(grown)
 
 
 def test_the_empty_tree_has_the_hash_of_nothing() -> None:

@@ -17,7 +17,7 @@ def grown(sizes: list[int]) -> Tree:
     for first, end in zip([0, *sizes], sizes, strict=False):
         tree.firsts.append(first)
         for index in range(first, end):
-            tree.add(LEAVES[index], index + 1000)
+            tree.extend([LEAVES[index]], [index + 1000])
     return tree
 
 
@@ -34,6 +34,19 @@ def test_block_hashes_are_those_of_complete_subtrees(size: int) -> None:
 
 def test_it_knows_where_each_block_begins() -> None:
     assert list(grown([1000]).places) == [1000, 1256, 1512, 1768]
+
+
+@given(st.lists(st.integers(0, 700), max_size=4))
+def test_it_grows_by_batches_as_by_single_entries(steps: list[int]) -> None:
+    tree = Tree()
+    for step in steps:
+        begin, end = tree.size, tree.size + step
+        tree.extend(LEAVES[begin:end], range(begin + 1000, end + 1000))
+    single = grown([tree.size])
+    tree.firsts.append(0)
+    assert tree.pack(0, tree.size) == single.pack(0, single.size)
+    assert tree.frontier.nodes == single.frontier.nodes
+    assert tree.agrees()
 
 
 cuts = st.lists(st.integers(0, 1500), min_size=2, max_size=5).map(sorted)
@@ -76,8 +89,8 @@ def test_a_part_that_does_not_fit_changes_nothing(packed: bytes) -> None:
 def test_block_hashes_of_another_tree_do_not_agree() -> None:
     tree, other = Tree(), Tree()
     for index in range(2 * BLOCK):
-        tree.add(LEAVES[index], 0)
-        other.add(LEAVES[index + 1], 0)
+        tree.extend([LEAVES[index]], [0])
+        other.extend([LEAVES[index + 1]], [0])
     mixed = Tree()
     mixed.firsts.append(0)
     other.firsts.append(0)
