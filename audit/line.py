@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Condition, RLock
+from threading import Lock, RLock
 from typing import Any, TypeAlias
 
 from audit.entry import Receipt, Record
@@ -75,11 +75,11 @@ class Line:
         self._most_bytes = most_bytes
         # Held while an entry is stamped, so that its place in the line is the one it says.
         self.turn = RLock()
-        self._called_for = Condition(self.turn)
+        # Taken, unless the writer is called; let go by nobody without `turn`.
+        self._uncalled = Lock()
+        self._uncalled.acquire()
         self._waiting: deque[Waiter] = deque()
         self._under_way: list[Waiter] = []
-        self._idle = False
-        self._called = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -92,24 +92,19 @@ class Line:
     def call(self) -> None:
         """Let the writer come for all who wait."""
         with self.turn:
-            self._called = True
-            if self._idle:
-                self._idle = False
-                self._called_for.notify()
+            if self._uncalled.locked():
+                self._uncalled.release()
 
     def take(self, timeout_s: float | None) -> list[Waiter] | None:
         """Return the next batch, an empty one after `timeout_s`; None when closed and empty."""
+        self._under_way = []
+        self._uncalled.acquire(timeout=-1 if timeout_s is None else timeout_s)
         with self.turn:
-            self._under_way = []
-            if not self._called and not self._closed:
-                self._idle = True
-                self._called_for.wait(timeout_s)
-                self._idle = False
-            if not self._waiting:
-                self._called = False
-                return None if self._closed else []
+            if self._closed and not self._waiting:
+                return None
             self._under_way = self._batch()
-            self._called = bool(self._waiting)
+            if self._waiting or self._closed:
+                self.call()
             return self._under_way
 
     def drain(self) -> list[Waiter]:
@@ -133,8 +128,7 @@ class Line:
         """Let the writer go when it has taken everything."""
         with self.turn:
             self._closed = True
-            self._idle = False
-            self._called_for.notify_all()
+            self.call()
 
     @property
     def closed(self) -> bool:
