@@ -213,7 +213,7 @@ def test_a_qualifier_is_a_plain_name(tmp_path: Path, log: Log, name: str) -> Non
     [
         pytest.param(0.0, 9.0, id="quiet"),
         pytest.param(1000.0, 9.0, id="steady"),
-        pytest.param(8000.0, 45.0, id="flooded"),
+        pytest.param(8000.0, 180.0, id="flooded"),
     ],
 )
 def test_feeding_rests_longer_while_the_log_grows_fast(
