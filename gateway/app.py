@@ -30,8 +30,7 @@ from gateway.identity.tokens import Issuer
 from gateway.known_secrets import KnownSecrets
 from gateway.links.credentials import Credentials
 from gateway.metrics import Metrics
-from gateway.notices.delivery import Around as Telling
-from gateway.notices.delivery import Delivery
+from gateway.notices.delivery import Delivery, Telling
 from gateway.operator.credentials import Operators
 from gateway.operator.login_codes import LoginCodes
 from gateway.parts import Parts

@@ -16,8 +16,7 @@ from gateway.faces.a2a import A2aFace
 from gateway.faces.access import Access
 from gateway.faces.agents import AgentsApp, App
 from gateway.faces.http import EdgeRules
-from gateway.faces.mcp import McpFace
-from gateway.faces.mcp import Sources as McpSources
+from gateway.faces.mcp import McpFace, McpSources
 from gateway.faces.own import OwnFace
 from gateway.faces.published import PREFIX, PublishedFace
 from gateway.faces.rest import RestFace
@@ -32,8 +31,7 @@ from gateway.identity.passkeys import Site
 from gateway.identity.throttle import Throttle
 from gateway.identity.tokens import TokenCheck
 from gateway.identity.user_proof import UserProofs
-from gateway.metrics import Scrape
-from gateway.metrics import Sources as MetricSources
+from gateway.metrics import MetricSources, Scrape
 from gateway.operator import routes
 from gateway.operator.bell import Bell
 from gateway.operator.browser_sessions import BrowserSessions

@@ -30,8 +30,7 @@ from gateway.runs.runs import Runs
 from gateway.session.limits import Limits
 from gateway.session.sessions import Sessions
 from gateway.settings import Settings
-from gateway.sharing import Around as Counting
-from gateway.sharing import Sharing
+from gateway.sharing import Counting, Sharing
 from gateway.state import State
 from gateway.store import code
 from gateway.store.counters import FleetCounters

@@ -49,7 +49,7 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class MetricSources:
     """Where the numbers of other rooms are read at each scrape."""
 
     refusals: Mapping[str, int]  # by code
@@ -69,7 +69,7 @@ class Sources:
 class Scrape(Collector):
     """Makes the Prometheus families out of the counted numbers."""
 
-    def __init__(self, metrics: Metrics, sources: Sources) -> None:
+    def __init__(self, metrics: Metrics, sources: MetricSources) -> None:
         self._metrics = metrics
         self._sources = sources
 

@@ -12,12 +12,10 @@ from functools import partial
 from gateway.catalogue.credential import Journeys, Place, reached
 from gateway.errors import SettingsInvalid
 from gateway.identity import applications
-from gateway.identity.authorizing import Authorizing
-from gateway.identity.authorizing import Sources as AuthorizingSources
+from gateway.identity.authorizing import Authorizing, AuthorizingSources
 from gateway.identity.client_documents import ClientDocuments
 from gateway.identity.codes import Codes
-from gateway.identity.handing_on import HandingOn
-from gateway.identity.handing_on import Sources as HandingOnSources
+from gateway.identity.handing_on import HandingOn, HandingOnSources
 from gateway.identity.issuers import TrustedIssuer, oidc_keys
 from gateway.identity.log_ins import LogIn, LogIns
 from gateway.identity.minting import Record
@@ -25,7 +23,7 @@ from gateway.identity.provider import Provider
 from gateway.identity.shown_codes import ShownCodes
 from gateway.identity.trust import Oidc
 from gateway.links.code_flow import CodeFlow, Errand
-from gateway.links.connecting import Connecting, Reached, Sources
+from gateway.links.connecting import Connecting, ConnectingSources, Reached
 from gateway.links.issuer import Issuer
 from gateway.links.oauth_client import OAuthClient, Registration
 from gateway.operator.credentials import Operators
@@ -99,7 +97,7 @@ def connecting(
     if not settings.identity.users:
         raise SettingsInvalid("servers with user_oauth need identity.users: people must log in")
     return Connecting(
-        Sources(
+        ConnectingSources(
             servers=servers,
             connections=upstream.connected.connections,
             files=upstream.connected.files,

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Counting:
     """What counting together works with.
 
     origin  by which this gateway is known
@@ -67,7 +67,7 @@ class Sharing:
     trouble  why that is not possible at the moment; None: it is
     """
 
-    def __init__(self, around: Around) -> None:
+    def __init__(self, around: Counting) -> None:
         self._around = around
         self._shares = around.limits.share()
         self._since = 0  # number of the last change that was heard of

@@ -13,7 +13,7 @@ import structlog
 
 from gateway.catalogue.names import RESERVED
 from gateway.catalogue.review import Review
-from gateway.catalogue.servers import Surroundings, build_links
+from gateway.catalogue.servers import Equipment, build_links
 from gateway.catalogue.tools import Catalogue, own_tool
 from gateway.errors import LinkDown
 from gateway.evidence import Evidence
@@ -120,7 +120,7 @@ async def upstream(
     path = environ.get("PATH", os.defpath)
     sandbox = Sandbox(find_bubblewrap(path), home.path, allow_unsandboxed=allow_unsandboxed)
     log.info("sandbox", statement=sandbox.statement)
-    around = _surroundings(settings, home, kept, means, Masks(redaction.known), sandbox, path)
+    around = _equipment(settings, home, kept, means, Masks(redaction.known), sandbox, path)
     links = build_links(settings.servers, around)
     own_links = {link.name: link for link in kept.own(means, around.masks)}
     review = Review(
@@ -144,7 +144,7 @@ async def upstream(
         await asyncio.gather(*(link.close() for link in links.values()))
 
 
-def _surroundings(
+def _equipment(
     settings: Settings,
     home: Home,
     kept: Kept,
@@ -152,12 +152,12 @@ def _surroundings(
     masks: Masks,
     sandbox: Sandbox,
     path: str,
-) -> Surroundings:
+) -> Equipment:
     files = ConnectionFiles(home.connections, home.connection_key())
     subjects = SubjectTokens(
         kept.keys, public_url=settings.public_url, now_s=means.now_s, new_id=means.new_id
     )
-    return Surroundings(
+    return Equipment(
         means=means,
         subject=subjects.sign,
         connected=Connected(kept.connections, files, page_of(settings.public_url)),

@@ -18,7 +18,7 @@ from gateway.approval.request import Request, Verdict
 from gateway.operator import approvals, shown_requests
 from gateway.operator.api import Here, validated
 from gateway.operator.approvals import Answer, Breaking, Review
-from gateway.operator.passkey_login import Answer as Tapped
+from gateway.operator.passkey_login import Tapped
 from gateway.operator.services import Services
 
 Which = Literal["open", "mine", "decided"]

@@ -100,7 +100,7 @@ class ServerSpec(_Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Equipment:
     """What links need of the machine and of the deployment as a whole.
 
     means        for credentials, which are asked for at each connection
@@ -131,29 +131,27 @@ def check_names(servers: Iterable[str]) -> None:
     names.refuse_lookalikes((*every, *names.RESERVED))
 
 
-def build_links(
-    servers: Mapping[str, ServerSpec], surroundings: Surroundings
-) -> dict[str, McpLink]:
+def build_links(servers: Mapping[str, ServerSpec], equipment: Equipment) -> dict[str, McpLink]:
     """A link for each server, none of them started yet.
 
     Raises NameRefused, AddressRefused, SandboxMissing, SettingsInvalid.
     """
     check_names(servers)
-    return {name: build_link(name, spec, surroundings) for name, spec in servers.items()}
+    return {name: build_link(name, spec, equipment) for name, spec in servers.items()}
 
 
-def build_link(name: str, spec: ServerSpec, surroundings: Surroundings) -> McpLink:
+def build_link(name: str, spec: ServerSpec, equipment: Equipment) -> McpLink:
     """The link to one server. Raises as `build_links` does."""
     if spec.url is not None:
-        return _remote(name, spec, spec.url, surroundings)
+        return _remote(name, spec, spec.url, equipment)
     if spec.a2a is not None:
-        return _agent(name, spec, spec.a2a, surroundings)
+        return _agent(name, spec, spec.a2a, equipment)
     if spec.command is None:
         raise NameRefused(f"servers.{name}: neither `url` nor `command` nor `a2a`")
-    return _local(name, spec, tuple(spec.command), surroundings)
+    return _local(name, spec, tuple(spec.command), equipment)
 
 
-def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpLink:
+def _remote(name: str, spec: ServerSpec, url: str, around: Equipment) -> McpLink:
     upstream = Upstream(
         name,
         Destination.parse(url, allow_private=spec.allow_private),
@@ -174,7 +172,7 @@ def _remote(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpL
     )
 
 
-def _agent(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpLink:
+def _agent(name: str, spec: ServerSpec, url: str, around: Equipment) -> McpLink:
     agent = A2aAgent(
         name,
         Destination.parse(card_url(url), allow_private=spec.allow_private),
@@ -195,7 +193,7 @@ def _agent(name: str, spec: ServerSpec, url: str, around: Surroundings) -> McpLi
 
 
 def _authorization(
-    name: str, spec: ServerSpec, url: str, around: Surroundings
+    name: str, spec: ServerSpec, url: str, around: Equipment
 ) -> Authorization | None:
     if spec.credential is None:
         return None
@@ -203,7 +201,7 @@ def _authorization(
     return authorization(spec.credential, place, around.means, around.subject, around.connected)
 
 
-def _local(name: str, spec: ServerSpec, argv: tuple[str, ...], around: Surroundings) -> McpLink:
+def _local(name: str, spec: ServerSpec, argv: tuple[str, ...], around: Equipment) -> McpLink:
     cwd = None if spec.cwd is None else Path(spec.cwd)
     what = Confinement(
         read=tuple(map(Path, spec.sandbox.read)),

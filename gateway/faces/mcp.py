@@ -38,7 +38,7 @@ _PATH = re.compile(r"/mcp(?:/([a-z][a-z0-9-]{0,19}))?/?")
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class McpSources:
     """What changes from call to call, and is given so that tests can fix it.
 
     clock           monotonic seconds
@@ -61,7 +61,7 @@ class McpFace:
         worlds: Worlds,
         authenticate: Authenticate,
         rules: EdgeRules,
-        sources: Sources,
+        sources: McpSources,
         version: str,
     ) -> None:
         identity: dict[str, Json] = {"name": "passavant", "version": version}

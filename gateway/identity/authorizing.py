@@ -42,7 +42,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class AuthorizingSources:
     """What authorizing is done with.
 
     documents  what applications say of themselves, where they do
@@ -67,7 +67,7 @@ class Authorizing:
     public_url  issuer of what applications get
     """
 
-    def __init__(self, public_url: str, sources: Sources) -> None:
+    def __init__(self, public_url: str, sources: AuthorizingSources) -> None:
         self._url = public_url
         self._sources = sources
         self._asked: Tickets[tuple[AuthorizationRequest, Person]] = Tickets(

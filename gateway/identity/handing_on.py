@@ -24,7 +24,7 @@ class HandOn:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class HandingOnSources:
     """What this is done with.
 
     policy  the snapshot in force
@@ -42,7 +42,7 @@ class Sources:
 class HandingOn:
     """The steps."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: HandingOnSources) -> None:
         self._sources = sources
         self._asked: Tickets[Consent] = Tickets(sources.random, sources.now_s)
 

@@ -35,7 +35,7 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class ConnectingSources:
     """What connecting is done with.
 
     servers   by name
@@ -56,7 +56,7 @@ class Sources:
 class Connecting:
     """The steps, and the end of a connection."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: ConnectingSources) -> None:
         self._sources = sources
         self._asked: Tickets[Between] = Tickets(sources.random, sources.now_s)
 

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Telling:
     """What delivery works with.
 
     operators_url  where people look at what they are told of
@@ -52,7 +52,7 @@ class Around:
 class Delivery:
     """The webhooks of one gateway at work."""
 
-    def __init__(self, hooks: Mapping[str, WebhookSpec], around: Around) -> None:
+    def __init__(self, hooks: Mapping[str, WebhookSpec], around: Telling) -> None:
         self._hooks = hooks
         self._around = around
 

@@ -16,7 +16,7 @@ from gateway.operator import signing
 from gateway.operator.api import Approver, Here, Nothing, Routes, Viewer, body_of
 from gateway.operator.browser_sessions import BrowserSession
 from gateway.operator.credentials import Operator
-from gateway.operator.passkey_login import Answer as Tapped
+from gateway.operator.passkey_login import Tapped
 from gateway.operator.services import Services
 from gateway.operator.shown_requests import card, find, summary, words_of
 from policies.snapshot import Snapshot

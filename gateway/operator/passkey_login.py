@@ -40,7 +40,7 @@ _SCRIPT = Path(__file__).with_name("passkeys.js").read_bytes()
 router = Routes(include_in_schema=False)
 
 
-class Answer(BaseModel):
+class Tapped(BaseModel):
     """What a passkey answered; its parts in base64url."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -87,7 +87,7 @@ async def finish(services: Here, http: Request) -> JSONResponse:
     """Log in whose passkey signed the challenge of this browser."""
     site = site_of(services)
     check_own_page(http)
-    given = await body_of(http, Answer)
+    given = await body_of(http, Tapped)
     answer = JSONResponse({"to": "/login"})
     answer.delete_cookie(passkey_cookie(services), secure=is_secure(services), httponly=True)
     browser = cookie_of(http, passkey_cookie(services))
@@ -145,7 +145,7 @@ def owner(services: Services, passkey: Passkey) -> Operator:
     return Operator(name, roles, vouched.groups)
 
 
-def _proven(services: Services, given: Answer, challenge: bytes, site: Site) -> tuple[Passkey, int]:
+def _proven(services: Services, given: Tapped, challenge: bytes, site: Site) -> tuple[Passkey, int]:
     passkey = services.state.passkeys.get(given.passkey)
     if passkey is None or passkey.rp_id != site.rp_id:
         raise OperatorRefused("operator.login", "this passkey is not registered here")

@@ -17,8 +17,7 @@ from gateway.operator.browser_sessions import BrowserSession
 from gateway.operator.challenges import LIFE_S
 from gateway.operator.entrance import now_s
 from gateway.operator.errors import OperatorRefused
-from gateway.operator.passkey_login import Answer as Tapped
-from gateway.operator.passkey_login import site_of
+from gateway.operator.passkey_login import Tapped, site_of
 from gateway.operator.services import Services
 
 

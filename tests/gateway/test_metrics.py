@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.action import Outcome, Status
-from gateway.metrics import BUCKETS_S, EFFECTS, Metrics, Scrape, Sources
+from gateway.metrics import BUCKETS_S, EFFECTS, Metrics, MetricSources, Scrape
 
-SOURCES = Sources(
+SOURCES = MetricSources(
     refusals={"auth.invalid": 3},
     log=lambda: {"size": 42.0, "writable": 1.0},
     epoch=lambda: 7,
@@ -25,7 +25,7 @@ SOURCES = Sources(
 
 
 def scraped(
-    metrics: Metrics, sources: Sources = SOURCES
+    metrics: Metrics, sources: MetricSources = SOURCES
 ) -> dict[tuple[str, frozenset[str]], float]:
     text = Scrape(metrics, sources).text().decode()
     return {

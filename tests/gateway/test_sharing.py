@@ -17,7 +17,7 @@ from gateway.session.charge import SLOTS, Charge
 from gateway.session.cost import MICRO
 from gateway.session.limits import Limits, Reservation, Short
 from gateway.session.shares import IDLE, LEASE
-from gateway.sharing import Around, Sharing
+from gateway.sharing import Counting, Sharing
 from gateway.store.counters import FleetCounters, News, Telling
 from gateway.store.fleet import FleetDatabase
 from policies.decision import Facts
@@ -100,7 +100,7 @@ class Node:
         self.limits = Limits()
         for kind, what in self.log:
             getattr(self.limits, kind)(*what)  # type: ignore[misc]  # as it was folded
-        around = Around(
+        around = Counting(
             self.line,
             self.limits,
             self.origin,

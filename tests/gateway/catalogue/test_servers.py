@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from audit.canonical import Json
-from gateway.catalogue.servers import ServerSpec, Surroundings, build_link, build_links
+from gateway.catalogue.servers import Equipment, ServerSpec, build_link, build_links
 from gateway.errors import AddressRefused, NameRefused, SandboxMissing, SettingsInvalid
 from gateway.known_secrets import KnownSecrets
 from gateway.links.masking import Masks
@@ -16,9 +16,9 @@ from tests.gateway.links.conftest import make_connected, make_means
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
+def equipment(tmp_path: Path) -> Equipment:
     known = KnownSecrets()
-    return Surroundings(
+    return Equipment(
         means=make_means(tmp_path, known, {}),
         subject=lambda caller, audience: f"{caller.agent} to {audience}",
         connected=make_connected(tmp_path),
@@ -104,19 +104,19 @@ def test_any_other_description_is_refused(document: Json) -> None:
     ],
 )
 def test_servers_that_cannot_be_are_refused_before_anything_starts(
-    servers: dict[str, Any], error: type[Exception], surroundings: Surroundings
+    servers: dict[str, Any], error: type[Exception], equipment: Equipment
 ) -> None:
     specs = {name: ServerSpec.model_validate(document) for name, document in servers.items()}
     with pytest.raises(error):
-        build_links(specs, surroundings)
+        build_links(specs, equipment)
 
 
-def test_links_are_built_without_reaching_anything(surroundings: Surroundings) -> None:
+def test_links_are_built_without_reaching_anything(equipment: Equipment) -> None:
     specs = {
         "git": ServerSpec(command=["sh"]),
         "crm": ServerSpec(url="https://crm.example/mcp"),
     }
-    links = build_links(specs, surroundings)
+    links = build_links(specs, equipment)
     assert {(link.name, link.state) for link in links.values()} == {
         ("git", "down"),
         ("crm", "down"),
@@ -124,9 +124,9 @@ def test_links_are_built_without_reaching_anything(surroundings: Surroundings) -
 
 
 def test_a_local_server_is_not_built_where_nothing_confines_it(
-    surroundings: Surroundings, tmp_path: Path
+    equipment: Equipment, tmp_path: Path
 ) -> None:
-    strict = replace(surroundings, sandbox=Sandbox(None, tmp_path))
+    strict = replace(equipment, sandbox=Sandbox(None, tmp_path))
     with pytest.raises(SandboxMissing):
         build_link("git", ServerSpec(command=["sh"]), strict)
     assert build_link("crm", ServerSpec(url="https://crm.example/"), strict).state == "down"

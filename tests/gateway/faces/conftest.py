@@ -13,7 +13,7 @@ from audit.entry import Receipt
 from gateway.action import Action, Outcome
 from gateway.catalogue.tools import Catalogue, Tool
 from gateway.faces.http import Direct, EdgeRules, Head, Headers, Lines, Scope
-from gateway.faces.mcp import McpFace, Sources
+from gateway.faces.mcp import McpFace, McpSources
 from gateway.faces.rest import RestFace
 from gateway.identity.errors import AuthError
 from gateway.principal import Principal
@@ -342,7 +342,7 @@ def clock() -> Clock:
 def face_of(gate: GateDouble, worlds: Worlds, clock: Clock) -> Callable[[EdgeRules], McpFace]:
     """The MCP face of a listener with these rules."""
     numbers = itertools.count(1)
-    sources = Sources(clock, lambda: f"request-{next(numbers)}", lambda: f"mcp-{next(numbers)}")
+    sources = McpSources(clock, lambda: f"request-{next(numbers)}", lambda: f"mcp-{next(numbers)}")
 
     def make(rules: EdgeRules) -> McpFace:
         return McpFace(

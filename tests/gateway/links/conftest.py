@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import uvloop
 
-from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
+from gateway.catalogue.servers import Equipment, ServerSpec, build_link
 from gateway.known_secrets import KnownSecrets
 from gateway.links.connections import ConnectionFiles, Connections
 from gateway.links.credentials import Credentials
@@ -57,9 +57,9 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
+def equipment(tmp_path: Path) -> Equipment:
     known = KnownSecrets()
-    return Surroundings(
+    return Equipment(
         means=make_means(tmp_path, known, {"TOKEN": "secret-of-token"}),
         subject=lambda caller, audience: f"{caller.agent} for {caller.user} to {audience}",
         connected=make_connected(tmp_path),
@@ -93,12 +93,12 @@ def make_means(folder: Path, known: KnownSecrets, environ: Mapping[str, str]) ->
 
 
 @pytest.fixture
-async def reach(surroundings: Surroundings) -> AsyncIterator[Reach]:
+async def reach(equipment: Equipment) -> AsyncIterator[Reach]:
     """Starts a link and waits until it is up; closed when the test ends."""
     links: list[McpLink] = []
 
     async def reach(spec: ServerSpec) -> McpLink:
-        link = build_link("s", spec, surroundings)
+        link = build_link("s", spec, equipment)
         link._backoff = (0.01,)
         links.append(link)
         await up(link)

@@ -5,7 +5,7 @@ import pytest
 import structlog
 
 from audit.canonical import Json
-from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
+from gateway.catalogue.servers import Equipment, ServerSpec, build_link
 from gateway.errors import (
     LinkDown,
     LinkError,
@@ -114,11 +114,11 @@ async def test_a_session_that_ended_is_begun_anew_and_the_call_not_repeated(
 
 
 async def test_a_version_that_the_configuration_does_not_name_is_refused(
-    upstream: Upstream, surroundings: Surroundings
+    upstream: Upstream, equipment: Equipment
 ) -> None:
     upstream.is_legacy("2024-11-05")
     spec = ServerSpec(url=upstream.url, versions=["2026-07-28", "2025-11-25"])
-    link = build_link("s", spec, surroundings)
+    link = build_link("s", spec, equipment)
     await link.start()
     await eventually(lambda: link.trouble is not None)
     assert link.state == "down"
@@ -592,12 +592,12 @@ async def test_a_permit_for_another_server_is_not_used(upstream: Upstream, reach
 
 
 async def test_a_server_that_is_away_is_reached_when_it_is_back(
-    surroundings: Surroundings,
+    equipment: Equipment,
 ) -> None:
     async with Upstream() as first:
         first.is_modern()
         port = first.port
-        link = build_link("s", ServerSpec(url=first.url), surroundings)
+        link = build_link("s", ServerSpec(url=first.url), equipment)
         link._backoff = (0.01,)
         await up(link)
         await link.call(permit(), timeout_s=5)
@@ -618,9 +618,9 @@ async def test_a_server_that_is_away_is_reached_when_it_is_back(
         await back.__aexit__()
 
 
-async def test_a_link_that_was_never_up_refuses_at_once(surroundings: Surroundings) -> None:
+async def test_a_link_that_was_never_up_refuses_at_once(equipment: Equipment) -> None:
     async with Upstream() as silent:
-        link = build_link("s", ServerSpec(url=silent.url), surroundings)
+        link = build_link("s", ServerSpec(url=silent.url), equipment)
         await link.start()
         assert link.state == "starting"
         with pytest.raises(LinkDown) as caught:
@@ -632,10 +632,10 @@ async def test_a_link_that_was_never_up_refuses_at_once(surroundings: Surroundin
 
 
 async def test_an_error_of_ours_does_not_end_the_supervision(
-    upstream: Upstream, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+    upstream: Upstream, equipment: Equipment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.is_modern()
-    link = build_link("s", ServerSpec(url=upstream.url), surroundings)
+    link = build_link("s", ServerSpec(url=upstream.url), equipment)
     link._backoff = (0.01,)
     with monkeypatch.context() as broken, structlog.testing.capture_logs() as logs:
         broken.setattr(link, "_read_definitions", None)
@@ -674,11 +674,11 @@ async def test_a_tool_that_changed_while_the_server_was_away_is_not_called(
     ],
 )
 async def test_a_list_of_tools_that_makes_no_sense_keeps_the_link_down(
-    tools: dict[str, Json], upstream: Upstream, surroundings: Surroundings
+    tools: dict[str, Json], upstream: Upstream, equipment: Equipment
 ) -> None:
     upstream.is_modern()
     upstream.behaviours["tools/list"] = says(lambda heard: answer(heard, tools))
-    link = build_link("s", ServerSpec(url=upstream.url), surroundings)
+    link = build_link("s", ServerSpec(url=upstream.url), equipment)
     await link.start()
     await eventually(lambda: link.trouble is not None)
     assert link.state == "down"
@@ -688,10 +688,10 @@ async def test_a_list_of_tools_that_makes_no_sense_keeps_the_link_down(
 
 
 async def test_a_credential_that_is_missing_keeps_the_link_down(
-    upstream: Upstream, surroundings: Surroundings
+    upstream: Upstream, equipment: Equipment
 ) -> None:
     spec = ServerSpec.model_validate({"url": upstream.url, "credential": {"bearer": "env:NO"}})
-    link = build_link("s", spec, surroundings)
+    link = build_link("s", spec, equipment)
     await link.start()
     await eventually(lambda: link.trouble is not None)
     assert link.trouble == "s: env:NO: nothing there"
@@ -701,10 +701,10 @@ async def test_a_credential_that_is_missing_keeps_the_link_down(
 
 @pytest.mark.parametrize("session", ["", "a b", "x" * 1025, "\u00e9"])
 async def test_a_session_id_that_is_no_plain_text_is_refused(
-    session: str, upstream: Upstream, surroundings: Surroundings
+    session: str, upstream: Upstream, equipment: Equipment
 ) -> None:
     upstream.is_legacy(session=session)
-    link = build_link("s", ServerSpec(url=upstream.url), surroundings)
+    link = build_link("s", ServerSpec(url=upstream.url), equipment)
     await link.start()
     await eventually(lambda: link.trouble is not None)
     assert "session id" in str(link.trouble)
@@ -716,14 +716,14 @@ async def test_a_session_id_that_is_no_plain_text_is_refused(
     [pytest.param("abc", False, id="session"), pytest.param(None, True, id="none")],
 )
 async def test_callers_with_tokens_of_their_own_share_no_session_of_a_server(
-    session: str | None, up: bool, upstream: Upstream, surroundings: Surroundings
+    session: str | None, up: bool, upstream: Upstream, equipment: Equipment
 ) -> None:
     upstream.is_legacy(session=session)
     async with issuer() as idp:
         idp.secrets["gw"] = "secret-of-token"
         exchange = {"issuer": idp.url, "client": "gw", "secret": "env:TOKEN"}
         spec = {"url": upstream.url, "credential": {"token_exchange": exchange}}
-        link = build_link("s", ServerSpec.model_validate(spec), surroundings)
+        link = build_link("s", ServerSpec.model_validate(spec), equipment)
         await link.start()
         await eventually(lambda: link.state == "up" or link.trouble is not None)
         assert (link.state == "up") is up

@@ -13,7 +13,7 @@ import pytest
 
 from audit.canonical import Json
 from gateway.catalogue.pins import Lock
-from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
+from gateway.catalogue.servers import Equipment, ServerSpec, build_link
 from gateway.catalogue.tools import Catalogue
 from gateway.links.era import Version
 from gateway.links.jsonrpc import dump
@@ -29,11 +29,11 @@ Reached = Callable[..., Awaitable[McpLink]]
 
 
 @pytest.fixture
-async def reached(surroundings: Surroundings) -> AsyncIterator[Reached]:
+async def reached(equipment: Equipment) -> AsyncIterator[Reached]:
     links: list[McpLink] = []
 
     async def reached(version: Version, *command: str) -> McpLink:
-        around = replace(surroundings, path=f"{PROGRAMS}:/usr/local/bin:/usr/bin:/bin")
+        around = replace(equipment, path=f"{PROGRAMS}:/usr/local/bin:/usr/bin:/bin")
         spec = ServerSpec(command=list(command), versions=[version])
         links.append(build_link("s", spec, around))
         await up(links[-1])

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.catalogue.servers import ServerSpec, Surroundings, build_link
+from gateway.catalogue.servers import Equipment, ServerSpec, build_link
 from tests.gateway.links.conftest import up
 from tests.gateway.links.http_upstream import Upstream, eventually, permit
 
@@ -75,10 +75,10 @@ async def local(tmp_path: Path) -> AsyncIterator[tuple[SecureUpstream, Path]]:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 async def test_a_server_with_a_trusted_certificate_is_called(
-    host: str, local: tuple[SecureUpstream, Path], surroundings: Surroundings
+    host: str, local: tuple[SecureUpstream, Path], equipment: Equipment
 ) -> None:
     server, path = local
-    around = replace(surroundings, tls=ssl.create_default_context(cafile=path))
+    around = replace(equipment, tls=ssl.create_default_context(cafile=path))
     link = build_link("s", ServerSpec(url=f"https://{host}:{server.port}/mcp"), around)
     await up(link)
     for _ in range(3):
@@ -100,13 +100,13 @@ async def test_a_certificate_that_does_not_prove_the_name_is_refused(
     days: int,
     trusted: bool,
     tmp_path: Path,
-    surroundings: Surroundings,
+    equipment: Equipment,
 ) -> None:
     path = certificate(tmp_path, names, days=days)
     tls = ssl.create_default_context(cafile=path) if trusted else ssl.create_default_context()
     async with SecureUpstream(path) as server:
         spec = ServerSpec(url=f"https://localhost:{server.port}/mcp")
-        link = build_link("s", spec, replace(surroundings, tls=tls))
+        link = build_link("s", spec, replace(equipment, tls=tls))
         await link.start()
         await eventually(lambda: link.trouble is not None)
         assert "TLS" in str(link.trouble)
