@@ -43,8 +43,16 @@ class Forwarding:
         """Send the permit's bytes; the answer, or what to say and the status of the outcome."""
         name, reference = call.action.called, call.action.request_id
         agent, circuits = permit.caller.agent, self._watch.circuits
+        link = self._links[permit.server]
         try:
-            answered = await self._sent(call, permit)
+            prepared = link.prepare(permit.caller)
+            if prepared is not None:  # nothing has to be waited for between here and sending
+                await prepared
+            held = self._stopped(call) or self._held_up(call, permit)
+            if held is not None:
+                return held, "refused"
+            with self._running.call(call.principal, call.facts.tool):
+                answered = await link.call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
         except LinkStopped:
             return answers.stopped(name, reference), "unknown"
         except ToolChanged as error:
@@ -60,19 +68,8 @@ class Forwarding:
             if isinstance(error, LinkTimeout | LinkLost):  # an answer that is no good is one
                 circuits.failed(permit.server, agent, call.facts.now)
             return answers.outcome_unknown(name, error.code), "unknown"
-        if isinstance(answered, Answered):
-            circuits.succeeded(permit.server, agent)
-            return answered
-        return answered, "refused"
-
-    async def _sent(self, call: Attempt, permit: Permit) -> Answered | Outcome:
-        link = self._links[permit.server]
-        await link.prepare(permit.caller)  # whatever has to be waited for before sending
-        held = self._stopped(call) or self._held_up(call, permit)
-        if held is not None:
-            return held
-        with self._running.call(call.principal, call.facts.tool):
-            return await link.call(permit, timeout_s=UPSTREAM_TIMEOUT_S)
+        circuits.succeeded(permit.server, agent)
+        return answered
 
     def _held_up(self, call: Attempt, permit: Permit) -> Outcome | None:
         """What the guards have against sending it now."""

@@ -178,7 +178,7 @@ class Exchange(Direct):
         if not connection.is_writable:
             return False
         more = b"".join([b"%s: %s\r\n" % line for line in headers])
-        if more.count(b"\n") != len(headers) or more.count(b"\r") != len(headers):
+        if len(more.splitlines()) != len(headers):
             raise ValueError(_TWO_LINES)
         if self._more:
             self._settle()

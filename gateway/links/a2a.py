@@ -7,7 +7,7 @@ unknown, and the agent is told that nobody waits for it any more.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
@@ -95,9 +95,9 @@ class A2aTransport:
         """Fetch the card by which the agent is spoken to from now on."""
         self._card = await self._fetched()
 
-    async def prepare(self, caller: Caller) -> None:
+    def prepare(self, caller: Caller) -> Awaitable[object]:
         """Get the credential for a call of `caller`, if it is not there."""
-        await self._authorized(caller)
+        return self._authorized(caller)
 
     async def ask(
         self,

@@ -4,7 +4,7 @@
 type-check. Only the gate makes permits, and only from the receipt of a durable entry.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -89,11 +89,11 @@ class Link(Protocol):
         Raises LinkError.
         """
 
-    async def prepare(self, caller: Caller) -> None:
+    def prepare(self, caller: Caller) -> Awaitable[object] | None:
         """Get what a call of `caller` takes besides the permit: a credential for it, which may
         have to be asked for. What is compared between this and `call` is true when it is sent.
 
-        Raises LinkDown; nothing was sent.
+        None: there is nothing to wait for. Raises LinkDown; nothing was sent.
         """
 
     async def call(self, permit: Permit, *, timeout_s: float) -> Answered:

@@ -62,7 +62,7 @@ class LocalLink:
         """The definitions of its tools."""
         return tuple(dict(tool.definition) for tool, _ in self._tools.values())
 
-    async def prepare(self, caller: Caller) -> None:
+    def prepare(self, caller: Caller) -> None:
         """No credential is needed."""
 
     async def call(self, permit: Permit, *, timeout_s: float) -> Answered:

@@ -6,7 +6,7 @@ for another definition is refused here, however the server was restarted in betw
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,8 +77,8 @@ class Transport(Protocol):
     async def open(self) -> None:
         """Reach the server, up to where requests can be sent."""
 
-    async def prepare(self, caller: Caller) -> None:
-        """Get the credential for a call of `caller`, where it takes one. Raises LinkDown."""
+    def prepare(self, caller: Caller) -> Awaitable[object] | None:
+        """Get the credential for a call of `caller`; None where it takes none. Raises LinkDown."""
 
     async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
         """Send one request and wait for what comes back for it."""
@@ -168,7 +168,7 @@ class McpLink:
         conversation.tools = self._read_definitions(definitions, conversation)
         return tuple(tool for tool in definitions if tool["name"] in conversation.tools)
 
-    def prepare(self, caller: Caller) -> Coroutine[None, None, None]:
+    def prepare(self, caller: Caller) -> Awaitable[object] | None:
         """See that there is a credential for a call of `caller`."""
         return self._live().transport.prepare(caller)
 

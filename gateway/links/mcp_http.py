@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -85,10 +85,9 @@ class HttpTransport:
         """See that there is a credential. The first request opens the first connection."""
         self._opened_with, _ = await self._authorized(None)
 
-    async def prepare(self, caller: Caller) -> None:
+    def prepare(self, caller: Caller) -> Awaitable[object] | None:
         """Get the token for a call of `caller`, if it is not there."""
-        if self._authorization is not None:
-            await self._authorized(caller)
+        return None if self._authorization is None else self._authorized(caller)
 
     async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
         """Send one request in a POST and wait for its answer."""

@@ -51,7 +51,7 @@ class StdioTransport:
         """Start the process. Raises LinkDown."""
         await self.process.start()
 
-    async def prepare(self, caller: Caller) -> None:
+    def prepare(self, caller: Caller) -> None:
         """Nothing: a process has its secrets from its start, whoever calls."""
 
     async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
