@@ -79,21 +79,25 @@ class OAuthFace:
         self._applications = applications
 
     def router(self) -> APIRouter:
-        """The routes, to be included in the listener's application."""
-        router = APIRouter(include_in_schema=False)
+        """The routes, to be included in the listener's application.
+
+        Plain ones, as they take nothing but the request: FastAPI would keep what it finds out about
+        an endpoint, and so this face and all behind it, when the gateway has long been closed.
+        """
+        router = APIRouter()
         for path, endpoint in (
             ("/oauth/token", self._token),
             ("/oauth/revoke", self._revoke),
             ("/oauth/introspect", self._introspect),
         ):
-            router.add_api_route(path, endpoint, methods=["POST"], response_model=None)
+            router.add_route(path, endpoint, methods=["POST"], include_in_schema=False)
         for path, document in (
             ("/.well-known/jwks.json", self._jwks),
             ("/.well-known/oauth-authorization-server", self._server_metadata),
             (METADATA, self._resource_metadata),
             (METADATA + "/{resource:path}", self._resource_metadata),
         ):
-            router.add_api_route(path, document, methods=["GET"], response_model=None)
+            router.add_route(path, document, methods=["GET"], include_in_schema=False)
         return router
 
     # -- questions

@@ -1,12 +1,15 @@
 """The gateway as a whole: what it needs to start, what it remembers, and how it ends."""
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audit.errors import LogDamaged, LogLocked, LogUnusable
+from audit.log import Log
 from audit.verify import verify_directory
 from gateway.errors import GatewayError, StateAhead
 from tests.harness.gateway import running
@@ -24,6 +27,19 @@ async def test_a_start_and_an_end_are_entries(tmp_path: Path) -> None:
         assert kinds.count("start") == 2
         assert kinds.count("stop") == 1
         assert kinds.index("stop") < len(kinds) - 1
+
+
+def test_nothing_keeps_a_gateway_that_is_closed(tmp_path: Path) -> None:
+    async def served() -> weakref.ref[Log]:
+        async with desk() as upstream, running(tmp_path, servers={"desk": upstream}) as gateway:
+            clerk = await gateway.agent()
+            assert (await clerk.call("desk.pay", **PAY)).done
+            assert (await gateway.http.get(f"{gateway.url}/.well-known/jwks.json")).is_success
+            return weakref.ref(gateway.gateway.services.log)
+
+    log = asyncio.run(served())
+    gc.collect()
+    assert log() is None
 
 
 async def test_what_was_known_is_known_after_a_restart(tmp_path: Path) -> None:
