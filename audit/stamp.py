@@ -1,6 +1,7 @@
 """The stamp: when an entry was made, which run of the writer made it, and as which one of it."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ from audit.entry import Record, encode
 
 _ID_BYTES = 10
 _POOL_IDS = 400
-_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+_FIXED = int.from_bytes(b"\xf0\0\xc0\0\0\0\0\0\0\0" * _POOL_IDS)
+_VERSION_AND_VARIANT = int.from_bytes(b"\x70\0\x80\0\0\0\0\0\0\0" * _POOL_IDS)
+_GROUPS = re.compile("(.{4})(.{4})(.{12})")
 
 
 class Stamp:
@@ -51,7 +54,7 @@ class Stamp:
         try:
             return self._time + self._pool.pop()
         except IndexError:
-            self._pool = pool = _random_parts(self._entropy(_POOL_IDS * _ID_BYTES).hex())
+            self._pool = pool = _random_parts(self._entropy(_POOL_IDS * _ID_BYTES))
             return self._time + pool.pop()
 
     def new_boot(self) -> None:
@@ -72,12 +75,7 @@ class Stamp:
         self._seq += 1
 
 
-def _random_parts(digits: str) -> list[str]:
-    """What of ids is random, asked of the system for many at once."""
-    width = 2 * _ID_BYTES
-    return [_random_part(digits[at : at + width]) for at in range(0, len(digits), width)]
-
-
-def _random_part(rand: str) -> str:
-    """Version, variant and 74 random bits, as they stand behind the time."""
-    return f"7{rand[:3]}-{_VARIANT[rand[3]]}{rand[4:7]}-{rand[7:19]}"
+def _random_parts(entropy: bytes) -> list[str]:
+    """What stands behind the times of as many ids: version, variant and 74 random bits of each."""
+    bits = int.from_bytes(entropy) & ~_FIXED | _VERSION_AND_VARIANT
+    return ["-".join(groups) for groups in _GROUPS.findall(bits.to_bytes(len(entropy)).hex())]
