@@ -183,6 +183,26 @@ def test_brackets_in_strings_do_not_count_as_depth() -> None:
     assert read(b'["' + b"[" * 500 + b'"]', max_bytes=ROOM) == ["[" * 500]
 
 
+@given(values, st.integers(1, 4), st.sampled_from([(",", ":"), (", ", ": ")]))
+def test_the_bound_of_nesting_is_exact_in_every_spelling(
+    value: Json, most: int, signs: tuple[str, str]
+) -> None:
+    raw = json.dumps({"a": value}, separators=signs, ensure_ascii=False).encode()
+    if 1 + _depth(value) <= most:
+        assert read(raw, max_bytes=ROOM, max_depth=most) == {"a": value}
+        return
+    with pytest.raises(NotStrict) as refusal:
+        read(raw, max_bytes=ROOM, max_depth=most)
+    assert refusal.value.code == "too_deep"
+
+
+def _depth(value: Json) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    items = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, items), default=0)
+
+
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:
     with pytest.raises(NotStrict) as refusal:
         read(b'{"password":"hunter2","password":"hunter2"}', max_bytes=ROOM)
