@@ -21,13 +21,14 @@ from gateway.links.authorization import Authorization
 from gateway.links.credentials import Reference
 from gateway.links.era import MODERN, VERSIONS, Version
 from gateway.links.masking import Masks
-from gateway.links.mcp import McpLink, Transport
+from gateway.links.mcp import McpLink
 from gateway.links.mcp_http import HttpTransport, Upstream
 from gateway.links.mcp_stdio import StdioTransport
 from gateway.links.oauth_client import Means
 from gateway.links.process import Command
 from gateway.links.remote import ANSWER_S, MOST_BYTES
 from gateway.links.sandbox import Confinement, Sandbox
+from gateway.links.transport import Transport
 from gateway.links.user_tokens import Connected
 from policies.notation import Duration
 

@@ -34,8 +34,8 @@ from gateway.links.era import IDEMPOTENCY_KEY, MODERN
 from gateway.links.fetch import Fetched, Fetcher
 from gateway.links.jsonrpc import Answer, Failure, read
 from gateway.links.link import Caller
-from gateway.links.mcp import Request
 from gateway.links.slots import Slots
+from gateway.links.transport import Request
 
 AGAIN_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before a task is asked for again; the last one is repeated."""

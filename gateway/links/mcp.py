@@ -8,112 +8,42 @@ for another definition is refused here, however the server was restarted in betw
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import orjson
 import structlog
 
 from audit.canonical import Json
-from audit.value import value_type
 from gateway import idempotency
-from gateway.catalogue.pins import pin
 from gateway.errors import (
     GatewayError,
     LinkDown,
     LinkError,
     LinkGarbage,
     LinkLost,
-    LinkRefused,
-    LinkTimeout,
-    LinkUnsupported,
     NotUnderstood,
     ToolChanged,
 )
 from gateway.links import era as eras
-from gateway.links.era import Era, MirroredParameter
-from gateway.links.jsonrpc import Answer, Failure
+from gateway.links.era import Era
+from gateway.links.greeting import Greeting, Listed
+from gateway.links.jsonrpc import Failure
 from gateway.links.link import Answered, Caller, LinkState, Permit
-from gateway.links.masking import MASK, Masks
+from gateway.links.masking import Masks
+from gateway.links.transport import Request, Transport
 
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
-_PROBE_S = 10.0
-_GREETING_S = 15.0  # a PyPI server needs 3 s on a loaded machine
 _STEADY_S = 30.0  # after so long a conversation the next attempt starts with the first delay again
-_MAX_PAGES = 64
-_MAX_TOOLS = 1024
 _CHANGE_EVERY_S = 0.5
 
 log = structlog.get_logger(__name__)
-
-
-@value_type
-class Request:
-    """One request or notification, ready for any transport.
-
-    name       mirrored in `Mcp-Name` over HTTP, where the era asks for it
-    mirrored   `Mcp-Param-*` header lines, and that with the call's idempotency key
-    caller     for whom it is made; None: the gateway itself
-    until_s    when nobody waits for it any more, seconds since 1970; None: nothing is known of it
-    """
-
-    method: str
-    era: Era
-    params: bytes = b"{}"
-    name: str | None = None
-    mirrored: bytes = b""
-    caller: Caller | None = None
-    until_s: int | None = None
-
-
-class Transport(Protocol):
-    """One connection to a server, from `open` to its end.
-
-    All raise LinkError; `ask` raises LinkDown only when nothing was sent, and sends once.
-    """
-
-    mirrors_parameters: bool
-
-    async def open(self) -> None:
-        """Reach the server, up to where requests can be sent."""
-
-    def prepare(self, caller: Caller) -> Awaitable[object] | None:
-        """Get the credential for a call of `caller`; None where it takes none. Raises LinkDown."""
-
-    async def ask(self, request: Request, *, timeout_s: float) -> Answer | Failure:
-        """Send one request and wait for what comes back for it."""
-
-    async def tell(self, notification: Request) -> None:
-        """Send one notification."""
-
-    async def ended(self) -> LinkError:
-        """Wait until the connection cannot be used any more, and say why."""
-
-    def renew(self, why: str) -> None:
-        """End this conversation, so that another begins."""
-
-    async def retire(self) -> None:
-        """Take no more requests; where that is possible, those that wait get their answers."""
-
-    async def close(self) -> None:
-        """End it; whoever waits for an answer gets LinkLost."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A tool as this conversation knows it, with what is the same in each call."""
-
-    pin: str
-    head: bytes
-    tail: bytes
-    mirrored: tuple[MirroredParameter, ...]
 
 
 @dataclass(slots=True)
 class _Conversation:
     transport: Transport
     era: Era
-    tools: Mapping[str, _Listed]
+    tools: Mapping[str, Listed]
 
 
 class McpLink:
@@ -143,11 +73,9 @@ class McpLink:
         self.trouble: str | None = None
         self.on_change: Callable[[str], None] = lambda _name: None
         self._connect = connect
-        self._masks = masks
-        self._versions = tuple(versions)
+        self._greeting = Greeting(name, versions, masks)
         self._backoff = tuple(backoff)
         self._look_again_s = look_again_s
-        self._probe_hurt = False
         self._conversation: _Conversation | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._leaving: asyncio.Future[None] | None = None
@@ -164,8 +92,8 @@ class McpLink:
     async def definitions(self) -> tuple[dict[str, Json], ...]:
         """Ask for the tool definitions anew; equal as JSON to what the server sent."""
         conversation = self._live()
-        definitions = await self._list(conversation.transport, conversation.era)
-        conversation.tools = self._read_definitions(definitions, conversation)
+        definitions = await self._greeting.list_tools(conversation.transport, conversation.era)
+        self._take(definitions, conversation)
         return tuple(tool for tool in definitions if tool["name"] in conversation.tools)
 
     def prepare(self, caller: Caller) -> Awaitable[object] | None:
@@ -193,7 +121,7 @@ class McpLink:
         message = await conversation.transport.ask(request, timeout_s=timeout_s)
         if isinstance(message, Failure) and message.code in eras.OUTDATED:
             conversation.transport.renew("the server has changed since it was greeted")
-        result = self._result(message)
+        result = self._greeting.result(message)
         try:
             eras.check_call_result(result)
         except NotUnderstood as error:
@@ -238,10 +166,10 @@ class McpLink:
         try:
             transport = await self._connect(self._changed)
             await transport.open()
-            era = await self._greet(transport)
+            era = await self._greeting.agree(transport)
             conversation = _Conversation(transport, era, {})
-            definitions = await self._list(transport, era)
-            conversation.tools = self._read_definitions(definitions, conversation)
+            definitions = await self._greeting.list_tools(transport, era)
+            self._take(definitions, conversation)
             self._conversation, self.state, self.trouble = conversation, "up", None
             log.info("link.up", server=self.name, version=era.version, tools=len(definitions))
             trouble = await self._watch(transport)
@@ -274,83 +202,13 @@ class McpLink:
         finally:
             ended.cancel()
 
-    async def _greet(self, transport: Transport) -> Era:
-        """Agree on a version: 2026-07-28 where the server has it, else the handshake before it."""
-        if eras.MODERN in self._versions and await self._is_modern(transport):
-            return Era(eras.MODERN)
-        handshake = [version for version in eras.HANDSHAKE if version in self._versions]
-        if not handshake:
-            raise LinkGarbage(self.name, "offers no protocol version that is allowed for it")
-        offer = Era(handshake[0])
-        request = Request("initialize", offer, eras.initialize_params(offer.version))
-        result = self._result(await transport.ask(request, timeout_s=_GREETING_S))
-        try:
-            era = eras.read_initialize(result, self._versions)
-        except NotUnderstood as error:
-            raise LinkGarbage(self.name, str(error)) from error
-        await transport.tell(Request("notifications/initialized", era))
-        return era
-
-    async def _is_modern(self, transport: Transport) -> bool:
-        """Ask `server/discover`; where that ended the last conversation, do not ask this time."""
-        if self._probe_hurt:
-            self._probe_hurt = False
-            return False
-        era = Era(eras.MODERN)
-        probe = Request("server/discover", era, era.params())
-        try:
-            answer = await transport.ask(probe, timeout_s=_PROBE_S)
-        except (LinkTimeout, LinkLost, LinkGarbage):
-            self._probe_hurt = True
-            raise
-        return isinstance(answer, Answer) and eras.read_discover(answer.result)
-
-    async def _list(self, transport: Transport, era: Era) -> list[dict[str, Json]]:
-        definitions: list[dict[str, Json]] = []
-        members: dict[str, Json] = {}
-        for _ in range(_MAX_PAGES):
-            request = Request("tools/list", era, era.params(**members))
-            result = self._result(await transport.ask(request, timeout_s=_GREETING_S))
-            try:
-                page, cursor = eras.read_tools(result)
-            except NotUnderstood as error:
-                raise LinkGarbage(self.name, str(error)) from error
-            definitions += page
-            if len(definitions) > _MAX_TOOLS:
-                break
-            if cursor is None:
-                return definitions
-            members = {"cursor": cursor}
-        raise LinkGarbage(self.name, f"more than {_MAX_TOOLS} tools or {_MAX_PAGES} pages of them")
-
-    def _read_definitions(
-        self, definitions: Sequence[dict[str, Json]], conversation: _Conversation
-    ) -> Mapping[str, _Listed]:
-        """The tools that can be called; one whose header marks are invalid is left out."""
-        listed: dict[str, _Listed] = {}
-        for definition in definitions:
-            name = str(definition["name"])
-            if name in listed:
-                raise LinkGarbage(self.name, "lists two tools of the same name")
-            if MASK in name:
-                log.warning("tool.left_out", server=self.name, tool=name, why="names a secret")
-                continue
-            mirrored: tuple[MirroredParameter, ...] = ()
-            if conversation.transport.mirrors_parameters and conversation.era.modern:
-                try:
-                    mirrored = eras.mirrored_parameters(definition.get("inputSchema"))
-                except NotUnderstood as error:
-                    log.warning("tool.left_out", server=self.name, tool=name, why=str(error))
-                    continue
-            listed[name] = _Listed(pin(definition), *conversation.era.call_params(name), mirrored)
-        return listed
-
-    def _result(self, message: Answer | Failure) -> dict[str, Json]:
-        if isinstance(message, Failure):
-            raise LinkRefused(self.name, message.code, self._masks.text(message.message))
-        if not eras.is_complete(message.result):
-            raise LinkUnsupported(self.name, "asks for input or defers to a task")
-        return self._masks.clean(message.result)
+    def _take(self, definitions: Sequence[dict[str, Json]], conversation: _Conversation) -> None:
+        """From now on these are the tools that can be called."""
+        conversation.tools = self._greeting.callable_tools(
+            definitions,
+            conversation.era,
+            mirrors_parameters=conversation.transport.mirrors_parameters,
+        )
 
     def _changed(self) -> None:
         """Tell that the tools may have changed; of a flood of such notices, few are told."""

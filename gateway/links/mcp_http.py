@@ -32,8 +32,8 @@ from gateway.links.flood import Flood
 from gateway.links.http_client import JSON, Connection, HttpClient, Limits, Response
 from gateway.links.jsonrpc import Answer, Failure, Message, Notice, Question
 from gateway.links.link import Caller
-from gateway.links.mcp import Request
 from gateway.links.sse import EventStream
+from gateway.links.transport import Request
 
 _LAST_WORDS_S = 1.0
 _MAX_ASIDES = 16

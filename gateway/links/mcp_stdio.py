@@ -16,8 +16,8 @@ from gateway.links.flood import Flood
 from gateway.links.jsonrpc import Answer, Connection, Failure, Notice, Question
 from gateway.links.link import Caller
 from gateway.links.masking import Masks
-from gateway.links.mcp import Request
 from gateway.links.process import Command, LocalProcess
+from gateway.links.transport import Request
 
 MAX_MESSAGE = 8 << 20
 

@@ -638,7 +638,7 @@ async def test_an_error_of_ours_does_not_end_the_supervision(
     link = build_link("s", ServerSpec(url=upstream.url), equipment)
     link._backoff = (0.01,)
     with monkeypatch.context() as broken, structlog.testing.capture_logs() as logs:
-        broken.setattr(link, "_read_definitions", None)
+        broken.setattr(link, "_take", None)
         await link.start()
         await eventually(lambda: len(upstream.heard) > 4)
     await eventually(lambda: link.state == "up")
