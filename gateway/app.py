@@ -40,9 +40,7 @@ from gateway.runs.hop import Hop
 from gateway.runs.results import Results
 from gateway.runs.service import Orchestration, RunService
 from gateway.runs.tasks import Tasks
-from gateway.session.memories import Memories
 from gateway.session.opening import Openings
-from gateway.session.secret_finder import SecretFinder
 from gateway.settings import Settings
 from gateway.state import State
 from gateway.store.claims import FleetClaims
@@ -52,6 +50,8 @@ from gateway.tidying import tidy
 from gateway.triggers.triggers import Triggers
 from gateway.undo.taking_back import TakingBack
 from gateway.upstream import Upstream
+from gateway.values.memories import Memories
+from gateway.values.secret_finder import SecretFinder
 from gateway.world import Worlds
 
 log = structlog.get_logger(__name__)

@@ -23,9 +23,9 @@ from gateway.idempotency import key_of
 from gateway.principal import Principal
 from gateway.session.limits import Limits
 from gateway.session.past import recalled
-from gateway.session.releases import NOTHING_LIFTED
-from gateway.session.scale import Weighed
 from gateway.session.session import Session
+from gateway.values.releases import NOTHING_LIFTED
+from gateway.values.scale import Weighed
 from gateway.world import MOST_SEEN, World
 from policies.decision import ORIGINS, Decision, Facts
 from policies.instant import end_of

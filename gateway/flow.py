@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from audit.canonical import Json
-from gateway.session.freed import MOST, Freed, freed
-from gateway.session.memories import Memories
-from gateway.session.objects import Objects, marks, named
-from gateway.session.provenance import Memory, Source, Traced
-from gateway.session.releases import (
+from gateway.session.session import Session
+from gateway.session.sessions import Sessions
+from gateway.values.freed import MOST, Freed, freed
+from gateway.values.memories import Memories
+from gateway.values.objects import Objects, marks, named
+from gateway.values.provenance import Memory, Source, Traced
+from gateway.values.releases import (
     NOTHING_LIFTED,
     Lifted,
     Released,
@@ -23,12 +25,10 @@ from gateway.session.releases import (
     digests_of,
     lifted,
 )
-from gateway.session.result_values import Scalar, read_result, read_text
-from gateway.session.scale import Weighed, Weighing
-from gateway.session.secret_finder import SecretFinder
-from gateway.session.session import Session
-from gateway.session.sessions import Sessions
-from gateway.session.uses import Uses
+from gateway.values.result_values import Scalar, read_result, read_text
+from gateway.values.scale import Weighed, Weighing
+from gateway.values.secret_finder import SecretFinder
+from gateway.values.uses import Uses
 from policies.decision import Facts
 from policies.snapshot import Snapshot, ToolRule
 

@@ -14,7 +14,7 @@ from audit.errors import AuditError
 from gateway.attempt import Attempt
 from gateway.flow import Flow
 from gateway.recorder import Recorder
-from gateway.session.freed import Freed
+from gateway.values.freed import Freed
 from policies.release import PREFIX
 
 log = structlog.get_logger(__name__)

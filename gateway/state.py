@@ -30,15 +30,15 @@ from gateway.runs import made
 from gateway.runs.run import FACE, place_of
 from gateway.runs.runs import Runs
 from gateway.session.limits import Limits, read_charges
-from gateway.session.objects import Objects
-from gateway.session.releases import Releases
 from gateway.session.session import Session
 from gateway.session.sessions import Sessions
-from gateway.session.uses import Uses
 from gateway.store.fleet import Fact
 from gateway.triggers.heard import Heard
 from gateway.undo import rollback
 from gateway.undo.rollbacks import Rollbacks
+from gateway.values.objects import Objects
+from gateway.values.releases import Releases
+from gateway.values.uses import Uses
 
 REVOKING = frozenset(
     {

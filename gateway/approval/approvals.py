@@ -29,7 +29,7 @@ from gateway.approval.request import (
 from gateway.approval.requests import anywhere
 from gateway.errors import ApprovalRefused
 from gateway.recorder import Recorder
-from gateway.session.provenance import Traced
+from gateway.values.provenance import Traced
 from policies.decision import Decision, Facts, Obligation
 
 MOST_TRACED = 64

@@ -9,8 +9,8 @@ from gateway.identity import scopes
 from gateway.operator.api import Administrator, Here, Routes, Viewer, body_of
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
-from gateway.session.releases import is_releasable
 from gateway.session.session import Session
+from gateway.values.releases import is_releasable
 
 router = Routes()
 

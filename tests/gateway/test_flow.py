@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from gateway.session.provenance import SLICE
+from gateway.values.provenance import SLICE
 from tests.harness.office import open_office
 
 MALLORY = "mallory@evil.example"

@@ -9,7 +9,7 @@ import pytest
 
 from audit.canonical import Json
 from gateway.errors import CredentialMissing
-from gateway.session.secret_finder import SecretFinder
+from gateway.values.secret_finder import SecretFinder
 from tests.harness.gateway import Running
 from tests.harness.office import POLICY as OFFICE
 from tests.harness.office import Office, open_office

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.session.carried import carried_by, forms_carried, forms_of_piece
+from gateway.values.carried import carried_by, forms_carried, forms_of_piece
 
 ACCOUNT = "=GB33BUKB20201555555555"
 WORDS = st.sampled_from(

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
-from gateway.session import normal_form
-from gateway.session.carried import Forms, forms_of_piece
+from gateway.values import normal_form
+from gateway.values.carried import Forms, forms_of_piece
 
 _BETWEEN = frozenset({"wno", "wnr", "wnum", "wnumber", "wid", "wthe", "wwith"})
 _MONTHS = frozenset(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from gateway.session.normal_form import (
+from gateway.values.normal_form import (
     PIECES,
     accounts,
     form_of_piece,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.session.carried import carried_by
-from gateway.session.normal_form import (
+from gateway.values.carried import carried_by
+from gateway.values.normal_form import (
     is_short,
     levelled,
     of_number,

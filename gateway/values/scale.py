@@ -10,10 +10,10 @@ from typing import NamedTuple, Protocol
 
 from audit.canonical import Json
 from audit.value import value_type
-from gateway.session import carried, normal_form
-from gateway.session.normal_form import LONGEST_VALUE
-from gateway.session.result_values import Scalar
-from gateway.session.words import Words, is_id, kinds_of
+from gateway.values import carried, normal_form
+from gateway.values.normal_form import LONGEST_VALUE
+from gateway.values.result_values import Scalar
+from gateway.values.words import Words, is_id, kinds_of
 from policies.decision import NOTHING_CARRIED, ORIGINS
 
 USER, TRUSTED, UNTRUSTED, NONE = range(len(ORIGINS))

@@ -12,9 +12,9 @@ from audit import canonical
 from audit.canonical import Json
 from audit.errors import NotStrict
 from audit.value import value_type
-from gateway.session.normal_form import LONGEST_VALUE
-from gateway.session.releases import is_releasable
-from gateway.session.result_values import Scalar, scalars
+from gateway.values.normal_form import LONGEST_VALUE
+from gateway.values.releases import is_releasable
+from gateway.values.result_values import Scalar, scalars
 from policies.decision import Facts
 from policies.release import ReleaseRule
 

@@ -2,7 +2,7 @@
 
 Labels of a session never come off. What can be released is a value: somebody says that it, and
 nothing else, is free of a label in this tree of sessions: a person who has looked at it, or a rule
-that names the place in a result where it stands (`gateway.session.freed`). A call whose values are
+that names the place in a result where it stands (`gateway.values.freed`). A call whose values are
 all the user's own or released from a label is decided without that label; and a released value may
 be relied upon as if a trusted tool had said it. Both are in the log before they count.
 """
@@ -12,9 +12,9 @@ from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple, cast
 
 from audit.canonical import Json
-from gateway.session import normal_form
-from gateway.session.result_values import Scalar
-from gateway.session.scale import form_of
+from gateway.values import normal_form
+from gateway.values.result_values import Scalar
+from gateway.values.scale import form_of
 
 Released = Mapping[str, Mapping[str, str]]
 """By the digest of a value: each label that was taken off, with who did; "rule:ID" is a rule."""

@@ -1,8 +1,8 @@
 """Uses, objects and releases: what of the flow of values outlives the process."""
 
-from gateway.session.objects import MOST_NAMES, Objects, everything, marks, named
-from gateway.session.releases import NOTHING_LIFTED, Releases, digests_of, lifted
-from gateway.session.uses import MOST, Uses
+from gateway.values.objects import MOST_NAMES, Objects, everything, marks, named
+from gateway.values.releases import NOTHING_LIFTED, Releases, digests_of, lifted
+from gateway.values.uses import MOST, Uses
 
 KEY = bytes(32)
 

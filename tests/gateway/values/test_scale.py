@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.canonical import Json
-from gateway.session.normal_form import of_value
-from gateway.session.provenance import Memory, Source
-from gateway.session.result_values import read_result
-from gateway.session.scale import Weighed, Weighing
-from gateway.session.words import Words
+from gateway.values.normal_form import of_value
+from gateway.values.provenance import Memory, Source
+from gateway.values.result_values import read_result
+from gateway.values.scale import Weighed, Weighing
+from gateway.values.words import Words
 from policies.decision import NOTHING_CARRIED, ORIGINS, Origin
 from policies.snapshot import ToolRule
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import cast
 
 from audit.canonical import Json
-from gateway.session.result_values import Scalar, scalars
+from gateway.values.result_values import Scalar, scalars
 from policies.errors import ConditionFailed
 from policies.text import compatible
 

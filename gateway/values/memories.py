@@ -8,7 +8,7 @@ and its values as never seen, but for the user's words, which the log has.
 import secrets
 from collections.abc import Callable, Container
 
-from gateway.session.provenance import Memory
+from gateway.values.provenance import Memory
 
 
 def random_key() -> str:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.canonical import Json
-from gateway.session.provenance import SLICE, Memory, Source
-from gateway.session.result_values import read_result
-from gateway.session.scale import Weighed, Weighing
-from gateway.session.seen import Seen
+from gateway.values.provenance import SLICE, Memory, Source
+from gateway.values.result_values import read_result
+from gateway.values.scale import Weighed, Weighing
+from gateway.values.seen import Seen
 from policies.snapshot import ToolRule
 
 KEY = "00" * 16

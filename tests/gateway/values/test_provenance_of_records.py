@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from audit.canonical import Json
-from gateway.session.carried import carried_by
-from gateway.session.provenance import Memory, Source
-from gateway.session.result_values import read_result
-from gateway.session.scale import Weighed, Weighing
+from gateway.values.carried import carried_by
+from gateway.values.provenance import Memory, Source
+from gateway.values.result_values import read_result
+from gateway.values.scale import Weighed, Weighing
 from policies.register import Trust
 from policies.snapshot import ToolRule
 

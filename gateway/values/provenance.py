@@ -3,7 +3,7 @@
 One `Memory` for each tree of sessions, since nobody sees what agents of one tree tell each other.
 It knows the user's words, and by keyed hashes what was read: values that may be relied upon, values
 that may not, and ids that stand in one record with something the user named. A call's values are
-compared with it as wholes, in the normal form of `gateway.session.normal_form`, without a model.
+compared with it as wholes, in the normal form of `gateway.values.normal_form`, without a model.
 
 What may be relied upon counts only until the tree is tainted: a tainted agent chooses what it
 reads, and could fetch what it wants to be trusted. After that a record still narrows down what the
@@ -17,10 +17,10 @@ from itertools import chain, islice
 
 from audit.canonical import Json
 from audit.value import value_type
-from gateway.session import normal_form
-from gateway.session.normal_form import as_id
-from gateway.session.result_values import Reading, Record, Scalar
-from gateway.session.scale import (
+from gateway.values import normal_form
+from gateway.values.normal_form import as_id
+from gateway.values.result_values import Reading, Record, Scalar
+from gateway.values.scale import (
     NONE,
     TRUSTED,
     UNTRUSTED,
@@ -31,8 +31,8 @@ from gateway.session.scale import (
     values,
     weigh,
 )
-from gateway.session.seen import Seen
-from gateway.session.words import Words, is_id, kinds_of
+from gateway.values.seen import Seen
+from gateway.values.words import Words, is_id, kinds_of
 from policies.decision import ORIGINS
 
 MOST_PIECES = 20_000

@@ -1,0 +1,1 @@
+"""Values: where those of a call come from, and what the results of calls carry on."""
