@@ -14,12 +14,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median, quantiles
 
 import casbin
 
-from benchmarks.goals import GOALS, missed
+from benchmarks.table import add_options, finish
 from policies.compile import compile_snapshot
 from policies.decision import Effect, Facts
 from policies.document import Policy, PolicyDocument
@@ -303,18 +302,7 @@ def run(*, rounds: int) -> dict[str, float]:
 def main() -> int:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
-    parser.add_argument("--json", type=Path, help="write the rows here")
+    add_options(parser)
     options = parser.parse_args()
     rows = run(rounds=5 if options.quick else 25)
-    print()
-    for name, value in rows.items():
-        goal = GOALS["policy"].get(name)
-        print(f"{name:42} {value:>10.2f}   {f'goal {goal}' if goal else ''}")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
-    failures = list(missed("policy", rows))
-    for line in failures:
-        print(f"missed: {line}", file=sys.stderr)
-    return 1 if failures and options.check else 0
+    return finish("policy", rows, options, void=())

@@ -112,17 +112,7 @@ async def _governed(folder: Path, policy: str) -> AsyncIterator[tuple[One, Clock
         return task
 
     configure(level="error", redaction=Redaction(), stream=open(os.devnull, "w"))  # noqa: ASYNC230, PTH123, SIM115 - for the whole process
-    (folder / "steps.policy.yaml").write_text(policy)
-    settings = Settings.model_validate(
-        {
-            "apiVersion": "passavant/v1",
-            "kind": "Gateway",
-            "home": folder / "home",
-            "policy": [str(folder / "steps.policy.yaml")],
-            "audit": {"origin": "benchmark.localhost/steps"},
-            "insecure_volatile_log": True,
-        }
-    )
+    settings = Settings.model_validate(_deployment(folder, policy))
     flow = Flow.model_validate({"name": "job", "flow": {"sequential": ["step"] * STEPS}})
     flows = Flows([flow], [LocalAgent("step", step)])
     around = Surroundings({}, disk=Timed(), orchestration=flows)
@@ -146,6 +136,19 @@ async def _governed(folder: Path, policy: str) -> AsyncIterator[tuple[One, Clock
             assert known.get(run.id).result == "done", known.get(run.id).detail
 
         yield one, clocked
+
+
+def _deployment(folder: Path, policy: str) -> dict[str, object]:
+    """A gateway in a folder with this policy."""
+    (folder / "steps.policy.yaml").write_text(policy)
+    return {
+        "apiVersion": "passavant/v1",
+        "kind": "Gateway",
+        "home": folder / "home",
+        "policy": [str(folder / "steps.policy.yaml")],
+        "audit": {"origin": "benchmark.localhost/steps"},
+        "insecure_volatile_log": True,
+    }
 
 
 @asynccontextmanager

@@ -7,9 +7,7 @@ run, on a file of the same kind in the same folder: the log cannot be faster tha
 
 import argparse
 import asyncio
-import json
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -28,7 +26,7 @@ from audit.log import SEGMENT_BYTES, Log
 from audit.note import Signer
 from audit.tiles import Publisher
 from audit.verify import verify_directory
-from benchmarks.goals import GOALS, missed
+from benchmarks.table import add_options, finish
 
 CALLERS = (1, 16, 64, 256)
 
@@ -191,21 +189,10 @@ def run(folder: Path, *, quick: bool) -> dict[str, float]:
 def main() -> int:
     """The program."""
     parser = argparse.ArgumentParser(prog="audit.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="shorter and fewer cells")
-    parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
-    parser.add_argument("--json", type=Path, help="write the rows here")
+    add_options(parser)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
     if is_volatile(options.folder):
         parser.error(f"{options.folder} lies in memory: name another with --folder")
     rows = run(options.folder, quick=options.quick)
-    print()
-    for name, value in rows.items():
-        goal = GOALS["audit"].get(name)
-        print(f"{name:52} {value:>12,.2f}   {f'goal {goal}' if goal else ''}")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
-    failures = list(missed("audit", rows))
-    for line in failures:
-        print(f"missed: {line}", file=sys.stderr)
-    return 1 if failures and options.check else 0
+    return finish("audit", rows, options, void=())

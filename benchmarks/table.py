@@ -58,7 +58,7 @@ def finish(
     width = max(42, *map(len, rows))
     for name, value in rows.items():
         goal = GOALS[program].get(name)
-        print(f"{name:{width}} {value:>12,.4g}   {f'goal {goal}' if goal else ''}".rstrip())
+        print(f"{name:{width}} {_figure(value):>12}   {f'goal {goal}' if goal else ''}".rstrip())
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "void": void}, indent=2) + "\n")
     for line in void:
@@ -67,6 +67,10 @@ def finish(
     for line in failures:
         print(f"missed: {line}", file=sys.stderr)
     return 1 if void or (failures and options.check) else 0
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _cells(measured: Measured, name: str, count: int) -> list[str]:
