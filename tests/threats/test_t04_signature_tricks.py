@@ -13,9 +13,9 @@ import pytest
 
 from gateway.identity.tokens import Issuer
 from gateway.principal import Principal
+from tests.gateway.identity.forging import FORGED, NOW, Forge
 from tests.gateway.identity.signing import Key
 from tests.gateway.identity.test_assertions import FORGED as FORGED_ASSERTIONS
-from tests.gateway.identity.test_tokens import FORGED, NOW, Forge
 from tests.harness.agent import MODERN, REST, Agent
 from tests.harness.client import Client
 from tests.harness.gateway import Clock, Running
