@@ -124,7 +124,7 @@ def encode(record: Record, *, ts: int, boot: str, seq: int) -> tuple[bytes, dict
     }
     try:
         written = orjson.dumps(body, option=_OPTIONS)  # first: it ends on a value that holds itself
-        _check_values(body)
+        _check_values(record.fields)
         if not written.isascii():
             _check_keys(body)
     except (orjson.JSONEncodeError, TypeError) as error:
@@ -136,9 +136,9 @@ def encode(record: Record, *, ts: int, boot: str, seq: int) -> tuple[bytes, dict
     return bytes(memoryview(written)), body
 
 
-def _check_values(body: dict[str, Any]) -> None:
+def _check_values(fields: Mapping[str, Json]) -> None:
     """Refuse floats and other types; integers and depth were bounded in writing."""
-    parts: list[Iterable[Any]] = [body.values()]
+    parts: list[Iterable[Any]] = [fields.values()]
     for part in parts:  # those within it follow behind
         for value in part:
             kind = type(value)
