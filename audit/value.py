@@ -15,7 +15,7 @@ T = TypeVar("T")
 def value_type(cls: type[T]) -> type[T]:
     """Make a slotted dataclass with equality and hash by fields; assigning to one is a type error.
 
-    For what is made for each call. Anything else, and whatever is an authority by itself (a
-    permit), stays a dataclass that is frozen at run time too.
+    For what is made for each call. Anything else stays a dataclass that is frozen at run time too;
+    what is an authority by itself (a permit) is a tuple.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)

@@ -5,8 +5,7 @@ type-check. Only the gate makes permits, and only from the receipt of a durable 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from audit.canonical import Json
 from audit.entry import Receipt
@@ -28,9 +27,8 @@ class Caller:
     chain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """The authority to forward exact bytes once.
+class Permit(NamedTuple):
+    """The authority to forward exact bytes once. A tuple: nothing can change it once it is made.
 
     server, tool  the upstream's name with us and the tool's own name there
     pin           digest of the definition that was decided on (`gateway.catalogue.pins`)
@@ -46,13 +44,16 @@ class Permit:
     server: str
     tool: str
     pin: str
-    arguments: bytes = field(repr=False)
+    arguments: bytes
     caller: Caller
     session: str
     receipt: Receipt
     key: str | None = None
-    principal: Principal | None = field(default=None, repr=False)
+    principal: Principal | None = None
     until_s: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Permit({self.server}.{self.tool} by {self.receipt})"
 
 
 @value_type

@@ -97,7 +97,9 @@ class Limits:
 
     def release(self, call_id: str) -> None:
         """Give back what a call holds; what its entry has charged stays."""
-        taken = self._holders.pop(call_id, ())
+        taken = self._holders.pop(call_id, None)
+        if taken is None:
+            return
         for charge, _, counter, slot in taken:
             held = self._held[counter]
             left = held.pop(slot) - charge.amount

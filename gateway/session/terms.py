@@ -107,7 +107,8 @@ def demands(snapshot: Snapshot, call: Counted) -> Demands | str:
             return name
         if demand.charge.amount:
             charges.append(demand)
-    charges.extend(_remembered(snapshot, call.facts))
+    if call.facts.tool in snapshot.histories:
+        charges.extend(_remembered(snapshot, call.facts))
     return Demands(tuple(charges), tuple(places))
 
 
@@ -164,7 +165,7 @@ def _budget_demand(snapshot: Snapshot, name: str, call: Counted) -> Demand | Non
 
 def _remembered(snapshot: Snapshot, facts: Facts) -> Iterator[Demand]:
     """Charges to the histories that some condition asks about; they refuse nothing."""
-    for window in snapshot.histories.get(facts.tool, ()):
+    for window in snapshot.histories[facts.tool]:
         for key in histories(facts):
             charge = Charge("history", facts.tool, key, 1, window, facts.now)
             yield Demand.of(charge, MAX_SAFE)
