@@ -5,7 +5,6 @@ concerned, or why. The receiver sees by the signature that it is ours, by the ti
 one sent again, and by the id, which stays the same when we try again, that it had it before.
 """
 
-import hmac
 from base64 import b64decode, b64encode
 from binascii import Error as NoBase64
 from collections.abc import Mapping
@@ -15,8 +14,8 @@ from typing import Self
 
 from audit.canonical import Json
 from gateway.errors import CredentialMissing
+from gateway.webhook_signature import PREFIX, signature
 
-_PREFIX = "whsec_"
 _BYTES = range(24, 65)
 
 
@@ -30,10 +29,10 @@ class Secret:
     def read(cls, text: str) -> Self:
         """Read the spelling `whsec_<base64>`. Raises CredentialMissing; the message has no part."""
         try:
-            key = b64decode(text.removeprefix(_PREFIX), validate=True)
+            key = b64decode(text.removeprefix(PREFIX), validate=True)
         except (NoBase64, ValueError):
             key = b""
-        if not text.startswith(_PREFIX) or len(key) not in _BYTES:
+        if not text.startswith(PREFIX) or len(key) not in _BYTES:
             raise CredentialMissing(
                 "the secret of a webhook is whsec_ and base64 of 24 to 64 bytes"
             )
@@ -41,12 +40,12 @@ class Secret:
 
     def headers(self, message_id: str, now_s: int, body: bytes) -> dict[str, str]:
         """The headers that go with `body`."""
-        signed = f"{message_id}.{now_s}.".encode() + body
-        signature = b64encode(hmac.digest(self.key, signed, "sha256")).decode()
+        time = str(now_s)
+        signed = b64encode(signature(self.key, message_id, time, body)).decode()
         return {
             "webhook-id": message_id,
-            "webhook-timestamp": str(now_s),
-            "webhook-signature": f"v1,{signature}",
+            "webhook-timestamp": time,
+            "webhook-signature": f"v1,{signed}",
         }
 
 
