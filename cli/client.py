@@ -17,8 +17,8 @@ from cli.errors import Exit, stop
 from cli.interrupt import Stopping
 from cli.options import DEFAULT_HOME, Home, KeyFile, Url
 from gateway.errors import GatewayError
-from gateway.forms import is_loopback
 from gateway.identity import private_files
+from gateway.notation import is_loopback
 
 KEY_FILE = "operator.key"
 TIMEOUT_S = 90.0

@@ -13,7 +13,7 @@ from cli.client import Operators, operated
 from cli.errors import Exit, stop
 from cli.options import AsJson
 from cli.output import as_card, as_json, say
-from gateway.forms import milliseconds
+from gateway.notation import milliseconds
 
 app = typer.Typer(no_args_is_help=True, help="Access tokens of agents.")
 

@@ -20,7 +20,6 @@ from gateway.applications import Gateway, assemble
 from gateway.background import in_background
 from gateway.evidence import Evidence
 from gateway.flow import Flow
-from gateway.forms import milliseconds
 from gateway.governing import governed
 from gateway.ground import Ground, grounded
 from gateway.guard.watch import Watch
@@ -30,6 +29,7 @@ from gateway.identity.tokens import Issuer
 from gateway.known_secrets import KnownSecrets
 from gateway.links.credentials import Credentials
 from gateway.metrics import Metrics
+from gateway.notation import milliseconds
 from gateway.notices.delivery import Delivery, Telling
 from gateway.operator.credentials import Operators
 from gateway.operator.login_codes import LoginCodes

@@ -13,7 +13,6 @@ from gateway.faces.http import EdgeRules
 from gateway.faces.log_in import LogInFace
 from gateway.faces.oauth import OAuthFace, Refuse
 from gateway.faces.visits import Visits
-from gateway.forms import milliseconds
 from gateway.identity import applications
 from gateway.identity.assertions import Assertions
 from gateway.identity.authorization_server import AuthorizationServer
@@ -25,6 +24,7 @@ from gateway.identity.grants import Means
 from gateway.identity.issuers import WorkloadIssuers
 from gateway.identity.refresh_tokens import RefreshTokens
 from gateway.identity.throttle import Throttle
+from gateway.notation import milliseconds
 from gateway.operator.services import Services
 from gateway.parts import Parts
 

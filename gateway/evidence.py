@@ -21,8 +21,8 @@ from audit.log import Log
 from audit.note import Signer
 from audit.sealed import Vault
 from audit.tiles import Publisher
-from gateway.forms import milliseconds
 from gateway.home import Home
+from gateway.notation import milliseconds
 from gateway.operator.columns import COLUMNS
 from gateway.recorder import Recorder
 from gateway.settings import Settings

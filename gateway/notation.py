@@ -1,4 +1,4 @@
-"""Forms: how durations, addresses and URLs are written in a deployment file."""
+"""Notation: how durations, addresses and URLs are written in a deployment file."""
 
 import re
 from ipaddress import ip_address

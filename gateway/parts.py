@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from gateway.activation import Activation
 from gateway.evidence import Evidence
 from gateway.fleet import Fleet
-from gateway.forms import milliseconds
 from gateway.home import Home
 from gateway.identity.keys import KeySet
 from gateway.identity.minting import Mint
 from gateway.identity.rotation import Rotation
+from gateway.notation import milliseconds
 from gateway.operator.credentials import Operators
 from gateway.operator.login_codes import LoginCodes
 from gateway.rooms import Rooms

@@ -19,11 +19,11 @@ from pydantic import (
 
 from gateway.catalogue.agents import AgentSpec, ModelSpec
 from gateway.catalogue.servers import ServerSpec
-from gateway.forms import Address, Interval, Life, Url, WholeSeconds, is_loopback, milliseconds
 from gateway.guard.rules import Guards
 from gateway.identity import trust
 from gateway.identity.applications import ApplicationId, ApplicationSpec, check_redirects
 from gateway.links.credentials import Reference
+from gateway.notation import Address, Interval, Life, Url, WholeSeconds, is_loopback, milliseconds
 from gateway.notices.hooks import HookName, WebhookSpec
 from gateway.runs.spec import RunsSpec
 

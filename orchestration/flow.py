@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from gateway.forms import milliseconds
 from gateway.links.jsonrpc import dump_sorted
+from gateway.notation import milliseconds
 from orchestration.parts import Duration, Name, Part, Sentence
 from orchestration.spec import Node
 

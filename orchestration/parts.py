@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from gateway.forms import milliseconds
+from gateway.notation import milliseconds
 from orchestration.shape import checked_schema
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"

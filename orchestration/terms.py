@@ -10,8 +10,8 @@ from functools import reduce
 from typing import Self
 
 from gateway.errors import NotUnderstood
-from gateway.forms import milliseconds
 from gateway.links.jsonrpc import read
+from gateway.notation import milliseconds
 from gateway.runs.run import Json
 from orchestration.conditions import holds
 from orchestration.flow import nodes

@@ -6,7 +6,7 @@ from audit.canonical import Json
 from gateway.operator.api import Here, Routes, Viewer
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services
-from gateway.operator.standing import standing
+from gateway.operator.usage import usage
 from policies.matrix import marks
 
 router = Routes()
@@ -39,7 +39,7 @@ async def show_agent(services: Here, _: Viewer, name: str, user: str | None = No
         "on_behalf_of": agent.on_behalf_of,
         "trust": agent.trust,
         "tools": {tool: mark for tool, mark in tools.items() if mark is not None},
-        "limits": [asdict(each) for each in standing(services, name)],
+        "limits": [asdict(each) for each in usage(services, name)],
     }
 
 

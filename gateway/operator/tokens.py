@@ -6,12 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from audit.canonical import Json
-from gateway.forms import milliseconds
 from gateway.identity import names, scopes
 from gateway.identity.errors import AuthError, OAuthError
 from gateway.identity.issuers import MAX_LIFE_S, User
 from gateway.identity.minting import Order
 from gateway.identity.tokens import renewable_until
+from gateway.notation import milliseconds
 from gateway.operator.api import Administrator, Here, Routes, body_of, peer
 from gateway.operator.errors import OperatorRefused
 from gateway.operator.services import Services

@@ -1,4 +1,4 @@
-"""Standing: how much of the limits and budgets that are counted for an agent it has used."""
+"""Usage: how much of the limits and budgets that are counted for an agent it has used."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from policies.decision import Facts
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Usage:
     """One counter.
 
     unit      "calls", "calls at once", or the unit of the budget
@@ -25,7 +25,7 @@ class Standing:
     window_s: int
 
 
-def standing(services: Services, agent: str) -> Iterator[Standing]:
+def usage(services: Services, agent: str) -> Iterator[Usage]:
     """Every limit and budget `per: agent`; others are counted for somebody else."""
     snapshot, now = services.worlds.current.snapshot, services.recorder.now()
     limits, key = services.state.limits, counted_for("agent", Facts(agent, "", {}))
@@ -35,14 +35,14 @@ def standing(services: Services, agent: str) -> Iterator[Standing]:
             continue
         if limit.at_once is not None:
             used = limits.running(place_of(name, key), now)
-            yield Standing(name, "calls at once", used, limit.at_once, 0)
+            yield Usage(name, "calls at once", used, limit.at_once, 0)
             continue
         demand = limit_demand(name, limit, key, now)
         window_s = demand.charge.window // 1_000_000
-        yield Standing(name, "calls", limits.used(demand.charge), demand.most, window_s)
+        yield Usage(name, "calls", limits.used(demand.charge), demand.most, window_s)
     for name, budget in sorted(snapshot.budgets.items()):
         if budget.per == "agent":
             terms = Terms.of_budget(budget)
             charge = Charge("budget", name, key, 1, terms.window, now)
             used = -(-limits.used(charge) // MICRO)
-            yield Standing(name, budget.unit, used, budget.amount, budget.window)
+            yield Usage(name, budget.unit, used, budget.amount, budget.window)

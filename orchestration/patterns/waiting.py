@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from gateway.forms import milliseconds
+from gateway.notation import milliseconds
 from gateway.runs.run import Json
 from orchestration.context import Context
 from orchestration.parts import Wait

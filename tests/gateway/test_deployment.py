@@ -8,7 +8,7 @@ import pytest
 
 from gateway.deployment import NOT_YET, load
 from gateway.errors import SettingsInvalid
-from gateway.forms import is_loopback
+from gateway.notation import is_loopback
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "passavant.yaml"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.forms import is_loopback, milliseconds
+from gateway.notation import is_loopback, milliseconds
 
 
 @pytest.mark.parametrize(
