@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from audit.errors import TileConflict
-from audit.files import OsFiles, write_all
+from audit.files import OsFiles
 from audit.layout import STAGED
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -80,8 +80,7 @@ class DurableFolder:
         self._staged.unlink(missing_ok=True)  # after a failure it may be linked under its name
         descriptor = os.open(self._staged, _NEW, 0o600)
         try:
-            write_all(self._files, descriptor, data, 0)
-            self._files.sync(descriptor)
+            self._files.write_durably(descriptor, data, 0)
         finally:
             os.close(descriptor)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from audit.checkpoint import Checkpoint
 from audit.errors import AuditUnavailable
-from audit.files import Files, write_all
+from audit.files import Files
 from audit.note import Signer
 from audit.recovery import Head, State
 from audit.segments import (
@@ -161,8 +161,7 @@ class Writer:
         frames.append(frame(place_of(self._ordinal, end), kind, payload))
         data = b"".join(frames)
         begun = perf_counter_ns()
-        write_all(self._files, self._descriptor, data, self._offset)
-        self._files.sync(self._descriptor)
+        self._files.write_durably(self._descriptor, data, self._offset)
         self.last_sync_us = (perf_counter_ns() - begun) // 1000
         self.last_commit_s = monotonic()
         self._offset += len(data)
@@ -194,8 +193,7 @@ class Writer:
         header = Header(
             signer.name, signer.key_id, ordinal, first, tree.frontier.nodes, self.head.note
         )
-        write_all(self._files, descriptor, bytes(header), 0)
-        self._files.sync(descriptor)
+        self._files.write_durably(descriptor, bytes(header), 0)
         self._files.rename(path, self._folder / name_of(ordinal))
         self._files.sync_folder(self._folder)
         self._spare.taken()

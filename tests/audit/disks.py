@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from audit.files import OsFiles
+from tests.harness.disk import SteppingFiles
 
 SECTOR = 512
 
 
-class FailingFiles(OsFiles):
+class FailingFiles(SteppingFiles):
     """Fails on demand: a rule is asked before every operation, with its name and path."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class PowerCut(BaseException):
     """The machine stops here."""
 
 
-class SectorLossFiles(OsFiles):
+class SectorLossFiles(SteppingFiles):
     """A disk whose cache forgets: at a cut any of the unsynced sectors may be lost.
 
     The folder holds what the system would read back, `_durable` what is on the platter. The

@@ -98,16 +98,18 @@ def test_names_are_durable_after_sync_up_to_the_folder_that_was_there(
     assert set(synced) == {home, home / "tile", home / "tile/0"}
 
 
-def test_a_file_is_synced_before_it_has_its_name(
+def test_a_file_is_durable_before_it_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[int] = []
+    durable: list[int] = []
+    write = OsFiles.write_durably
 
-    def sync(_: OsFiles, descriptor: int) -> None:
+    def watched(at: OsFiles, descriptor: int, data: bytes, offset: int) -> None:
         assert not (tmp_path / "tile").exists() or not files(tmp_path / "tile")
-        synced.append(os.fstat(descriptor).st_ino)
+        write(at, descriptor, data, offset)
+        durable.append(os.fstat(descriptor).st_ino)
 
     folder = DurableFolder(tmp_path)
-    monkeypatch.setattr(OsFiles, "sync", sync)
+    monkeypatch.setattr(OsFiles, "write_durably", watched)
     folder.add("tile/0/000", b"1")
-    assert synced == [(tmp_path / "tile/0/000").stat().st_ino]
+    assert durable == [(tmp_path / "tile/0/000").stat().st_ino]

@@ -1,5 +1,8 @@
+import errno
 import os
 import stat
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,47 @@ class Reluctant(OsFiles):
 def test_a_write_that_never_ends_is_an_error() -> None:
     with pytest.raises(OSError, match="no more bytes"):
         write_all(Reluctant(), 0, b"data", 0)
+
+
+def refused(*_arguments: object) -> int:
+    raise OSError(errno.EOPNOTSUPP, "an unknown flag")
+
+
+def half(descriptor: int, parts: tuple[bytes], offset: int, _flags: int) -> int:
+    return os.pwrite(descriptor, parts[0][: len(parts[0]) // 2], offset)
+
+
+@pytest.mark.parametrize("take", [None, refused, half], ids=["at-once", "not-offered", "short"])
+def test_what_is_written_durably_is_all_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, take: Callable[..., int] | None
+) -> None:
+    files, synced = OsFiles(), list[int]()
+    if take:
+        monkeypatch.setattr("os.pwritev", take)
+    monkeypatch.setattr(OsFiles, "sync", lambda _, descriptor: synced.append(descriptor))
+    descriptor = files.create(tmp_path / "file", 1000)
+    data = os.urandom(701)
+    files.write_durably(descriptor, data, 100)
+    assert files.read(descriptor, 1000, 0) == bytes(100) + data + bytes(199)
+    assert synced == ([descriptor] if take or sys.platform != "linux" else [])
+    files.close(descriptor)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="written and synced in two steps elsewhere")
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_a_failure_to_write_durably_is_not_tried_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail(*_arguments: object) -> int:
+        raise OSError(code, "no")
+
+    files = OsFiles()
+    descriptor = files.create(tmp_path / "file", 1000)
+    monkeypatch.setattr("os.pwritev", fail)
+    with pytest.raises(OSError, match="no"):
+        files.write_durably(descriptor, b"data", 0)
+    assert files.read(descriptor, 1000, 0) == bytes(1000)
+    files.close(descriptor)
 
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - nothing is written there

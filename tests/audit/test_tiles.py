@@ -246,7 +246,7 @@ class _Fault:
 
 
 _STEPS: dict[type, list[str]] = {
-    OsFiles: ["sync", "sync_folder", "rename"],
+    OsFiles: ["write_durably", "sync_folder", "rename"],
     DurableFolder: ["_put", "_stage", "_make", "remove"],
 }
 
@@ -344,16 +344,16 @@ def test_trouble_with_the_disk_is_told_once_and_passes(
     log: Log, tiles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recovered, alarms, attempts = threading.Event(), list[Exception](), count(1)
-    sync = OsFiles.sync
+    write = OsFiles.write_durably
 
-    def failing(files: OsFiles, descriptor: int) -> None:
+    def failing(files: OsFiles, descriptor: int, data: bytes, offset: int) -> None:
         if threading.current_thread().name == "audit-publisher" and next(attempts) <= 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        sync(files, descriptor)
+        write(files, descriptor, data, offset)
         recovered.set()
 
     grow(log, 3)
-    monkeypatch.setattr(OsFiles, "sync", failing)
+    monkeypatch.setattr(OsFiles, "write_durably", failing)
     publisher = Publisher(log, tiles, every_s=0.001, alarm=alarms.append)
     publisher.start()
     _wait(recovered)

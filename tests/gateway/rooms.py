@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.canonical import Json
 from audit.entry import Entry, Receipt
-from audit.files import Files, OsFiles
+from audit.files import Files
 from audit.log import Log
 from audit.note import Signer
 from audit.sealed import Vault
@@ -40,6 +40,7 @@ from gateway.store.row import to_row
 from gateway.store.view import View
 from gateway.world import World
 from policies.decision import Decision, Effect, Facts, Obligation
+from tests.harness.disk import SteppingFiles
 
 SIGNER = Signer("gw.example/audit", Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
 NOW_S = 1_795_154_745
@@ -98,7 +99,7 @@ class Clock:
         self.us += int(seconds * 1_000_000)
 
 
-class Disk(OsFiles):
+class Disk(SteppingFiles):
     """A disk that can be made to fail every write."""
 
     fails = False

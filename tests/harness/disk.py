@@ -6,11 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from audit.files import OsFiles
+from audit.files import OsFiles, write_all
 from tests.harness.reached import LONGEST_S
 
 
-class StallingDisk(OsFiles):
+class SteppingFiles(OsFiles):
+    """Writes first and syncs then, each by its own method, so that a test can come between."""
+
+    def write_durably(self, descriptor: int, data: bytes, offset: int) -> None:
+        """See Files."""
+        write_all(self, descriptor, data, offset)
+        self.sync(descriptor)
+
+
+class StallingDisk(SteppingFiles):
     """A disk whose syncs wait while it is stalled: what comes meanwhile makes up one batch."""
 
     def __init__(self) -> None:
@@ -33,7 +42,7 @@ class StallingDisk(OsFiles):
         super().sync(descriptor)
 
 
-class FailingDisk(OsFiles):
+class FailingDisk(SteppingFiles):
     """A disk on which writing fails with `error` while that is set."""
 
     error: int | None = None
