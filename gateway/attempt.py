@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from functools import partial
-from types import MappingProxyType
+from typing import Never
 
 from audit import canonical
 from audit.canonical import Json
@@ -32,7 +32,9 @@ from policies.instant import end_of
 from policies.kernel import decide, may_see
 from policies.snapshot import ToolRule
 
-_UNWEIGHED: Mapping[str, str] = MappingProxyType({})
+_UNASKED: Mapping[str, Never] = {}
+"""Of facts that no condition asks for."""
+_NO_KINDS: frozenset[str] = frozenset()
 
 
 @value_type
@@ -147,26 +149,27 @@ def attempt(principal: Principal, action: Action, ground: Ground, *, call_id: st
         # The listing and the rules disagree: the arguments were not checked, so nothing passes.
         decision = replace(decision, effect="deny", rules=("engine-error",), obligations=())
     rule = world.snapshot.tools.get(name)
-    emits, falls, marked = _labels(ground, action, None if tool is None else rule)
-    return Attempt(
-        id=call_id,
-        principal=principal,
-        action=action,
-        world=world,
-        epoch=ground.epoch,
-        tool=tool,
-        words=words,
-        facts=facts,
-        decision=decision,
-        emits=emits | falls,
-        falls=falls,
-        lifted=known.lifted,
-        released_by=known.released_by,
-        marks=marked,
-        is_read=rule is not None and rule.risk == "read",
-        rests=known.rests,
-        digest_key=ground.digest_key,
-        began=ground.began,
+    emits, falls, marks = _labels(ground, action, None if tool is None else rule)
+    is_read = rule is not None and rule.risk == "read"
+    return Attempt(  # by position: CPython 3.11 takes four times as long with names
+        call_id,
+        principal,
+        action,
+        world,
+        ground.epoch,
+        tool,
+        words,
+        facts,
+        decision,
+        emits | falls,
+        falls,
+        known.lifted,
+        known.released_by,
+        marks,
+        is_read,
+        known.rests,
+        ground.digest_key,
+        ground.began,
     )
 
 
@@ -297,21 +300,27 @@ def _facts(
     now: int,
     weighed: Weighed | None,
 ) -> Facts:
-    return Facts(
-        agent=principal.agent,
-        tool=tool,
-        args=args,
-        user=principal.user,
-        user_groups=principal.user_groups,
-        chain=principal.chain,
-        scopes=principal.scopes,
-        labels=session.labels,
-        provenance=_UNWEIGHED if weighed is None else weighed.provenance,
-        origin=_UNWEIGHED if weighed is None else weighed.origin,
-        purpose=session.purpose,
-        purpose_tools=session.tools,
-        session=session.id,
-        now=now,
-        proven=principal.bound_to is not None,
-        tree=session.root,
+    secrets, risk, sink = _NO_KINDS, "", ""  # found, and stated, where a condition asks
+    return Facts(  # by position, as `Attempt`
+        principal.agent,
+        tool,
+        args,
+        principal.user,
+        principal.user_groups,
+        principal.chain,
+        principal.scopes,
+        session.labels,
+        _UNASKED if weighed is None else weighed.provenance,
+        _UNASKED if weighed is None else weighed.origin,
+        secrets,
+        session.purpose,
+        session.tools,
+        session.id,
+        _UNASKED,
+        _UNASKED,
+        now,
+        principal.bound_to is not None,
+        risk,
+        sink,
+        session.root,
     )
