@@ -88,7 +88,7 @@ def governed(risk: str) -> Opened:
 @asynccontextmanager
 async def _governed(folder: Path, policy: str) -> AsyncIterator[tuple[One, Clocked]]:
     """A flow of this gateway, whose agents are functions of the process."""
-    from audit.files import OsFiles  # noqa: PLC0415 - each engine loads what it needs
+    from audit.files import OsFiles, write_all  # noqa: PLC0415 - each engine loads what it needs
     from gateway.app import opened  # noqa: PLC0415
     from gateway.diagnostics import configure  # noqa: PLC0415
     from gateway.redaction import Redaction  # noqa: PLC0415
@@ -101,7 +101,11 @@ async def _governed(folder: Path, policy: str) -> AsyncIterator[tuple[One, Clock
     clocked = Clocked()
 
     class Timed(OsFiles):
-        """The disk, with the time that the log waits for it."""
+        """The disk, with the time that the log waits for its syncs: each a call of its own here."""
+
+        def write_durably(self, descriptor: int, data: bytes, offset: int) -> None:
+            write_all(self, descriptor, data, offset)
+            self.sync(descriptor)
 
         def sync(self, descriptor: int) -> None:
             began = time.perf_counter()

@@ -108,7 +108,7 @@ def _read_until(said: IO[bytes], wanted: bytes) -> bytes:
             return heard
 
 
-CALLS = ("pwrite64", "fdatasync", "fsync", "rename", "openat", "fallocate", "flock")
+CALLS = ("pwrite64", "pwritev2", "fsync", "rename", "openat", "fallocate", "flock")
 
 
 @pytest.mark.long
