@@ -111,8 +111,11 @@ class Running(Reached):
     def entries(
         self, kind: str | None = None, *, of: Agent | None = None, since: int = 0
     ) -> list[dict[str, Any]]:
-        """Durable entries, oldest first; those that name this agent, where one is given."""
-        found = [entry.body for entry in self.gateway.services.log.entries(since)]
+        """Durable entries, oldest first; those that name this agent, where one is given.
+
+        What is shown has been folded: a test that has seen an entry sees what came of it, too.
+        """
+        found = self._folded(since)
         return [
             body
             for body in found
@@ -122,8 +125,12 @@ class Running(Reached):
 
     def kinds(self, of: Agent, since: int = 0) -> list[str]:
         """Kinds of the entries of this agent's session."""
-        found = [entry.body for entry in self.gateway.services.log.entries(since)]
+        found = self._folded(since)
         return [body["kind"] for body in found if body.get("session") == of.session]
+
+    def _folded(self, since: int) -> list[dict[str, Any]]:
+        services = self.gateway.services
+        return [entry.body for entry in services.log.entries(since, services.state.applied)]
 
     def labels(self, of: Agent) -> frozenset[str]:
         """What stands on this agent's session now."""

@@ -174,7 +174,7 @@ async def test_a_client_that_goes_away_leaves_the_task_to_itself(tmp_path: Path)
         slow.go.set()
         async with a2a.connected(ada, "slow") as client:
             task = GetTaskRequest(id=first["task"]["id"])
-            await house_.gateway.until(lambda: bool(house_.gateway.entries("run.ended")))
+            await house_.ended(house_.hop.runs.get(task.id))
             assert a2a.answer(a2a.told(await client.get_task(task))) == "at last"
 
 
@@ -318,7 +318,7 @@ async def test_a_task_goes_on_after_a_restart_and_is_found_again(tmp_path: Path)
         again = await renewed(house_, ada)
         (request,) = house_.gateway.entries("approval.asked")
         await house_.gateway.answer(request["approval"])
-        await house_.gateway.until(lambda: bool(house_.gateway.entries("run.ended")))
+        await house_.ended(house_.hop.runs.get(task["id"]))
         answered = await rpc(again, "asked", "GetTask", {"id": task["id"]})
         assert a2a.answer(answered.body["result"]) == "done"
         assert agents.asked == ["asked"]
