@@ -8,7 +8,6 @@ does not compile, a setting that cannot be honoured.
 import secrets
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version as distribution_version
 
 import structlog
 
@@ -16,7 +15,7 @@ from audit.canonical import Json
 from audit.errors import AuditError
 from gateway import unfinished
 from gateway.activation import Activation
-from gateway.applications import Gateway, assemble
+from gateway.applications import VERSION, Gateway, assemble
 from gateway.background import in_background
 from gateway.evidence import Evidence
 from gateway.flow import Flow
@@ -244,7 +243,7 @@ async def _begin(log_of: Evidence, state: State, rooms: Rooms, operators: Operat
     )
     world = rooms.worlds.current
     fields: dict[str, Json] = {
-        "version": distribution_version("passavant"),
+        "version": VERSION,
         "snapshot": world.snapshot.digest,
         "catalogue": world.catalogue.digest,
         "recovered": log_of.log.recovered is not None,

@@ -6,7 +6,7 @@ They share rooms and nothing else: no route of one is a route of the other.
 import secrets
 import time
 from dataclasses import dataclass
-from importlib.metadata import version as distribution_version
+from importlib.metadata import version
 
 from fastapi import FastAPI
 
@@ -40,6 +40,9 @@ from gateway.operator.services import Services
 from gateway.operator.ways_in import WaysIn
 from gateway.parts import Parts
 from gateway.settings import Settings
+
+VERSION = version("passavant")
+"""Of this distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def _services(parts: Parts) -> Services:
         ways_in=_ways_in(parts),
         scrape=Scrape(rooms.metrics, _metric_sources(parts)),
         vkey=parts.evidence.vkey,
-        version=distribution_version("passavant"),
+        version=VERSION,
         link_states=parts.upstream.states,
         random=secrets.token_bytes,
     )
