@@ -12,7 +12,7 @@ from tests.harness.chromium import Window, chromium, window
 from tests.harness.console import console
 from tests.harness.gateway import Running
 from tests.harness.one_desk import gateway, upstream
-from tests.harness.policy import FEW
+from tests.harness.policy import DESK
 from tests.harness.upstream import Desk, desk
 
 __all__ = ["gateway", "upstream"]
@@ -28,7 +28,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def shared(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Running, Desk]]:
-    policy = getattr(request.module, "POLICY", FEW)
+    policy = getattr(request.module, "POLICY", DESK)
     flows = getattr(request.module, "FLOWS", ())
     runs = Flows(flows) if flows else None
     folder = tmp_path_factory.mktemp("gateway")

@@ -6,12 +6,12 @@ from playwright.async_api import Browser, expect
 from tests.harness.agent import Agent
 from tests.harness.chromium import Window, window
 from tests.harness.gateway import Running
-from tests.harness.policy import FEW
+from tests.harness.policy import DESK
 from tests.harness.upstream import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-POLICY = FEW.replace("expires: 30m", "expires: 10m")  # before somebody who waits is logged out
+POLICY = DESK.replace("expires: 30m", "expires: 10m")  # before somebody who waits is logged out
 
 
 async def asked(clerk: Agent, text: str) -> str:

@@ -21,7 +21,7 @@ from tests.browser.pages import ROUTES
 from tests.cli.deployment import passavant
 from tests.harness.chromium import Window, window
 from tests.harness.gateway import Running
-from tests.harness.policy import FEW
+from tests.harness.policy import DESK
 from tests.harness.upstream import TOOLS, Desk, tool
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -59,7 +59,7 @@ KEPT = "the beginning <b class=evil> " + "x" * 60_000 + " the end"
 
 def hostile_policy() -> str:
     """The desk's policy, in which purposes, reasons and remarks are hostile."""
-    read = yaml.safe_load(FEW)
+    read = yaml.safe_load(DESK)
     for (_, words), name in zip(MARKUP.items(), read["agents"], strict=False):
         read["agents"][name]["purpose"] = words
     for words, rule in zip(MARKUP.values(), read["rules"], strict=False):

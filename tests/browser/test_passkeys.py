@@ -9,12 +9,12 @@ from playwright.async_api import Browser, CDPSession, expect
 from tests.harness.agent import Agent
 from tests.harness.chromium import Window, window
 from tests.harness.gateway import Running
-from tests.harness.policy import FEW
+from tests.harness.policy import DESK
 from tests.harness.upstream import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-POLICY = FEW.replace(
+POLICY = DESK.replace(
     "  one-person: {from: people, quorum: 1, expires: 30m, not: [requester]}\n",
     """\
   one-person: {from: people, quorum: 1, expires: 30m, not: [requester], passkey: required}

@@ -6,7 +6,7 @@ from playwright.async_api import Browser
 from tests.browser.axe import violations
 from tests.harness.chromium import COLOURS, Window, window
 from tests.harness.gateway import Running
-from tests.harness.policy import FEW
+from tests.harness.policy import DESK
 from tests.harness.upstream import Desk
 from tests.orchestration.house import flow
 
@@ -20,7 +20,7 @@ FLOWS = (
     flow({"sequential": [BOUND, {"emit": "looked"}, PUBLISH]}, "clerk-2"),
     flow({"sequential": [PAY, PAY]}, "clerk-3"),
 )
-POLICY = FEW.replace(
+POLICY = DESK.replace(
     "desk.pay: {risk: irreversible,",
     "desk.pay: {undo: {tool: desk.send, args: {to: args.to}}, risk: irreversible,",
 )

@@ -8,7 +8,7 @@ import pytest_asyncio
 from tests.harness.console import Person, console, person
 from tests.harness.gateway import Running
 from tests.harness.one_desk import clerk, gateway, upstream
-from tests.harness.policy import DESK
+from tests.harness.policy import DESK, crowded
 from tests.harness.upstream import Desk, desk
 
 __all__ = ["clerk", "gateway", "upstream"]
@@ -18,7 +18,7 @@ __all__ = ["clerk", "gateway", "upstream"]
 async def shared(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Running, Desk]]:
-    policy = getattr(request.module, "POLICY", DESK)
+    policy = crowded(getattr(request.module, "POLICY", DESK))
     folder = tmp_path_factory.mktemp("gateway")
     async with desk() as upstream, console(folder, policy, {"desk": upstream}) as gateway:
         yield gateway, upstream

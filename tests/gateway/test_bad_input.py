@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from tests.harness.agent import LEGACY, META, MODERN, REST, WAYS, Agent, Answer
 from tests.harness.gateway import Running, running
+from tests.harness.policy import DESK, crowded
 from tests.harness.upstream import Desk, desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,7 +71,8 @@ ARGUMENTS = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Running, Desk]]:
     folder = tmp_path_factory.mktemp("input")
-    async with desk() as upstream, running(folder, servers={"desk": upstream}) as gateway:
+    policy = crowded(DESK)
+    async with desk() as upstream, running(folder, policy, {"desk": upstream}) as gateway:
         yield gateway, upstream
 
 

@@ -17,14 +17,15 @@ from tests.harness.agent import Agent
 from tests.harness.child import child
 from tests.harness.fleet import CUTS, cut, database, member
 from tests.harness.gateway import Running
-from tests.harness.policy import AGENTS, DESK
+from tests.harness.policy import AGENTS, DESK, crowded
 from tests.harness.reached import LONGEST_S, Reached
 from tests.harness.upstream import Desk, Turnstile, desk
 
 WHY = {"reason": "it pays strangers"}
 BOUND_S = 1.0
 TOKENS = ("tokens", "signs")
-TIGHT = DESK.replace("args.amount <= 100", "args.amount <= 10").replace(
+MANY = crowded(DESK)
+TIGHT = MANY.replace("args.amount <= 100", "args.amount <= 10").replace(
     "args.amount > 100 && args.amount <= 1000", "args.amount > 5000"
 )
 
@@ -37,7 +38,8 @@ async def pair(folder: Path) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(desk())
         a, b = [
-            await stack.enter_async_context(member(folder, name, upstream)) for name in ("a", "b")
+            await stack.enter_async_context(member(folder, name, upstream, policy=MANY))
+            for name in ("a", "b")
         ]
         yield a, b, upstream
 
@@ -386,7 +388,7 @@ async def test_an_activation_that_was_told_too_late_does_not_undo_a_newer_one(
         clerk = await a.agent()
         reach = a.gateway.services.fleet._around.database  # type: ignore[union-attr]  # there is one
         path, reach._path = reach._path, tmp_path / "nowhere"  # a alone is cut off
-        late = await a.apply(DESK.replace("args.amount <= 100", "args.amount <= 90"))
+        late = await a.apply(MANY.replace("args.amount <= 100", "args.amount <= 90"))
         assert late.json()["code"] == "fleet.unavailable"
         assert (await b.apply(TIGHT)).is_success
         reach._path = path

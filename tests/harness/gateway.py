@@ -80,7 +80,7 @@ class Running(Reached):
         if user is None or services.users_by_name:
             named = {} if user is None else {"user": user}
             return await super().agent(name, way=way, server=server, **named, **wanted)
-        name = name or AGENTS[next(self._agents) % len(AGENTS)]
+        name = name or AGENTS[next(self._agents)]
         session = await services.openings.clean(name, user, by="front-end:portal")
         order = Order(
             agent=name,

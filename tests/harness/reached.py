@@ -57,7 +57,7 @@ class Reached:
 
         wanted  further members of `POST /api/tokens`: user, session, tools, ttl_s
         """
-        name = name or AGENTS[next(self._agents) % len(AGENTS)]
+        name = name or AGENTS[next(self._agents)]
         issued = (await self.operate("POST", "/api/tokens", {"agent": name, **wanted})).json()
         return Agent(
             self.http, self.url, issued["access_token"], name, issued["session"], way, server

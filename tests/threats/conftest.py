@@ -12,7 +12,7 @@ from tests.harness import office as offices
 from tests.harness.client import registered
 from tests.harness.gateway import Running, running
 from tests.harness.one_desk import clerk, gateway, upstream
-from tests.harness.policy import DESK
+from tests.harness.policy import DESK, crowded
 from tests.harness.upstream import Desk, desk
 
 __all__ = ["clerk", "gateway", "upstream"]
@@ -23,7 +23,7 @@ async def shared(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Running, Desk]]:
     """The gateway of this module: with its `POLICY`, its `CLIENTS` registered, at its `CLOCK`."""
-    policy = getattr(request.module, "POLICY", DESK)
+    policy = crowded(getattr(request.module, "POLICY", DESK))
     tools = getattr(request.module, "TOOLS", ())
     folder = tmp_path_factory.mktemp("gateway")
     settings = registered(folder / "clients", getattr(request.module, "CLIENTS", ()))
@@ -43,7 +43,7 @@ async def opened(
     folder = tmp_path_factory.mktemp("office")
     settings = registered(folder / "clients", getattr(request.module, "CLIENTS", ()))
     settings |= getattr(request.module, "SETTINGS", {})
-    policy = getattr(request.module, "POLICY", offices.POLICY)
+    policy = crowded(getattr(request.module, "POLICY", offices.POLICY))
     async with offices.open_office(folder, policy, settings=settings) as both:
         yield both
 

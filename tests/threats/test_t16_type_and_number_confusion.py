@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.harness.agent import WAYS, Agent
 from tests.harness.gateway import Running, running
 from tests.harness.ledger import POLICY, ledger, payments
+from tests.harness.policy import crowded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,7 +30,7 @@ async def bank(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bank]:
     database = folder / "book" / "ledger.db"
     database.parent.mkdir()
     servers = {"ledger": ledger(database)}
-    async with running(folder, POLICY, servers, mode="dev") as gateway:
+    async with running(folder, crowded(POLICY), servers, mode="dev") as gateway:
         yield Bank(gateway, database)
 
 

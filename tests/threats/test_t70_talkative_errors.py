@@ -10,7 +10,7 @@ import pytest_asyncio
 from gateway.approval.approvals import Approvals
 from tests.harness.agent import LEGACY, MODERN, REST, WAYS, Agent, Answer
 from tests.harness.gateway import Running, running
-from tests.harness.policy import DESK
+from tests.harness.policy import DESK, crowded
 from tests.harness.upstream import TOOLS as DESK_TOOLS
 from tests.harness.upstream import Desk, desk, tool
 
@@ -39,7 +39,7 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[R
     async with (
         desk(*TOOLS) as first,
         desk() as second,
-        running(folder, policy, {"desk": first, "vault": second}) as gateway,
+        running(folder, crowded(policy), {"desk": first, "vault": second}) as gateway,
     ):
         yield gateway, first
 

@@ -5,11 +5,12 @@ import pytest
 from tests.harness.agent import Agent
 from tests.harness.console import Person, csrf_of, person, said
 from tests.harness.gateway import Running
-from tests.harness.policy import DESK
+from tests.harness.policy import DESK, crowded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-WIDER = DESK.replace("args.amount <= 100", "args.amount <= 500").replace("> 100", "> 500")
+MANY = crowded(DESK)
+WIDER = MANY.replace("args.amount <= 100", "args.amount <= 500").replace("> 100", "> 500")
 
 
 async def look(gateway: Running, who: Person, text: str, look: str = "replay") -> str:
@@ -32,7 +33,7 @@ async def test_a_draft_is_checked_compared_and_replayed(
     (entry,) = gateway.entries("audit.replayed", since=since)
     assert entry["by"] == "operator:adam"
     assert gateway.gateway.services.worlds.current is before
-    assert gateway.policy.read_text() == DESK
+    assert gateway.policy.read_text() == MANY
 
 
 async def test_a_check_alone_looks_at_no_call(gateway: Running, adam: Person) -> None:
@@ -51,17 +52,17 @@ async def test_a_file_with_exactly_that_text_has_the_digest_that_was_shown(
     try:
         assert gateway.gateway.services.activation.propose().digest in text
     finally:
-        gateway.policy.write_text(DESK)
+        gateway.policy.write_text(MANY)
 
 
 @pytest.mark.parametrize(
     "text",
     [
         pytest.param("", id="nothing"),
-        pytest.param(DESK + "  - {id: x}\n", id="no-rule"),
+        pytest.param(MANY + "  - {id: x}\n", id="no-rule"),
         pytest.param("x: [", id="no-yaml"),
-        pytest.param(DESK.replace("desk.pay", "desk.pax", 1), id="another-tool"),
-        pytest.param(DESK + "# \u202e\n", id="what-does-not-show"),
+        pytest.param(MANY.replace("desk.pay", "desk.pax", 1), id="another-tool"),
+        pytest.param(MANY + "# \u202e\n", id="what-does-not-show"),
     ],
 )
 async def test_a_text_that_is_no_policy_says_where(
@@ -74,7 +75,7 @@ async def test_a_text_that_is_no_policy_says_where(
 
 
 async def test_of_what_is_in_force_nothing_changes(gateway: Running, adam: Person) -> None:
-    text = await look(gateway, adam, DESK)
+    text = await look(gateway, adam, MANY)
     assert "Nothing that decides anything" in text
 
 
@@ -110,7 +111,7 @@ async def test_the_proposal_of_the_files_is_replayed_by_whoever_may_look(
         page = await vera.get("/policies")
         text = said(await vera.send(page, "/policies/replay"))
     finally:
-        gateway.policy.write_text(DESK)
+        gateway.policy.write_text(MANY)
     assert "changed: rule pays" in said(page)
     assert "allow pays" in text
     assert len(gateway.entries("audit.replayed", since=since)) == 1

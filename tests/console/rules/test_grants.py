@@ -8,7 +8,7 @@ import pytest
 from tests.harness.agent import Agent
 from tests.harness.console import Person, csrf_of, said
 from tests.harness.gateway import Running
-from tests.harness.policy import DESK
+from tests.harness.policy import DESK, crowded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,7 +40,7 @@ async def test_a_question_becomes_a_rule_that_is_only_shown(
     assert "args.to == 'paper'" in text
     assert "pays-more has to step aside" in text
     assert gateway.gateway.services.worlds.current is world
-    assert gateway.policy.read_text() == DESK
+    assert gateway.policy.read_text() == crowded(DESK)
     assert gateway.entries("approval.decided") == requests
     opened = [each["kind"] for each in gateway.entries("audit.opened", since=since)]
     replays = [each["kind"] for each in gateway.entries("audit.replayed", since=since)]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness.console import Person, csrf_of
 from tests.harness.gateway import Running
-from tests.harness.policy import DESK
+from tests.harness.policy import DESK, crowded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,7 +22,7 @@ async def test_a_proposal_is_shown_and_put_into_force(gateway: Running, adam: Pe
     more = (
         "  - {id: wipes, roles: [clerk], tools: [desk.wipe], effect: ask, approval: one-person}\n"
     )
-    gateway.policy.write_text(DESK + more)
+    gateway.policy.write_text(crowded(DESK) + more)
     page = await adam.get("/policies")
     assert '<span class="add">+  - {id: wipes' in page.text
     digest = re.findall(r'name="digest" value="([^"]+)"', page.text)[0]

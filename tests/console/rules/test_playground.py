@@ -6,12 +6,13 @@ import pytest
 from tests.harness.agent import Agent
 from tests.harness.console import Person, csrf_of, person, said
 from tests.harness.gateway import Running
-from tests.harness.policy import DESK
+from tests.harness.policy import DESK, crowded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TRIED = {"agent": "clerk-1", "tool": "desk.pay", "args": '{"amount": 400, "to": "paper"}'}
-WIDER = DESK.replace("args.amount <= 100", "args.amount <= 500").replace("> 100", "> 500")
+MANY = crowded(DESK)
+WIDER = MANY.replace("args.amount <= 100", "args.amount <= 500").replace("> 100", "> 500")
 
 
 async def tried(who: Person, **changes: str) -> httpx.Response:

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from tests.harness.gateway import Running, running
 from tests.harness.one_desk import clerk, gateway, upstream
+from tests.harness.policy import crowded
 from tests.harness.upstream import Desk, desk
 
 __all__ = ["clerk", "gateway", "upstream"]
@@ -17,7 +18,7 @@ async def shared(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[Running, Desk]]:
     folder = tmp_path_factory.mktemp("gateway")
-    policy: str = request.module.POLICY
+    policy = crowded(request.module.POLICY)
     async with desk() as upstream, running(folder, policy, {"desk": upstream}) as gateway:
         for name in getattr(request.module, "APPROVERS", ()):
             await gateway.invite(name, "approver")

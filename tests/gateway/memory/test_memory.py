@@ -14,7 +14,7 @@ from gateway.memory.definitions import MAX_KEY, MAX_VALUE
 from gateway.memory.tools import ABSENT, NO_SPACE
 from tests.harness.agent import WAYS, Agent, Answer
 from tests.harness.gateway import Running, running
-from tests.harness.policy import HEAD
+from tests.harness.policy import HEAD, crowded
 from tests.harness.upstream import Desk, desk
 
 POLICY = (
@@ -42,7 +42,7 @@ rules:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Running, Desk]]:
     folder = tmp_path_factory.mktemp("gateway")
-    async with desk() as upstream, running(folder, POLICY, {"desk": upstream}) as gateway:
+    async with desk() as upstream, running(folder, crowded(POLICY), {"desk": upstream}) as gateway:
         yield gateway, upstream
 
 

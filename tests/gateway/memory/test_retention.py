@@ -129,7 +129,7 @@ async def test_what_was_handed_on_is_forgotten_with_what_it_came_from(tmp_path: 
         parent = services.state.sessions.get(clerk.session)
         assert parent is not None
         child = await services.openings.handed_on(
-            HandedOn(parent, "clerk-200", (clerk.name,), parent.ends, "t", 4)
+            HandedOn(parent, "clerk-39", (clerk.name,), parent.ends, "t", 4)
         )
         token = await _token(gateway, child)
         await remembering(gateway, Agent(gateway.http, gateway.url, token, child.agent, child.id))

@@ -6,6 +6,7 @@ import pytest_asyncio
 from gateway.state import REVOKING
 from tests.harness.agent import Agent
 from tests.harness.gateway import Running, running
+from tests.harness.policy import DESK, crowded
 from tests.harness.upstream import Desk, desk
 
 WHY = {"reason": "it pays strangers"}
@@ -16,7 +17,8 @@ Shared = tuple[Running, Desk]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
     folder = tmp_path_factory.mktemp("gateway")
-    async with desk() as upstream, running(folder, servers={"desk": upstream}) as gateway:
+    policy = crowded(DESK)
+    async with desk() as upstream, running(folder, policy, {"desk": upstream}) as gateway:
         yield gateway, upstream
 
 
