@@ -112,6 +112,8 @@ def compatible(text: str) -> str:
 
     Raises ConditionFailed for text that piles up marks.
     """
+    if text.isascii() and text.isprintable():
+        return text
     visible = _HIDDEN.sub("", _ENDS_OF_LINES.sub(" ", text))
     if _piles_up(visible):
         raise ConditionFailed("text holds a long run of combining marks")
