@@ -40,9 +40,9 @@ def check_routing(head: Head, message: Message, version: Json) -> None:
     version  what `params._meta` states
     """
     headers = head.headers
-    if headers.get(b"mcp-protocol-version", b"").decode("latin-1") != version:
+    if _text(headers.get(b"mcp-protocol-version")) != version:
         raise _mismatch("MCP-Protocol-Version does not say what the body says")
-    if headers.get(b"mcp-method", b"").decode("latin-1") != message.method:
+    if _text(headers.get(b"mcp-method")) != message.method:
         raise _mismatch("Mcp-Method does not say what the body says")
     named_by = _NAMED_BY.get(message.method)
     if named_by is not None and _decoded(headers.get(b"mcp-name")) != message.params.get(named_by):

@@ -289,6 +289,15 @@ async def test_a_header_that_proxies_route_by_may_not_be_missing(
     assert not gate.crossed
 
 
+async def test_a_version_that_is_empty_agrees_with_no_header_that_is_missing(
+    agent: Agent, gate: GateDouble
+) -> None:
+    meta = {**META, VERSION_KEY: ""}
+    answered = await agent.modern("tools/call", CALL, meta=meta, drop=[b"mcp-protocol-version"])
+    assert (answered.status, answered.error["code"]) == (400, -32020)
+    assert not gate.crossed
+
+
 @pytest.mark.parametrize("name", [b"=?base64?bGVkZ2VyX19wYXk=?=", b" \tledger__pay \t"])
 async def test_an_encoded_or_padded_name_is_the_name(
     agent: Agent, gate: GateDouble, name: bytes
