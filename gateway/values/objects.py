@@ -99,7 +99,9 @@ def named(server: str, args: Mapping[str, Json], key: bytes) -> Iterator[str]:
 @lru_cache(maxsize=1024)
 def everything(server: str, key: bytes) -> str:
     """The digest that stands for all of one server."""
-    return hashlib.blake2b(server.encode(), key=key, digest_size=16).hexdigest()
+    digest = _keyed(key).copy()
+    digest.update(server.encode())
+    return digest.hexdigest()
 
 
 def _names(value: Json) -> Iterator[str]:
